@@ -1,0 +1,1 @@
+"""The mathematics of diffusion: SDE, parameterizations, losses, samplers, conditioning and guidance."""

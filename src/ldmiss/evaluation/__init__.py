@@ -1,0 +1,1 @@
+"""Metrics of pixels and of distributions, and the tables they are collected in."""

@@ -1,0 +1,43 @@
+"""Cells' metrics to the tidy table and the summary (pandas)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+COLUMNS = ["missing_rate", "seed", "task", "method", "metric", "value"]
+
+
+def tidy(cells: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """One row per number.
+
+    Args:
+        cells: each {"missing_rate", "seed", "generation": {method: {metric: value}}, "imputation": {...},
+            "classifier": {metric: value}}.
+
+    Returns:
+        columns missing_rate, seed, task, method, metric, value, in the cells' order. Texts (hashes) stay texts.
+    """
+    rows: list[tuple[Any, ...]] = []
+    for cell in cells:
+        key = (cell["missing_rate"], cell["seed"])
+        for task in ("generation", "imputation"):
+            for method, metrics in cell[task].items():
+                rows += [(*key, task, method, metric, value) for metric, value in metrics.items()]
+        rows += [(*key, "classifier", "classifier", metric, value) for metric, value in cell["classifier"].items()]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def summarise(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Means over the cells under fixed keys (no rate or seed in them), so that two experiments can be compared.
+
+    generation.<method>.<metric>, imputation.<imputer>.<metric>, classifier.<metric>; texts are left out.
+    """
+    table = tidy(cells)
+    numbers = table[table["value"].map(lambda value: isinstance(value, int | float))]
+    means = numbers.astype({"value": float}).groupby(["task", "method", "metric"], sort=False)["value"].mean()
+    summary: dict[str, Any] = {"generation": {}, "imputation": {}, "classifier": {}}
+    for (task, method, metric), value in means.items():
+        place = summary[task] if task == "classifier" else summary[task].setdefault(method, {})
+        place[metric] = float(value)
+    return summary

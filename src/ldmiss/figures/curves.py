@@ -1,0 +1,85 @@
+"""Curves against the training missing rate (Figures 1 and 3) and training curves, each drawn from a wide table."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from ldmiss.figures.style import colour_of, marker_of, new_figure
+
+TITLES = {"fid": "FID (lower is better)", "is": "IS (higher is better)", "mse": "MSE on missing pixels (lower is better)"}
+
+
+def against_rate(table: pd.DataFrame, task: str, metrics: Sequence[str]) -> pd.DataFrame:
+    """Mean and standard deviation over seeds, one row per missing rate.
+
+    Args:
+        table: tidy (`ldmiss.evaluation.tables.tidy`).
+        task: "generation" or "imputation".
+        metrics: which.
+
+    Returns:
+        missing_rate, then `<metric>_<method>` and `<metric>_<method>_std` (ddof 1; NaN for one seed).
+    """
+    rows = table[(table["task"] == task) & table["metric"].isin(metrics)].astype({"value": float})
+    grouped = rows.groupby(["missing_rate", "metric", "method"], sort=False)["value"]
+    wide = grouped.agg(["mean", "std"]).unstack(["metric", "method"])
+    columns = {
+        f"{metric}_{method}" + ("_std" if statistic == "std" else ""): wide[(statistic, metric, method)]
+        for metric in metrics
+        for method in rows.loc[rows["metric"] == metric, "method"].unique()
+        for statistic in ("mean", "std")
+    }
+    return pd.DataFrame(columns).sort_index().reset_index()
+
+
+def draw_against_rate(wide: pd.DataFrame, metrics: Sequence[str]) -> Figure:
+    """One panel per metric, one line per method, bars of one standard deviation over seeds."""
+    figure, axes = new_figure(1, len(metrics), width=3.6, height=3.0)
+    for axis, metric in zip(axes, metrics, strict=True):
+        means = [name for name in wide if name.startswith(f"{metric}_") and not name.endswith("_std")]
+        for name in means:
+            method = name.removeprefix(f"{metric}_")
+            style = {"color": colour_of(method), "marker": marker_of(method), "markersize": 5, "label": method}
+            axis.errorbar(wide["missing_rate"], wide[name], yerr=wide[f"{name}_std"].fillna(0), capsize=2, **style)
+        axis.set(xlabel="training missing rate", ylabel=TITLES.get(metric, metric))
+        axis.set_xticks(wide["missing_rate"])
+        sns.despine(ax=axis)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def training_curves(curves: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
+    """Losses by epoch, one row per epoch.
+
+    Args:
+        curves: (model, missing rate) -> mean loss of each epoch; for several seeds, those of one.
+
+    Returns:
+        epoch, then `<model>` (mean over the rates) and `<model>_<rate>`.
+    """
+    columns = {f"{model}_{rate}": pd.Series(losses) for (model, rate), losses in curves.items()}
+    frame = pd.DataFrame(columns)
+    for model in dict.fromkeys(model for model, _ in curves):
+        of_model = [name for name in columns if name.startswith(f"{model}_")]
+        frame[model] = frame[of_model].mean(axis=1)
+    frame.insert(0, "epoch", range(1, len(frame) + 1))
+    return frame
+
+
+def draw_training_curves(frame: pd.DataFrame) -> Figure:
+    """One panel per model, one line per missing rate."""
+    per_rate = [name for name in frame if "_" in name]
+    models = list(dict.fromkeys(name.rpartition("_")[0] for name in per_rate))
+    figure, axes = new_figure(1, len(models), width=2.8, height=2.6)
+    for axis, model in zip(axes, models, strict=True):
+        names = [name for name in per_rate if name.rpartition("_")[0] == model]
+        for name, colour in zip(names, sns.color_palette("viridis", len(names)), strict=True):
+            losses = frame[["epoch", name]].dropna()
+            axis.plot(losses["epoch"], losses[name], color=colour, label=name.rpartition("_")[2])
+        axis.set(title=model, xlabel="epoch", ylabel="training loss", yscale="log")
+        sns.despine(ax=axis)
+    axes[-1].legend(title="missing rate", frameon=False, fontsize="small")
+    return figure

@@ -1,0 +1,1 @@
+"""Imputers: from incomplete images (and a fitted model) to completed images."""

@@ -1,0 +1,1 @@
+"""Network architectures: `torch.nn.Module`s only, no training and no files."""

@@ -1,0 +1,131 @@
+"""Building blocks shared by the networks, and initialisation from a passed generator.
+
+Networks are built on the meta device (no memory, no draws from a global generator) and then filled, either by an
+initialiser of this module or from a file.
+"""
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+def sinusoidal_embedding(positions: Tensor, dim: int, *, max_period: float = 10000.0) -> Tensor:
+    """Sines then cosines of the positions at dim/2 frequencies from 1 to 1/max_period: (B,) -> (B, dim), float32.
+
+    Source: Song et al. 2021, `get_timestep_embedding` (the last frequency is exactly 1/max_period).
+    """
+    half = dim // 2
+    exponents = torch.arange(half, device=positions.device, dtype=torch.float32) / (half - 1)
+    angles = positions.float()[:, None] * torch.exp(-math.log(max_period) * exponents)[None, :]
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation with the number of groups reduced to a divisor of narrow channels, eps 1e-6."""
+
+    def __init__(self, num_groups: int, num_channels: int) -> None:
+        super().__init__(math.gcd(num_groups, num_channels), num_channels, eps=1e-6)
+
+
+def zero_init(module: ModuleT) -> ModuleT:
+    """Mark a layer whose weights start at zero, so that its branch starts as the identity."""
+    module.starts_at_zero = True  # type: ignore[assignment]
+    return module
+
+
+class SelfAttention(nn.Module):
+    """Single-head self-attention over pixels with a residual connection (Ho et al. 2020; Song et al. 2021).
+
+    Args:
+        channels: C of the (B, C, H, W) input and output.
+        num_groups: groups of the normalisation.
+        skip_scale: factor on the sum of input and output: 1/sqrt(2) in DDPM++, 1 in the autoencoder.
+    """
+
+    def __init__(self, channels: int, num_groups: int, *, skip_scale: float = 1.0) -> None:
+        super().__init__()
+        self.norm = GroupNorm(num_groups, channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.proj = zero_init(nn.Conv2d(channels, channels, 1))
+        self.skip_scale = skip_scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        q, k, v = self.qkv(self.norm(x)).flatten(2).transpose(1, 2).unsqueeze(1).chunk(3, dim=-1)  # (B, 1, HW, C)
+        h = F.scaled_dot_product_attention(q, k, v).squeeze(1).transpose(1, 2).reshape(x.shape)
+        return (x + self.proj(h)) * self.skip_scale
+
+
+def drop(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
+    """Dropout drawn from the passed generator; the identity where there is none (that is, outside training)."""
+    if generator is None or p == 0.0:
+        return x
+    keep = torch.empty(x.shape, device=x.device, dtype=x.dtype).bernoulli_(1 - p, generator=generator)
+    return x * keep / (1 - p)
+
+
+def build(
+    make: Callable[[], ModuleT], device: torch.device | str, init: Callable[[nn.Module, torch.Generator], None],
+    generator: torch.Generator,
+) -> ModuleT:
+    """Make a network and draw its initial weights from a CPU generator, so that every device starts from the same ones.
+
+    Args:
+        make: builds the network (called on the meta device).
+        device: where it ends up.
+        init: `init_fan_avg` or `init_torch_default`.
+        generator: CPU generator of the weights.
+    """
+    with torch.device("meta"):
+        network = make()
+    network.to_empty(device="cpu")
+    with torch.no_grad():
+        init(network, generator)
+    return network.to(device)
+
+
+def init_fan_avg(network: nn.Module, generator: torch.Generator) -> None:
+    """Uniform variance scaling by the average fan, zero biases, marked layers at zero (Song et al. 2021, `default_init`)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            if getattr(module, "starts_at_zero", False):
+                module.weight.zero_()
+            else:
+                nn.init.xavier_uniform_(module.weight, generator=generator)
+            if module.bias is not None:
+                module.bias.zero_()
+        elif isinstance(module, nn.GroupNorm):
+            module.reset_parameters()
+
+
+def init_torch_default(network: nn.Module, generator: torch.Generator) -> None:
+    """torch's own default for convolutions and linear layers, U(-1/sqrt(fan_in), 1/sqrt(fan_in)), weights and biases."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            bound = 1 / math.sqrt(module.weight[0].numel())
+            module.weight.uniform_(-bound, bound, generator=generator)
+            if module.bias is not None:
+                module.bias.uniform_(-bound, bound, generator=generator)
+        elif isinstance(module, nn.GroupNorm):
+            module.reset_parameters()
+
+
+def at_precision(network: nn.Module, dtype: torch.dtype) -> Callable[..., Tensor]:
+    """The network's forward under autocast to `dtype` (float32: as it is), with a float32 result.
+
+    Weights stay float32; norms, losses and samplers outside the network stay float32 too.
+    """
+    device_type = next(network.parameters()).device.type
+
+    def forward(*args: Tensor, **kwargs: object) -> Tensor:
+        with torch.autocast(device_type, dtype=dtype, enabled=dtype != torch.float32):
+            output: Tensor = network(*args, **kwargs)
+        return output.float()
+
+    return forward

@@ -1,0 +1,163 @@
+"""The DDPM++ score network (paper A.1.1 and Table 1; Song et al. 2021, appendix C, `ncsnpp` in its VP configuration).
+
+Written as what DDPM++ is, not as the flags that select it: residual blocks that resample inside ("biggan"), skip
+connections rescaled by 1/sqrt(2), attention after each block at the listed resolutions on the way down and once per
+level on the way up. Odd sizes work: 7 -> 4 going down, and back up to the size of the skip connection, 7.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ldmiss.networks.layers import GroupNorm, SelfAttention, drop, sinusoidal_embedding, zero_init
+
+TIME_SCALE = 999.0
+"""t in [0, 1] times this goes into the sinusoidal embedding (Song et al. 2021); unscaled it would be nearly constant."""
+
+SKIP_SCALE = 1 / math.sqrt(2)
+
+
+class ResBlock(nn.Module):
+    """GN-SiLU-(resample)-Conv-(+time)-GN-SiLU-Dropout-Conv plus shortcut, times 1/sqrt(2).
+
+    Args:
+        in_channels, out_channels: of the (B, C, H, W) input and output.
+        time_channels: width of the time embedding.
+        dropout: probability of dropping.
+        num_groups: groups of the normalisations.
+        resample: "none", "down" (2x2 average, odd sizes rounded up) or "up" (nearest, to a given size).
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, time_channels: int, dropout: float, num_groups: int,
+        resample: str = "none",
+    ) -> None:
+        super().__init__()
+        self.norm1 = GroupNorm(num_groups, in_channels)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.time = nn.Linear(time_channels, out_channels)
+        self.norm2 = GroupNorm(num_groups, out_channels)
+        self.conv2 = zero_init(nn.Conv2d(out_channels, out_channels, 3, padding=1))
+        self.dropout = dropout
+        self.resample = resample
+        needs_shortcut = in_channels != out_channels or resample != "none"
+        self.shortcut = nn.Conv2d(in_channels, out_channels, 1) if needs_shortcut else nn.Identity()
+
+    def _resample(self, x: Tensor, size: tuple[int, int] | None) -> Tensor:
+        if self.resample == "down":
+            return F.avg_pool2d(x, 2, ceil_mode=True)
+        return F.interpolate(x, size=size, mode="nearest") if self.resample == "up" else x
+
+    def forward(
+        self, x: Tensor, temb: Tensor, generator: torch.Generator | None, size: tuple[int, int] | None = None
+    ) -> Tensor:
+        """x (B, C, H, W), temb (B or 1, time_channels), `size` the output's for "up" -> (B, C', H', W')."""
+        h = self.conv1(self._resample(F.silu(self.norm1(x)), size))
+        h = h + self.time(F.silu(temb))[:, :, None, None]
+        h = self.conv2(drop(F.silu(self.norm2(h)), self.dropout, generator))
+        return (self.shortcut(self._resample(x, size)) + h) * SKIP_SCALE
+
+
+class UNet(nn.Module):
+    """eps_theta(x_t, t): the noise predicted in x_t.
+
+    Args:
+        in_channels: channels of the data.
+        size: height and width of the (square) data, to know which levels have attention.
+        base_channels, channel_multipliers: width of each level (Table 1: 48 x (1, 2, 4) and 64 x (1, 2)).
+        num_res_blocks: residual blocks per level on the way down; one more on the way up.
+        attention_resolutions: sizes at which there is attention.
+        mid_attention: attention between the two middle blocks.
+        dropout: of each residual block; active only where a generator is passed to `forward`.
+        num_groups: groups of the normalisations (Table 1: 16).
+    """
+
+    def __init__(
+        self, *, in_channels: int, size: int, base_channels: int, channel_multipliers: list[int], num_res_blocks: int,
+        attention_resolutions: list[int], mid_attention: bool, dropout: float, num_groups: int,
+    ) -> None:
+        super().__init__()
+        self.base_channels = base_channels
+        time_channels = 4 * base_channels
+
+        def block(c_in: int, c_out: int, resample: str = "none") -> ResBlock:
+            return ResBlock(
+                c_in, c_out, time_channels=time_channels, dropout=dropout, num_groups=num_groups, resample=resample
+            )
+
+        def attention(channels: int) -> SelfAttention:
+            return SelfAttention(channels, num_groups, skip_scale=SKIP_SCALE)
+
+        self.time = nn.Sequential(
+            nn.Linear(base_channels, time_channels), nn.SiLU(), nn.Linear(time_channels, time_channels)
+        )
+        self.conv_in = nn.Conv2d(in_channels, base_channels, 3, padding=1)
+        self.down = nn.ModuleList()
+        channels, resolution = base_channels, size
+        skip_channels = [channels]
+        resolutions = []
+        last_level = len(channel_multipliers) - 1
+        for level, multiplier in enumerate(channel_multipliers):
+            resolutions.append(resolution)
+            stage = nn.Module()
+            stage.blocks, stage.attentions = nn.ModuleList(), nn.ModuleList()
+            for _ in range(num_res_blocks):
+                stage.blocks.append(block(channels, multiplier * base_channels))
+                channels = multiplier * base_channels
+                if resolution in attention_resolutions:
+                    stage.attentions.append(attention(channels))
+                skip_channels.append(channels)
+            if level < last_level:
+                stage.down = block(channels, channels, "down")
+                skip_channels.append(channels)
+                resolution = math.ceil(resolution / 2)
+            self.down.append(stage)
+
+        self.mid_in = block(channels, channels)
+        self.mid_attention = attention(channels) if mid_attention else nn.Identity()
+        self.mid_out = block(channels, channels)
+
+        self.up = nn.ModuleList()
+        for level in range(last_level, -1, -1):
+            stage = nn.Module()
+            stage.blocks = nn.ModuleList()
+            for _ in range(num_res_blocks + 1):
+                stage.blocks.append(block(channels + skip_channels.pop(), channel_multipliers[level] * base_channels))
+                channels = channel_multipliers[level] * base_channels
+            if resolutions[level] in attention_resolutions:
+                stage.attention = attention(channels)
+            if level > 0:
+                stage.up = block(channels, channels, "up")
+            self.up.append(stage)
+
+        self.norm_out = GroupNorm(num_groups, channels)
+        self.conv_out = zero_init(nn.Conv2d(channels, in_channels, 3, padding=1))
+
+    def forward(self, x: Tensor, t: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """x (B, C, H, W), t (B,) or () in [0, 1] -> eps (B, C, H, W). A generator switches dropout on.
+
+        A time shared by all rows (shape ()) is embedded once.
+        """
+        temb = self.time(sinusoidal_embedding(TIME_SCALE * t.reshape(-1), self.base_channels))
+        h = self.conv_in(x)
+        skips = [h]
+        for stage in self.down:
+            for i, res_block in enumerate(stage.blocks):
+                h = res_block(h, temb, generator)
+                if len(stage.attentions):
+                    h = stage.attentions[i](h)
+                skips.append(h)
+            if hasattr(stage, "down"):
+                h = stage.down(h, temb, generator)
+                skips.append(h)
+        h = self.mid_out(self.mid_attention(self.mid_in(h, temb, generator)), temb, generator)
+        for stage in self.up:
+            for res_block in stage.blocks:
+                h = res_block(torch.cat([h, skips.pop()], dim=1), temb, generator)
+            if hasattr(stage, "attention"):
+                h = stage.attention(h)
+            if hasattr(stage, "up"):
+                h = stage.up(h, temb, generator, size=skips[-1].shape[-2:])
+        return self.conv_out(F.silu(self.norm_out(h)))

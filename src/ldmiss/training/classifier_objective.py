@@ -1,0 +1,22 @@
+"""What the evaluation classifier minimises on a batch (paper A.1.3)."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ldmiss.pixels import unit_from_uint8
+from ldmiss.training.loop import BatchLoss
+
+
+def classifier_loss(
+    forward: Callable[[Tensor], tuple[Tensor, Tensor]], images: Tensor, labels: Tensor
+) -> BatchLoss:
+    """Cross entropy of uint8 images (N, 1, H, W) and int64 labels (N,)."""
+
+    def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
+        del generator  # nothing is random in this step
+        _, logits = forward(unit_from_uint8(images[batch]))
+        return torch.nn.functional.cross_entropy(logits, labels[batch])
+
+    return loss

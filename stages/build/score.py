@@ -1,0 +1,38 @@
+"""Score models (LDMiss and DDPM): SDE, U-Net and denoiser from params or from a model file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from ldmiss.autoencoding.codecs import Codec
+from ldmiss.diffusion.parameterization import Denoiser
+from ldmiss.diffusion.sde import VPSDE
+from ldmiss.imputation.score_based import ScoreModel
+from ldmiss.networks.layers import at_precision
+from ldmiss.networks.unet import UNet
+from stages.build.network import restore_network
+
+if TYPE_CHECKING:
+    from stages.params import Diffusion, UNetNetwork
+    from stages.runtime import Runtime
+
+
+def sde_from(diffusion: "Diffusion") -> VPSDE:
+    """The SDE of the section `diffusion`."""
+    return VPSDE(diffusion.beta_min, diffusion.beta_max)
+
+
+def unet_config(network: "UNetNetwork", shape: tuple[int, int, int]) -> dict[str, Any]:
+    """Arguments of `UNet` for a section `network` and data of shape (C, H, W)."""
+    return {"in_channels": shape[0], "size": shape[1], **network.model_dump()}
+
+
+def restore_score_model(
+    path: Path, tensors: dict[str, Tensor], facts: dict[str, Any], codec: Codec, runtime: "Runtime"
+) -> ScoreModel:
+    """The score model stored under `unet.` in a model file; its SDE and tau are those it was trained with."""
+    unet = restore_network(UNet, facts["unet"], tensors, prefix="unet", path=path, device=runtime.device)
+    sde = VPSDE(facts["diffusion"]["beta_min"], facts["diffusion"]["beta_max"])
+    denoiser = Denoiser(at_precision(unet, runtime.dtype), sde)
+    return ScoreModel(denoiser, codec, runtime.device, facts["diffusion"]["tau"])

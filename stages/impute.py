@@ -1,0 +1,78 @@
+"""Complete the test images with every imputer of one method.
+
+One draw for every test image, and K draws for a fixed random subset where the imputer is stochastic (K draws of
+everything would cost K times the whole rest). Draw 0 of the subset is the one draw of those images.
+"""
+
+from types import ModuleType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ldmiss.imputation.interface import Imputer
+from ldmiss.noise import RowNoise
+from ldmiss.pixels import unit_from_uint8
+from ldmiss.randomness import derive_seed, numpy_generator
+from stages.build.data import load_incomplete
+from stages.checkpoint import in_chunks
+from stages.context import Context
+from stages.io import save_arrays
+from stages.progress import progress_bar
+
+
+def run(context: Context) -> str:
+    """Write `data/imputed/<cell>/<method>/<imputer>.npz`.
+
+    images: float16 (N, H, W), the completed test images, observed pixels as given; subset: int64 (S,), the images with
+    several draws; draws: float16 (S, K, H, W), K = 1 for an imputer that is not stochastic.
+    """
+    item, params, device = context.item, context.params.impute, context.runtime.device
+    assert isinstance(context.method, ModuleType) and item.method is not None
+    images, observed = load_incomplete(item.observed("test"), device)
+    num_images = len(images) if params.num_images == "all" else params.num_images
+    x_obs, observed = unit_from_uint8(images[:num_images]), observed[:num_images]
+    subset = draw_subset(num_images, params.num_draw_images)
+    imputers = context.method.load_imputers(item, context.params, context.runtime)
+    for name, imputer in imputers.items():
+        row_images, row_draws = rows_to_impute(num_images, subset, params.num_draws if imputer.stochastic else 1)
+        seed = derive_seed(item.root_seed, "impute", name)
+        completed = _complete(context, name, imputer, x_obs, observed, row_images, row_draws, seed)
+        draws = torch.cat([completed[subset], completed[num_images:]]).unflatten(0, (-1, len(subset))).transpose(0, 1)
+        save_arrays(
+            item.imputed(item.method) / f"{name}.npz",
+            images=completed[:num_images].numpy(), subset=subset, draws=draws.numpy(),
+        )  # fmt: skip
+    return f"{num_images} images by {', '.join(imputers)}"
+
+
+def draw_subset(num_images: int, size: int) -> NDArray[np.int64]:
+    """The images with several draws: random but fixed, the same for all cells and imputers; sorted int64 (size,)."""
+    return np.sort(numpy_generator(0, "draws subset").permutation(num_images)[:size])
+
+
+def rows_to_impute(num_images: int, subset: NDArray[np.int64], num_draws: int) -> tuple[Tensor, Tensor]:
+    """(image, draw) of every row: draw 0 of all images, then draws 1 to K-1 of the subset; int64 (rows,) each."""
+    images, draws = [torch.arange(num_images)], [torch.zeros(num_images, dtype=torch.int64)]
+    for draw in range(1, num_draws):
+        images.append(torch.from_numpy(subset))
+        draws.append(torch.full((len(subset),), draw))
+    return torch.cat(images), torch.cat(draws)
+
+
+def _complete(
+    context: Context, name: str, imputer: Imputer, x_obs: Tensor, observed: Tensor, images: Tensor, draws: Tensor,
+    seed: int,
+) -> Tensor:
+    device = context.runtime.device
+    images, draws = images.to(device), draws.to(device)
+
+    def compute(rows: slice) -> Tensor:
+        chosen = images[rows]
+        return imputer(x_obs[chosen], observed[chosen], RowNoise(seed, chosen, draws[rows]))[:, 0].half()
+
+    with progress_bar(name, len(images), "image") as bar:
+        return in_chunks(
+            context.checkpoint, name, len(images), context.params.impute.chunk_size, compute, bar.update
+        )

@@ -1,0 +1,32 @@
+"""Make the data incomplete: observed-indicators, and images without what is missing.
+
+The truth behind a missing pixel goes no further than this stage (and `evaluate`, which reads the raw test images).
+"""
+
+from ldmiss.missingness import draw_observed, remove_missing
+from ldmiss.randomness import numpy_generator
+from stages.context import Context
+from stages.datasets import load_split
+from stages.io import save_observed
+from stages.paths import RAW
+
+
+def run(context: Context) -> str:
+    """Write `data/observed/<cell>/{train,test}.npz`.
+
+    Training: one draw per image for the whole run, from the cell's seed, nested across rates. Test: one draw from a
+    constant seed, the same for all rates, seeds and methods.
+    """
+    item, missing = context.item, context.params.missing
+    assert item.missing_rate is not None
+    draws = {
+        "train": (item.missing_rate, numpy_generator(item.root_seed, "observed")),
+        "test": (missing.test_rate, numpy_generator(missing.test_seed, "test observed")),
+    }
+    shares = []
+    for split, (rate, rng) in draws.items():
+        images = load_split(context.params.dataset.name, RAW, split).images
+        observed = draw_observed(missing.mechanism, images, rate, rng)
+        save_observed(item.observed(split), remove_missing(images, observed), observed)
+        shares.append(f"{split} {1 - observed.mean():.1%} missing")
+    return ", ".join(shares)

@@ -1,0 +1,42 @@
+"""DDPM: diffusion in pixel space with the loss on observed pixels (MissDiff; paper sections 2, 4.1 and 5)."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ldmiss.autoencoding.codecs import PixelCodec
+from ldmiss.imputation.interface import Imputer
+from ldmiss.imputation.score_based import ScoreModel
+from stages.build.score import restore_score_model
+from stages.io import load_tensors
+
+if TYPE_CHECKING:
+    from stages.methods import Generate
+    from stages.params import Params
+    from stages.paths import Item
+    from stages.runtime import Runtime
+
+
+def _load(item: "Item", runtime: "Runtime") -> ScoreModel:
+    path = item.model("ddpm")
+    tensors, facts = load_tensors(path, kind="ddpm")
+    channels, height, width = facts["shape"]
+    return restore_score_model(path, tensors, facts, PixelCodec((channels, height, width)), runtime)
+
+
+def load_generator(item: "Item", params: "Params", runtime: "Runtime") -> "Generate":
+    """Unconditional samples, by Euler-Maruyama in pixel space."""
+    return partial(_load(item, runtime).generate, num_steps=params.ddpm.sample.num_steps)
+
+
+def load_imputers(item: "Item", params: "Params", runtime: "Runtime") -> dict[str, Imputer]:
+    """Self-guidance, and replacement of the observed pixels."""
+    guidance, replacement = params.ddpm.impute.guidance, params.ddpm.impute.replacement
+    model = _load(item, runtime)
+    return {
+        "ddpm-guidance": Imputer(
+            partial(model.impute_by_guidance, num_steps=guidance.num_steps, weight=guidance.weight), stochastic=True
+        ),
+        "ddpm-replacement": Imputer(
+            partial(model.impute_by_replacement, num_steps=replacement.num_steps), stochastic=True
+        ),
+    }

@@ -1,0 +1,40 @@
+"""LDMiss: diffusion in the latent space of an autoencoder trained on incomplete images (paper sections 3-5)."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ldmiss.autoencoding.codecs import LatentCodec
+from ldmiss.imputation.interface import Imputer
+from ldmiss.imputation.score_based import ScoreModel
+from ldmiss.networks.layers import at_precision
+from stages.build.autoencoder import restore_autoencoder
+from stages.build.score import restore_score_model
+from stages.io import load_tensors
+
+if TYPE_CHECKING:
+    from stages.methods import Generate
+    from stages.params import Params
+    from stages.paths import Item
+    from stages.runtime import Runtime
+
+
+def _load(item: "Item", runtime: "Runtime") -> ScoreModel:
+    path = item.model("ldmiss")
+    tensors, facts = load_tensors(path, kind="ldmiss")
+    autoencoder = restore_autoencoder(path, tensors, facts, runtime.device)
+    channels, height, width = facts["shape"]
+    codec = LatentCodec((channels, height, width), at_precision(autoencoder.decoder, runtime.dtype), facts["scale"])
+    return restore_score_model(path, tensors, facts, codec, runtime)
+
+
+def load_generator(item: "Item", params: "Params", runtime: "Runtime") -> "Generate":
+    """Unconditional samples, by Euler-Maruyama in latent space."""
+    return partial(_load(item, runtime).generate, num_steps=params.ldmiss.sample.num_steps)
+
+
+def load_imputers(item: "Item", params: "Params", runtime: "Runtime") -> dict[str, Imputer]:
+    """Self-guidance through decoder and score network."""
+    guidance = params.ldmiss.impute.guidance
+    model = _load(item, runtime)
+    complete = partial(model.impute_by_guidance, num_steps=guidance.num_steps, weight=guidance.weight)
+    return {"ldmiss-guidance": Imputer(complete, stochastic=True)}

@@ -1,0 +1,345 @@
+"""The typed schema of `params.yaml`: the whole document is validated before every stage.
+
+It refuses; it never supplies: no field has a default and nothing is converted, so that what a stage computes follows
+from `params.yaml` alone and this file need not be a dependency of every stage (a test holds both).
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ldmiss.errors import InputError
+from ldmiss.fill import FILL_VALUES
+from ldmiss.missingness import MECHANISMS
+from stages.datasets import DATASETS
+from stages.table import GENERATORS, METHODS
+
+PARAMS_FILE = Path("params.yaml")
+
+Count = Annotated[int, Field(ge=1)]
+Steps = Annotated[int, Field(ge=2)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A part of the document: unknown keys are refused, values are taken as they are."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class DatasetParams(Section):
+    name: str
+
+    @model_validator(mode="after")
+    def _known(self) -> "DatasetParams":
+        return _one_of(self, self.name, DATASETS, "name")
+
+
+class Compute(Section):
+    device: Literal["auto", "cpu", "cuda"]
+    dtype: Literal["auto", "float32", "bfloat16"]
+    num_threads: Literal["auto"] | Count
+    deterministic: bool
+
+
+class Missing(Section):
+    mechanism: str
+    fill: str
+    test_rate: Probability
+    test_seed: Seed
+
+    @model_validator(mode="after")
+    def _known(self) -> "Missing":
+        _one_of(self, self.mechanism, MECHANISMS, "mechanism")
+        return _one_of(self, self.fill, FILL_VALUES, "fill")
+
+
+class Train(Section):
+    epochs: Count
+    batch_size: Count
+    lr: Positive
+    lr_schedule: Literal["constant", "cosine", "warmup_cosine", "plateau"]
+    ema_decay: Probability | None
+    grad_clip: Positive | None
+    early_stop: Count | None
+
+
+class Classifier(Section):
+    seed: Seed
+    train: Train
+
+
+class AutoencoderNetwork(Section):
+    base_channels: Count
+    channel_multipliers: Annotated[list[Count], Field(min_length=3, max_length=3)]
+    num_res_blocks: Count
+    latent_channels: Count
+    num_groups: Count
+    mid_attention: bool
+
+
+class VAE(Section):
+    network: AutoencoderNetwork
+    kl_weight: NonNegative
+    train: Train
+
+
+class UNetNetwork(Section):
+    base_channels: Annotated[int, Field(ge=4, multiple_of=2)]
+    channel_multipliers: Annotated[list[Count], Field(min_length=1, max_length=5)]
+    num_res_blocks: Count
+    attention_resolutions: list[Count]
+    mid_attention: bool
+    dropout: Probability
+    num_groups: Count
+
+
+class Diffusion(Section):
+    beta_min: Positive
+    beta_max: Positive
+    tau: Annotated[float, Field(gt=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Diffusion":
+        if self.beta_max <= self.beta_min:
+            raise ValueError("beta_max must be larger than beta_min")
+        return self
+
+
+class NumSteps(Section):
+    num_steps: Steps
+
+
+class Guidance(Section):
+    num_steps: Steps
+    weight: NonNegative
+
+
+class LDMissImpute(Section):
+    guidance: Guidance
+
+
+class LDMiss(Section):
+    network: UNetNetwork
+    train: Train
+    sample: NumSteps
+    impute: LDMissImpute
+
+
+class DDPMImpute(Section):
+    guidance: Guidance
+    replacement: NumSteps
+
+
+class DDPM(Section):
+    network: UNetNetwork
+    train: Train
+    sample: NumSteps
+    impute: DDPMImpute
+
+
+class Draws(Section):
+    num_steps: Steps
+    num_resamples: Count
+
+
+class EStep(Section):
+    statistic: Literal["mean", "sample"]
+    num_trials: Count
+    num_steps: Steps
+    num_resamples: Count
+    chunk_size: Count
+
+
+class EM(Section):
+    num_iterations: Count
+    warm_start: bool
+    train_first: Train
+    train_next: Train
+    e_step: EStep
+
+
+class DiffPuterNetwork(Section):
+    hidden: Annotated[int, Field(ge=4, multiple_of=2)]
+
+
+class DiffPuter(Section):
+    recipe: Literal["quick", "standard", "official"]
+    network: DiffPuterNetwork
+    std_floor: Positive
+    em: EM
+    sample: NumSteps
+    impute: Draws
+
+
+class NoSettings(Section):
+    pass
+
+
+class Baselines(Section):
+    ridge: Positive
+    impute: NoSettings
+
+
+class Sample(Section):
+    methods: Annotated[list[str], Field(min_length=1)]
+    num_images: Annotated[int, Field(ge=2)]
+    chunk_size: Count
+
+    @model_validator(mode="after")
+    def _known(self) -> "Sample":
+        for method in self.methods:
+            _one_of(self, method, GENERATORS, "methods")
+        return _distinct(self, self.methods, "methods")
+
+
+class Impute(Section):
+    methods: Annotated[list[str], Field(min_length=1)]
+    num_images: Literal["all"] | Annotated[int, Field(ge=2)]
+    num_draws: Count
+    num_draw_images: Count
+    chunk_size: Count
+
+    @model_validator(mode="after")
+    def _known(self) -> "Impute":
+        for method in self.methods:
+            _one_of(self, method, METHODS, "methods")
+        return _distinct(self, self.methods, "methods")
+
+
+class Plot(Section):
+    num_columns: Annotated[int, Field(ge=1, le=20)]
+
+
+class Grid(Section):
+    name: str
+    missing_rates: Annotated[list[Any], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _rates(self) -> "Grid":
+        for rate in self.missing_rates:
+            if type(rate) is not float:
+                raise ValueError(f"missing_rates: {rate!r} must be written as a float, like 0.5 or 0.0")
+            if not 0 <= rate < 1 or round(rate, 4) != rate:
+                raise ValueError(f"missing_rates: {rate} must lie in [0, 1), with at most 4 decimals")
+        _distinct(self, self.missing_rates, "missing_rates")
+        return _distinct(self, self.seeds, "seeds")
+
+
+class Params(Section):
+    """The whole document, one section per stage or method."""
+
+    profile: str
+    missing_rate: Probability
+    seed: Seed
+    grid: Grid
+    dataset: DatasetParams
+    compute: Compute
+    missing: Missing
+    diffusion: Diffusion
+    classifier: Classifier
+    vae: VAE
+    ldmiss: LDMiss
+    ddpm: DDPM
+    diffputer: DiffPuter
+    baselines: Baselines
+    sample: Sample
+    impute: Impute
+    plot: Plot
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> "Params":
+        available = DATASETS[self.dataset.name].num_test
+        num_images = available if self.impute.num_images == "all" else self.impute.num_images
+        if num_images > available:
+            raise ValueError(
+                f"impute.num_images: {num_images} is more than the {available} test images of {self.dataset.name}"
+            )
+        if self.impute.num_draw_images > num_images:
+            raise ValueError(
+                f"impute.num_draw_images: {self.impute.num_draw_images} is more than the {num_images} imputed images"
+            )
+        return self
+
+    def off_grid(self) -> list[str]:
+        """A warning for `missing_rate` or `seed` where it lies outside the grid and so has no effect."""
+        named = [("missing_rate", self.missing_rate, self.grid.missing_rates), ("seed", self.seed, self.grid.seeds)]
+        return [
+            f"{name}={value} has no effect: grid '{self.grid.name}' runs {allowed}"
+            for name, value, allowed in named
+            if value not in allowed
+        ]
+
+
+def load(path: Path = PARAMS_FILE) -> tuple[Params, dict[str, Any]]:
+    """Read and validate the whole document; the typed and the plain form.
+
+    Raises:
+        InputError: one line with every offending key, what was found and what is allowed.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: missing file; run from the project's root")
+    try:
+        document = yaml.load(path.read_text(), _Loader)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+    return validate(document, str(path)), document
+
+
+def validate(document: Any, where: str) -> Params:
+    """The typed form of a plain document; raises as `load`."""
+    try:
+        return Params.model_validate(document)
+    except ValidationError as error:
+        raise InputError(f"{where}: {'; '.join(_explain(problem) for problem in error.errors())}") from None
+
+
+def _explain(problem: Any) -> str:
+    location = [part for part in problem["loc"] if not (isinstance(part, str) and re.search(r"[\[(]|^(int|literal)", part))]
+    key = ".".join(str(part) for part in location)
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: unknown key; allowed here: {', '.join(_keys_at(location[:-1]))}"
+    if problem["type"] == "missing":
+        return f"{key}: missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"{key}.{message}" if key else message
+    return f"{key}: {message[0].lower()}{message[1:]}, got {problem['input']!r}"
+
+
+def _keys_at(location: list[Any]) -> list[str]:
+    section: Any = Params
+    for part in location:
+        annotation = section.model_fields[part].annotation
+        section = next((arg for arg in get_args(annotation) if isinstance(arg, type)), annotation)
+    return list(section.model_fields)
+
+
+def _one_of(section: Any, value: str, allowed: Any, key: str) -> Any:
+    if value not in allowed:
+        raise ValueError(f"{key}: unknown {value!r}; allowed: {', '.join(allowed)}")
+    return section
+
+
+def _distinct(section: Any, values: list[Any], key: str) -> Any:
+    if len(set(values)) != len(values):
+        raise ValueError(f"{key}: {values} names something twice")
+    return section
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2 floats, as DVC and OmegaConf read them: `1e-3` is a number (PyYAML alone makes it a text)."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)

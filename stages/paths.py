@@ -1,0 +1,73 @@
+"""Where every artifact lives, relative to the project's root. `dvc.yaml` names the same paths (a test compares them)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+RAW = Path("data/raw")
+CLASSIFIER = Path("models/classifier.safetensors")
+CLASSIFIER_FACTS = Path("models/classifier.json")
+CELLS = Path("metrics/cells")
+CURVES = Path("metrics/curves")
+SUMMARY = Path("metrics/summary.json")
+TABLE = Path("metrics/table.csv")
+PLOTS = Path("plots")
+RUNS = Path("runs")
+CHECKPOINTS = Path("ckpt")
+
+
+@dataclass(frozen=True)
+class Item:
+    """What one run of a stage works on: a cell of the grid, and a method where the stage has one item per method."""
+
+    missing_rate: float | None = None
+    seed: int | None = None
+    method: str | None = None
+
+    @property
+    def cell(self) -> str:
+        """`<missing_rate>-<seed>`, the name of the cell in every path."""
+        return f"{self.missing_rate}-{self.seed}"
+
+    @property
+    def name(self) -> str:
+        """The part of the DVC stage's name after the `@`; empty for a stage that runs once."""
+        return "-".join(str(part) for part in (self.missing_rate, self.seed, self.method) if part is not None)
+
+    @property
+    def root_seed(self) -> int:
+        """The cell's seed, from which every draw of the cell derives."""
+        if self.seed is None:
+            raise ValueError("this stage has no cell")
+        return self.seed
+
+    def observed(self, split: str) -> Path:
+        """Incomplete images of a split, "train" or "test"."""
+        return Path(f"data/observed/{self.cell}/{split}.npz")
+
+    def latents(self) -> Path:
+        """Latents of the training images, and their scale."""
+        return Path(f"data/latents/{self.cell}.safetensors")
+
+    def model(self, name: str) -> Path:
+        """A trained model."""
+        return Path(f"models/{name}/{self.cell}.safetensors")
+
+    def curve(self, name: str) -> Path:
+        """The loss curve of a model's training."""
+        return CURVES / f"{name}-{self.cell}.csv"
+
+    def samples(self, method: str) -> Path:
+        """Generated images."""
+        return Path(f"data/samples/{self.cell}/{method}.npz")
+
+    def imputed(self, method: str) -> Path:
+        """Folder of the imputed test images, one file per imputer of the method."""
+        return Path(f"data/imputed/{self.cell}/{method}")
+
+    def metrics(self) -> Path:
+        """The cell's metrics."""
+        return CELLS / f"{self.cell}.json"
+
+    def sheet(self) -> Path:
+        """The few images of the cell that the figures show."""
+        return CELLS / f"{self.cell}.npz"

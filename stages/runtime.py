@@ -1,0 +1,65 @@
+"""What a stage computes on: device, dtype and threads, resolved from the `compute` params."""
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ldmiss.errors import InputError
+
+if TYPE_CHECKING:
+    from stages.params import Compute
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Resolved: where networks run and at what precision their layers compute."""
+
+    device: torch.device
+    dtype: torch.dtype
+    num_threads: int
+
+    def record(self) -> dict[str, Any]:
+        """For the `runs/` record and the checkpoint's key."""
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+        return {"device": name, "dtype": str(self.dtype).removeprefix("torch."), "num_threads": self.num_threads}
+
+
+def resolve(compute: "Compute") -> Runtime:
+    """Resolve `auto`, and set torch's threads and determinism accordingly.
+
+    `dtype: auto` is bfloat16 where the processor computes with it natively, else float32.
+
+    Raises:
+        InputError: a CUDA device is asked for where there is none.
+    """
+    if compute.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("compute.device: cuda was asked for, but there is none; allowed here: auto, cpu")
+    device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if compute.device == "auto" else compute.device)
+    dtype = _native_dtype(device) if compute.dtype == "auto" else DTYPES[compute.dtype]
+    num_threads = len(os.sched_getaffinity(0)) if compute.num_threads == "auto" else int(compute.num_threads)
+    torch.set_num_threads(num_threads)
+    if device.type == "cuda":
+        _set_up_cuda(compute.deterministic)
+    return Runtime(device, dtype, num_threads)
+
+
+def _set_up_cuda(deterministic: bool) -> None:
+    # The CPU's algorithms used here are deterministic at a given number of threads; torch's switch would only slow them.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+
+
+def _native_dtype(device: torch.device) -> torch.dtype:
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        # Not yet public in torch; where the names change, float32 is the safe answer.
+        probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+        native = any(probe() for probe in probes if probe is not None)
+    return torch.bfloat16 if native else torch.float32

@@ -1,0 +1,31 @@
+"""Generate images with one method's trained model."""
+
+from types import ModuleType
+
+import torch
+
+from ldmiss.noise import RowNoise
+from ldmiss.randomness import derive_seed
+from stages.checkpoint import in_chunks
+from stages.context import Context
+from stages.io import save_arrays
+from stages.progress import progress_bar
+
+
+def run(context: Context) -> str:
+    """Write `data/samples/<cell>/<method>.npz`: float16 images (N, H, W) in [0, 1]."""
+    item, params, device = context.item, context.params.sample, context.runtime.device
+    assert isinstance(context.method, ModuleType) and item.method is not None
+    generate = context.method.load_generator(item, context.params, context.runtime)
+    seed = derive_seed(item.root_seed, "sample", item.method)
+
+    def compute(rows: slice) -> torch.Tensor:
+        numbers = torch.arange(rows.start, rows.stop, device=device)
+        return generate(len(numbers), RowNoise(seed, numbers)).half()
+
+    with progress_bar(f"sample {item.method}", params.num_images, "image") as bar:
+        images = in_chunks(
+            context.checkpoint, "sample", params.num_images, params.chunk_size, compute, bar.update
+        )
+    save_arrays(item.samples(item.method), images=images[:, 0].numpy())
+    return f"{len(images)} images"

@@ -1,0 +1,20 @@
+"""Fit the linear Gaussian to the incomplete training images; its file carries the autoencoder along (see METHODS)."""
+
+import torch
+
+from ldmiss.imputation.baselines import fit_gaussian
+from stages.context import Context
+from stages.io import load_observed, load_tensors, save_tensors
+
+
+def run(context: Context) -> str:
+    """Write `models/baselines/<cell>.safetensors`: everything the cheap imputers need, so that imputing sees no data."""
+    item = context.item
+    images, observed = load_observed(item.observed("train"))
+    rows = (images / 255).astype("float32").reshape(len(images), -1)
+    mean, covariance = fit_gaussian(rows, observed.reshape(rows.shape), ridge=context.params.baselines.ridge)
+    vae_tensors, vae_facts = load_tensors(item.model("vae"), kind="vae")
+    moments = {"mean": torch.from_numpy(mean), "covariance": torch.from_numpy(covariance)}
+    facts = {"vae": vae_facts["vae"], "fill": vae_facts["fill"]}
+    save_tensors(item.model("baselines"), moments | vae_tensors, kind="baselines", facts=facts)
+    return f"Gaussian in {len(mean)} dimensions, mean pixel {mean.mean():.4f}"

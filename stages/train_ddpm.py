@@ -1,0 +1,41 @@
+"""Train the pixel-space score network with the loss on observed pixels (MissDiff; paper 4.1, Eq. 3)."""
+
+from ldmiss.fill import FILL_VALUES
+from ldmiss.networks.layers import at_precision, build, init_fan_avg
+from ldmiss.networks.unet import UNet
+from ldmiss.noise import torch_generator
+from ldmiss.randomness import derive_seed
+from ldmiss.training.loop import Training
+from ldmiss.training.score_objectives import pixel_score_loss
+from stages.build.data import load_incomplete
+from stages.build.network import recipe_from, with_prefix
+from stages.build.score import sde_from, unet_config
+from stages.context import Context
+from stages.io import save_tensors
+from stages.training import run_training, save_curve
+
+
+def run(context: Context) -> str:
+    """Write `models/ddpm/<cell>.safetensors` and its loss curve."""
+    item, params, diffusion, runtime = context.item, context.params.ddpm, context.params.diffusion, context.runtime
+    images, observed = load_incomplete(item.observed("train"), runtime.device)
+    channels, height, width = images.shape[1:]
+    config = unet_config(params.network, (channels, height, width))
+    generator = torch_generator("cpu", item.root_seed, "ddpm", "init")
+    network = build(lambda: UNet(**config), runtime.device, init_fan_avg, generator)
+    seed = derive_seed(item.root_seed, "ddpm")
+    training = Training(network, recipe_from(params.train), num_items=len(images), seed=seed)
+
+    batch_loss = pixel_score_loss(
+        at_precision(network, runtime.dtype), sde_from(diffusion), images, observed,
+        tau=diffusion.tau, fill=FILL_VALUES[context.params.missing.fill],
+    )  # fmt: skip
+    run_training(training, batch_loss, context.checkpoint, "ddpm")
+    save_tensors(
+        item.model("ddpm"),
+        with_prefix("unet", training.result()),
+        kind="ddpm",
+        facts={"unet": config, "diffusion": diffusion.model_dump(), "shape": [channels, height, width]},
+    )
+    save_curve(item.curve("ddpm"), training.curve)
+    return f"pixel score network, final loss {training.curve[-1]:.4f}"

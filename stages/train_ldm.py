@@ -1,0 +1,43 @@
+"""Train the score network of LDMiss on scaled latents (paper section 3 and appendix B)."""
+
+from ldmiss.networks.layers import at_precision, build, init_fan_avg
+from ldmiss.networks.unet import UNet
+from ldmiss.noise import torch_generator
+from ldmiss.randomness import derive_seed
+from ldmiss.training.loop import Training
+from ldmiss.training.score_objectives import latent_score_loss
+from stages.build.network import recipe_from, with_prefix
+from stages.build.score import sde_from, unet_config
+from stages.context import Context
+from stages.io import load_tensors, save_tensors
+from stages.training import run_training, save_curve
+
+
+def run(context: Context) -> str:
+    """Write `models/ldmiss/<cell>.safetensors`, the score network with the autoencoder and scale it belongs to."""
+    item, params, diffusion, runtime = context.item, context.params.ldmiss, context.params.diffusion, context.runtime
+    vae_tensors, vae_facts = load_tensors(item.model("vae"), kind="vae")
+    stored, facts = load_tensors(item.latents(), kind="latents")
+    latents = (stored["latents"] * facts["scale"]).to(runtime.device)
+    channels, height, width = latents.shape[1:]
+    config = unet_config(params.network, (channels, height, width))
+    generator = torch_generator("cpu", item.root_seed, "ldmiss", "init")
+    network = build(lambda: UNet(**config), runtime.device, init_fan_avg, generator)
+    seed = derive_seed(item.root_seed, "ldmiss")
+    training = Training(network, recipe_from(params.train), num_items=len(latents), seed=seed)
+
+    batch_loss = latent_score_loss(
+        at_precision(network, runtime.dtype), sde_from(diffusion), latents, tau=diffusion.tau
+    )
+    run_training(training, batch_loss, context.checkpoint, "ldmiss")
+    save_tensors(
+        item.model("ldmiss"),
+        with_prefix("unet", training.result()) | vae_tensors,
+        kind="ldmiss",
+        facts={
+            "unet": config, "diffusion": diffusion.model_dump(), "shape": [channels, height, width],
+            "scale": facts["scale"], "vae": vae_facts["vae"],
+        },
+    )  # fmt: skip
+    save_curve(item.curve("ldmiss"), training.curve)
+    return f"latent score network, final loss {training.curve[-1]:.4f}"
