@@ -1,1 +1,1 @@
-"""The pipeline: one module per DVC stage, each file I/O around functions of `ldmiss`. Run as `python -m stages NAME`."""
+"""The pipeline: one module per DVC stage, each file I/O around functions of `ldmiss`. Run: `python -m stages NAME`."""

@@ -90,7 +90,7 @@ def _record(stage: str, item: Item, used: dict[str, Any], made: str, seconds: fl
 def _fail(stage: str, item: Item, message: str, status: int = 1) -> int:
     print(f"error: {_label(stage, item)}: {message}", file=sys.stderr)
     if os.environ.get("LDMISS_TRACEBACK"):
-        raise  # noqa: PLE0704  (called from an except block)
+        raise
     return status
 
 

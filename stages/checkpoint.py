@@ -89,7 +89,7 @@ def in_chunks(
     num_rows: int,
     chunk_size: int,
     compute: Callable[[slice], "Tensor"],
-    advance: Callable[[int], None],
+    advance: Callable[[int], object],
 ) -> "Tensor":
     """Rows computed chunk by chunk, each stored as soon as it is done: (num_rows, ...), CPU.
 

@@ -1,4 +1,4 @@
-"""The data sets: how each is obtained and read. To add one: a `Dataset`, its line in `DATASETS`, a file in conf/dataset."""
+"""The data sets: how each is obtained and read. To add one: its line in `DATASETS`, a file in conf/dataset."""
 
 import gzip
 import hashlib
@@ -25,7 +25,7 @@ _MNIST_FILES = {
     "test_images": "t10k-images-idx3-ubyte.gz",
     "test_labels": "t10k-labels-idx1-ubyte.gz",
 }
-# torchvision's own (`torchvision.datasets.MNIST.resources`); written out so that reading needs no torch (a test compares).
+# Those of `torchvision.datasets.MNIST.resources`, written out so that reading needs no torch (a test compares).
 _MNIST_MD5 = {
     "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
     "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",

@@ -24,7 +24,7 @@ def run(context: Context) -> str:
     latents = torch.cat(
         [
             encoder(network_from_unit(fill_missing(unit_from_uint8(x), known, facts["fill"]))).chunk(2, dim=1)[0].cpu()
-            for x, known in zip(images.split(_BATCH_SIZE), observed.split(_BATCH_SIZE), strict=True)
+            for x, known in zip(torch.split(images, _BATCH_SIZE), torch.split(observed, _BATCH_SIZE), strict=True)
         ]
     )
     scale = latent_scale(latents)

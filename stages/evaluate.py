@@ -74,8 +74,12 @@ def _measure_generation(yardstick: Yardstick, samples: NDArray[np.float16]) -> d
 
 
 def _measure_imputation(
-    yardstick: Yardstick, completed: NDArray[np.float16], subset: NDArray[np.int64], draws: NDArray[np.float16],
-    test: Any, observed: NDArray[np.bool_],
+    yardstick: Yardstick,
+    completed: NDArray[np.float16],
+    subset: NDArray[np.int64],
+    draws: NDArray[np.float16],
+    test: Any,
+    observed: NDArray[np.bool_],
 ) -> dict[str, float]:
     """Errors in [0, 1] units on one draw of all images, and on the subset's K draws."""
     num_images = len(completed)

@@ -29,7 +29,8 @@ def run(context: Context) -> str:
     several draws; draws: float16 (S, K, H, W), K = 1 for an imputer that is not stochastic.
     """
     item, params, device = context.item, context.params.impute, context.runtime.device
-    assert isinstance(context.method, ModuleType) and item.method is not None
+    assert isinstance(context.method, ModuleType)
+    assert item.method is not None
     images, observed = load_incomplete(item.observed("test"), device)
     num_images = len(images) if params.num_images == "all" else params.num_images
     x_obs, observed = unit_from_uint8(images[:num_images]), observed[:num_images]
@@ -39,7 +40,8 @@ def run(context: Context) -> str:
         row_images, row_draws = rows_to_impute(num_images, subset, params.num_draws if imputer.stochastic else 1)
         seed = derive_seed(item.root_seed, "impute", name)
         completed = _complete(context, name, imputer, x_obs, observed, row_images, row_draws, seed)
-        draws = torch.cat([completed[subset], completed[num_images:]]).unflatten(0, (-1, len(subset))).transpose(0, 1)
+        draws = torch.cat([completed[subset], completed[num_images:]])
+        draws = draws.reshape(-1, len(subset), *draws.shape[1:]).transpose(0, 1)
         save_arrays(
             item.imputed(item.method) / f"{name}.npz",
             images=completed[:num_images].numpy(), subset=subset, draws=draws.numpy(),
@@ -62,7 +64,13 @@ def rows_to_impute(num_images: int, subset: NDArray[np.int64], num_draws: int) -
 
 
 def _complete(
-    context: Context, name: str, imputer: Imputer, x_obs: Tensor, observed: Tensor, images: Tensor, draws: Tensor,
+    context: Context,
+    name: str,
+    imputer: Imputer,
+    x_obs: Tensor,
+    observed: Tensor,
+    images: Tensor,
+    draws: Tensor,
     seed: int,
 ) -> Tensor:
     device = context.runtime.device
@@ -73,6 +81,4 @@ def _complete(
         return imputer(x_obs[chosen], observed[chosen], RowNoise(seed, chosen, draws[rows]))[:, 0].half()
 
     with progress_bar(name, len(images), "image") as bar:
-        return in_chunks(
-            context.checkpoint, name, len(images), context.params.impute.chunk_size, compute, bar.update
-        )
+        return in_chunks(context.checkpoint, name, len(images), context.params.impute.chunk_size, compute, bar.update)

@@ -302,7 +302,9 @@ def validate(document: Any, where: str) -> Params:
 
 
 def _explain(problem: Any) -> str:
-    location = [part for part in problem["loc"] if not (isinstance(part, str) and re.search(r"[\[(]|^(int|literal)", part))]
+    location = [
+        part for part in problem["loc"] if not (isinstance(part, str) and re.search(r"[\[(]|^(int|literal)", part))
+    ]
     key = ".".join(str(part) for part in location)
     if problem["type"] == "extra_forbidden":
         return f"{key}: unknown key; allowed here: {', '.join(_keys_at(location[:-1]))}"

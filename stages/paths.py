@@ -1,4 +1,4 @@
-"""Where every artifact lives, relative to the project's root. `dvc.yaml` names the same paths (a test compares them)."""
+"""Where every artifact lives, relative to the project's root; `dvc.yaml` names the same paths (a test compares)."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Progress bars on a terminal, silence elsewhere."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from ldmiss.training.loop import Training
 
 
-def progress_bar(description: str, total: int, unit: str) -> "tqdm[None]":
+def progress_bar(description: str, total: int, unit: str) -> "tqdm[Any]":
     """A bar on standard error that shows throughput; quiet when standard error is no terminal."""
     return tqdm(total=total, desc=description, unit=unit, disable=not sys.stderr.isatty(), dynamic_ncols=True)
 
 
-def show_training(bar: "tqdm[None]", training: "Training") -> "Callable[[Training], None]":
+def show_training(bar: "tqdm[Any]", training: "Training") -> "Callable[[Training], None]":
     """A callback for the training loop that moves the bar and shows the loss."""
     bar.update(training.step)
 

@@ -38,7 +38,9 @@ def resolve(compute: "Compute") -> Runtime:
     """
     if compute.device == "cuda" and not torch.cuda.is_available():
         raise InputError("compute.device: cuda was asked for, but there is none; allowed here: auto, cpu")
-    device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if compute.device == "auto" else compute.device)
+    device = torch.device(
+        ("cuda" if torch.cuda.is_available() else "cpu") if compute.device == "auto" else compute.device
+    )
     dtype = _native_dtype(device) if compute.dtype == "auto" else DTYPES[compute.dtype]
     num_threads = len(os.sched_getaffinity(0)) if compute.num_threads == "auto" else int(compute.num_threads)
     torch.set_num_threads(num_threads)
@@ -48,7 +50,7 @@ def resolve(compute: "Compute") -> Runtime:
 
 
 def _set_up_cuda(deterministic: bool) -> None:
-    # The CPU's algorithms used here are deterministic at a given number of threads; torch's switch would only slow them.
+    # The CPU's algorithms used here are deterministic at a given number of threads; torch's switch only slows them.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

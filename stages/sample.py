@@ -15,7 +15,8 @@ from stages.progress import progress_bar
 def run(context: Context) -> str:
     """Write `data/samples/<cell>/<method>.npz`: float16 images (N, H, W) in [0, 1]."""
     item, params, device = context.item, context.params.sample, context.runtime.device
-    assert isinstance(context.method, ModuleType) and item.method is not None
+    assert isinstance(context.method, ModuleType)
+    assert item.method is not None
     generate = context.method.load_generator(item, context.params, context.runtime)
     seed = derive_seed(item.root_seed, "sample", item.method)
 
@@ -24,8 +25,6 @@ def run(context: Context) -> str:
         return generate(len(numbers), RowNoise(seed, numbers)).half()
 
     with progress_bar(f"sample {item.method}", params.num_images, "image") as bar:
-        images = in_chunks(
-            context.checkpoint, "sample", params.num_images, params.chunk_size, compute, bar.update
-        )
+        images = in_chunks(context.checkpoint, "sample", params.num_images, params.chunk_size, compute, bar.update)
     save_arrays(item.samples(item.method), images=images[:, 0].numpy())
     return f"{len(images)} images"

@@ -8,7 +8,7 @@ from stages.io import load_observed, load_tensors, save_tensors
 
 
 def run(context: Context) -> str:
-    """Write `models/baselines/<cell>.safetensors`: everything the cheap imputers need, so that imputing sees no data."""
+    """Write `models/baselines/<cell>.safetensors`: all that the cheap imputers need, so imputing sees no data."""
     item = context.item
     images, observed = load_observed(item.observed("train"))
     rows = (images / 255).astype("float32").reshape(len(images), -1)

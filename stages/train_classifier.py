@@ -8,8 +8,8 @@ from ldmiss.evaluation.fidelity import accuracy, fid, fid_statistics
 from ldmiss.networks.classifier import Classifier
 from ldmiss.networks.layers import build, init_torch_default
 from ldmiss.noise import torch_generator
-from ldmiss.training.loop import Training
 from ldmiss.training.classifier_objective import classifier_loss
+from ldmiss.training.loop import Training
 from stages.build.classifier import extract_features
 from stages.build.network import recipe_from
 from stages.context import Context

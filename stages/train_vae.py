@@ -5,8 +5,8 @@ from ldmiss.networks.autoencoder import Autoencoder
 from ldmiss.networks.layers import at_precision, build, init_torch_default
 from ldmiss.noise import torch_generator
 from ldmiss.randomness import derive_seed
-from ldmiss.training.loop import Training
 from ldmiss.training.autoencoder_objective import autoencoder_loss
+from ldmiss.training.loop import Training
 from stages.build.autoencoder import autoencoder_config
 from stages.build.data import load_incomplete
 from stages.build.network import recipe_from, with_prefix

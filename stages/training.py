@@ -26,6 +26,6 @@ def run_training(training: "Training", batch_loss: "BatchLoss", checkpoint: "Che
 
 
 def save_curve(path: "Path", losses: list[float]) -> None:
-    """The mean training loss of each epoch as a CSV, `epoch,loss`; no times in it, so that a rerun gives the same file."""
+    """The mean training loss of each epoch as a CSV, `epoch,loss`; no times, so that a rerun gives the same file."""
     lines = [f"{epoch},{loss:.8g}" for epoch, loss in enumerate(losses, start=1)]
     save_text(path, "\n".join(["epoch,loss", *lines]) + "\n")

@@ -48,7 +48,9 @@ def declared_work(stage: str, item: Item, document: dict[str, Any]) -> Work:
 
     def resolved(key: str) -> list[str]:
         entries = (next(iter(entry)) if isinstance(entry, dict) else entry for entry in definition.get(key, []))
-        return [re.sub(r"\$\{([\w.]+)\}", lambda match: _lookup(match[1], fields, document), entry) for entry in entries]
+        return [
+            re.sub(r"\$\{([\w.]+)\}", lambda match: _lookup(match[1], fields, document), entry) for entry in entries
+        ]
 
     params = {key: _value_at(document, key) for key in resolved("params")}
     return Work([Path(path) for path in resolved("deps")], params, [Path(path) for path in resolved("outs")])

@@ -23,6 +23,6 @@ def restore_classifier(path: Path, device: torch.device) -> Classifier:
 def extract_features(classifier: Classifier, images: Tensor) -> tuple[Tensor, Tensor]:
     """Features (N, 64) and logits (N, 10), float32 on the CPU, of images (N, 1, H, W) in [0, 1] (clipped)."""
     device = next(classifier.parameters()).device
-    parts = [classifier(batch.to(device).float().clamp(0, 1)) for batch in images.split(_BATCH_SIZE)]
+    parts = [classifier(batch.to(device).float().clamp(0, 1)) for batch in torch.split(images, _BATCH_SIZE)]
     features, logits = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
     return features, logits

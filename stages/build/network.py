@@ -20,7 +20,12 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
 def restore_network(
-    make: Callable[..., NetworkT], config: dict[str, Any], tensors: dict[str, "Tensor"], *, prefix: str, path: "Path",
+    make: Callable[..., NetworkT],
+    config: dict[str, Any],
+    tensors: dict[str, "Tensor"],
+    *,
+    prefix: str,
+    path: "Path",
     device: torch.device,
 ) -> NetworkT:
     """A network with the weights stored under `prefix.`; frozen, in evaluation mode, on `device`.
@@ -28,7 +33,9 @@ def restore_network(
     Raises:
         InputError: the weights do not fit the configuration that the file carries.
     """
-    weights = {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
+    weights = {
+        name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")
+    }
     with torch.device("meta"):
         network = make(**config)
     try:

@@ -58,6 +58,4 @@ def _on_images(impute: NumpyImputer) -> Imputer:
 
 def _on_rows(impute: NumpyImputer) -> Imputer:
     """An imputer of float32 (N, d) arrays."""
-    return _on_images(
-        lambda x, observed: impute(x.reshape(len(x), -1), observed.reshape(len(x), -1)).reshape(x.shape)
-    )
+    return _on_images(lambda x, observed: impute(x.reshape(len(x), -1), observed.reshape(len(x), -1)).reshape(x.shape))

@@ -16,8 +16,10 @@ from ldmiss.pixels import network_from_unit, unit_from_network
 class Codec(Protocol):
     """Between images in [0, 1] and the space of diffusion."""
 
-    shape: tuple[int, int, int]
-    """(C, H, W) of the space in which diffusion runs."""
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the space in which diffusion runs."""
+        ...
 
     def decode(self, z: Tensor) -> Tensor:
         """(B, *shape) to images (B, 1, 28, 28) in [0, 1] units, differentiable and not clipped."""

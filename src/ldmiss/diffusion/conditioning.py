@@ -1,4 +1,4 @@
-"""Replacement: the observed dimensions are overwritten by the noised observation (paper section 5; Song et al. 2021)."""
+"""Replacement: the observed dimensions are overwritten by the noised observation (paper 5; Song et al. 2021)."""
 
 import torch
 from torch import Tensor

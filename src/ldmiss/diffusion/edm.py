@@ -3,6 +3,7 @@
 Here the noise level is sigma itself: x_sigma = x_0 + sigma eps (no shrinking of the data, unlike the VP-SDE).
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -51,7 +52,7 @@ def sample_sigmas(num: int, generator: torch.Generator) -> Tensor:
 
 
 def edm_loss(denoise: DenoiseFn, x_0: Tensor, sigma: Tensor, eps: Tensor, *, sigma_data: float = 0.5) -> Tensor:
-    """Weighted squared error of every element, (B, ...), with weight (sigma^2 + sigma_data^2) / (sigma sigma_data)^2."""
+    """Weighted squared error of every element, (B, ...); weight (sigma^2 + sigma_data^2) / (sigma sigma_data)^2."""
     weight = (sigma**2 + sigma_data**2) / (sigma * sigma_data) ** 2
     denoised = denoise(x_0 + append_dims(sigma, x_0) * eps, sigma)
     return append_dims(weight, x_0) * (denoised - x_0) ** 2
@@ -106,7 +107,7 @@ def sample_heun(denoise: DenoiseFn, x: Tensor, *, sigmas: Tensor, churn: float, 
         noise: the source of the added noise.
     """
     gamma = churn_to_gamma(churn, len(sigmas) - 1)
-    for sigma, sigma_next in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for sigma, sigma_next in itertools.pairwise(sigmas):
         x = heun_step(denoise, x, sigma, sigma_next, gamma=gamma, noise=noise)
     return x
 

@@ -29,7 +29,7 @@ def fid(statistics: dict[str, Any], reference: dict[str, Any]) -> float:
 
 
 def inception_score(logits: Tensor, *, splits: int = 1) -> float:
-    """exp E KL(p(y|x) || p(y)) of classifier logits (N, C) (Salimans et al. 2016); one split has no bias from few images."""
+    """exp E KL(p(y|x) || p(y)) of classifier logits (N, C) (Salimans et al. 2016); one split: no small-sample bias."""
     result = isc_features_to_metric(logits.double(), splits, True, _ISC_SHUFFLE_SEED)
     return float(result["inception_score_mean"])
 

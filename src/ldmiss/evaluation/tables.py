@@ -37,7 +37,8 @@ def summarise(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     numbers = table[table["value"].map(lambda value: isinstance(value, int | float))]
     means = numbers.astype({"value": float}).groupby(["task", "method", "metric"], sort=False)["value"].mean()
     summary: dict[str, Any] = {"generation": {}, "imputation": {}, "classifier": {}}
-    for (task, method, metric), value in means.items():
+    for row in means.reset_index().to_dict("records"):
+        task, method = row["task"], row["method"]
         place = summary[task] if task == "classifier" else summary[task].setdefault(method, {})
-        place[metric] = float(value)
+        place[row["metric"]] = float(row["value"])
     return summary

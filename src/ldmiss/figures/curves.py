@@ -1,6 +1,7 @@
 """Curves against the training missing rate (Figures 1 and 3) and training curves, each drawn from a wide table."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import seaborn as sns
@@ -8,7 +9,11 @@ from matplotlib.figure import Figure
 
 from ldmiss.figures.style import colour_of, marker_of, new_figure
 
-TITLES = {"fid": "FID (lower is better)", "is": "IS (higher is better)", "mse": "MSE on missing pixels (lower is better)"}
+TITLES = {
+    "fid": "FID (lower is better)",
+    "is": "IS (higher is better)",
+    "mse": "MSE on missing pixels (lower is better)",
+}
 
 
 def against_rate(table: pd.DataFrame, task: str, metrics: Sequence[str]) -> pd.DataFrame:
@@ -38,10 +43,10 @@ def draw_against_rate(wide: pd.DataFrame, metrics: Sequence[str]) -> Figure:
     """One panel per metric, one line per method, bars of one standard deviation over seeds."""
     figure, axes = new_figure(1, len(metrics), width=3.6, height=3.0)
     for axis, metric in zip(axes, metrics, strict=True):
-        means = [name for name in wide if name.startswith(f"{metric}_") and not name.endswith("_std")]
+        means = [name for name in map(str, wide) if name.startswith(f"{metric}_") and not name.endswith("_std")]
         for name in means:
             method = name.removeprefix(f"{metric}_")
-            style = {"color": colour_of(method), "marker": marker_of(method), "markersize": 5, "label": method}
+            style: dict[str, Any] = {"color": colour_of(method), "marker": marker_of(method), "markersize": 5, "label": method}
             axis.errorbar(wide["missing_rate"], wide[name], yerr=wide[f"{name}_std"].fillna(0), capsize=2, **style)
         axis.set(xlabel="training missing rate", ylabel=TITLES.get(metric, metric))
         axis.set_xticks(wide["missing_rate"])
@@ -71,7 +76,7 @@ def training_curves(curves: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
 
 def draw_training_curves(frame: pd.DataFrame) -> Figure:
     """One panel per model, one line per missing rate."""
-    per_rate = [name for name in frame if "_" in name]
+    per_rate = [name for name in map(str, frame) if "_" in name]
     models = list(dict.fromkeys(name.rpartition("_")[0] for name in per_rate))
     figure, axes = new_figure(1, len(models), width=2.8, height=2.6)
     for axis, model in zip(axes, models, strict=True):

@@ -31,7 +31,7 @@ def draw_sheets(table: pd.DataFrame, *, num_panel_columns: int, row_title: str) 
         row_title: what the row labels are.
     """
     panels = list(dict.fromkeys(table["panel"]))
-    pixels = [name for name in table if name.startswith("p") and name != "panel"]
+    pixels = [name for name in map(str, table) if name.startswith("p") and name != "panel"]
     size = int(len(pixels) ** 0.5)
     pictures = {panel: _montage(table[table["panel"] == panel], pixels, size) for panel in panels}
     num_rows = max(len(labels) for _, labels in pictures.values())

@@ -4,9 +4,9 @@ import matplotlib as mpl
 
 mpl.use("Agg")  # no display, and the same renderer everywhere
 
-import matplotlib.pyplot as plt  # noqa: E402
-import seaborn as sns  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
+import matplotlib.pyplot as plt
+import seaborn as sns
+from matplotlib.figure import Figure
 
 _KNOWN = [
     "ldmiss", "ddpm", "diffputer", "ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement",

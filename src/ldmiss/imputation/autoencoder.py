@@ -10,7 +10,11 @@ from ldmiss.pixels import fill_missing, network_from_unit, unit_from_network
 
 @torch.no_grad()
 def impute_autoencoder(
-    encoder: Callable[[Tensor], Tensor], decoder: Callable[[Tensor], Tensor], x_obs: Tensor, observed: Tensor, *,
+    encoder: Callable[[Tensor], Tensor],
+    decoder: Callable[[Tensor], Tensor],
+    x_obs: Tensor,
+    observed: Tensor,
+    *,
     fill: float,
 ) -> Tensor:
     """D(posterior mean of the filled image): x_obs in [0, 1] and observed (B, 1, H, W) -> (B, 1, H, W).

@@ -40,7 +40,11 @@ def impute_gaussian(x: Images, observed: Indicators, mean: Moments, covariance: 
     completed = np.empty_like(x)
     for i, known in enumerate(observed):
         deviation = x[i, known] - mean[known]
-        weights = scipy.linalg.solve(covariance[np.ix_(known, known)], deviation, assume_a="pos") if known.any() else deviation
+        weights = (
+            scipy.linalg.solve(covariance[np.ix_(known, known)], deviation, assume_a="pos")
+            if known.any()
+            else deviation
+        )
         completed[i] = mean + covariance[:, known] @ weights
     return np.where(observed, x, completed)
 

@@ -4,13 +4,22 @@ M-step: train an EDM denoiser on the completed rows, all coordinates counting. E
 given the observed ones by replacement with resampling, and average the draws. Rows are flat, d = 784 for MNIST.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ldmiss.diffusion.edm import DenoiseFn, churn_to_gamma, edm_loss, heun_step, karras_sigmas, sample_heun, sample_sigmas
+from ldmiss.diffusion.edm import (
+    DenoiseFn,
+    churn_to_gamma,
+    edm_loss,
+    heun_step,
+    karras_sigmas,
+    sample_heun,
+    sample_sigmas,
+)
 from ldmiss.noise import RowNoise
 from ldmiss.training.loop import BatchLoss
 
@@ -93,7 +102,7 @@ def draw_conditional(
     sigmas = karras_sigmas(sampling.num_steps, device=x_obs.device)
     gamma = churn_to_gamma(sampling.churn, sampling.num_steps)
     x = sigmas[0] * noise(x_obs)
-    for sigma, sigma_next in zip(sigmas[:-2], sigmas[1:-1], strict=True):
+    for sigma, sigma_next in itertools.pairwise(sigmas[:-1]):
         for repeat in range(sampling.num_resamples):
             unknown = heun_step(denoise, x, sigma, sigma_next, gamma=gamma, noise=noise)
             x = torch.where(observed, x_obs + sigma_next * noise(x), unknown)

@@ -55,6 +55,4 @@ class ScoreModel:
         prior = noise(torch.empty(num_rows, *self.codec.shape, device=self.device))
         if condition is not None:
             prior = condition(prior, time_grid[0])
-        return euler_maruyama(
-            score, self.denoiser.sde, prior, time_grid=time_grid, noise=noise, condition=condition
-        )
+        return euler_maruyama(score, self.denoiser.sde, prior, time_grid=time_grid, noise=noise, condition=condition)

@@ -75,8 +75,16 @@ class Autoencoder(nn.Module):
     """
 
     def __init__(
-        self, *, in_channels: int, out_channels: int, latent_channels: int, base_channels: int,
-        channel_multipliers: list[int], num_res_blocks: int, num_groups: int, mid_attention: bool,
+        self,
+        *,
+        in_channels: int,
+        out_channels: int,
+        latent_channels: int,
+        base_channels: int,
+        channel_multipliers: list[int],
+        num_res_blocks: int,
+        num_groups: int,
+        mid_attention: bool,
     ) -> None:
         super().__init__()
         widths = [multiplier * base_channels for multiplier in channel_multipliers]
@@ -90,7 +98,8 @@ class Autoencoder(nn.Module):
                 encoder.append(Downsample(channels))
         encoder += [
             _middle(channels, num_groups, mid_attention), GroupNorm(num_groups, channels), nn.SiLU(),
-            nn.Conv2d(channels, 2 * latent_channels, 3, padding=1), nn.Conv2d(2 * latent_channels, 2 * latent_channels, 1),
+            nn.Conv2d(channels, 2 * latent_channels, 3, padding=1),
+            nn.Conv2d(2 * latent_channels, 2 * latent_channels, 1),
         ]  # fmt: skip
         self.encoder = nn.Sequential(*encoder)
 

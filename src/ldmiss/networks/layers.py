@@ -71,7 +71,9 @@ def drop(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
 
 
 def build(
-    make: Callable[[], ModuleT], device: torch.device | str, init: Callable[[nn.Module, torch.Generator], None],
+    make: Callable[[], ModuleT],
+    device: torch.device | str,
+    init: Callable[[nn.Module, torch.Generator], None],
     generator: torch.Generator,
 ) -> ModuleT:
     """Make a network and draw its initial weights from a CPU generator, so that every device starts from the same ones.
@@ -91,7 +93,7 @@ def build(
 
 
 def init_fan_avg(network: nn.Module, generator: torch.Generator) -> None:
-    """Uniform variance scaling by the average fan, zero biases, marked layers at zero (Song et al. 2021, `default_init`)."""
+    """Uniform variance scaling by the average fan, zero biases, marked layers zero (Song's `default_init`)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             if getattr(module, "starts_at_zero", False):
@@ -105,7 +107,7 @@ def init_fan_avg(network: nn.Module, generator: torch.Generator) -> None:
 
 
 def init_torch_default(network: nn.Module, generator: torch.Generator) -> None:
-    """torch's own default for convolutions and linear layers, U(-1/sqrt(fan_in), 1/sqrt(fan_in)), weights and biases."""
+    """torch's own default for convolutions and linear layers, U(-1/sqrt(fan_in), 1/sqrt(fan_in)), biases too."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             bound = 1 / math.sqrt(module.weight[0].numel())

@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 
 
-
 class DiffPuterMLP(nn.Module):
     """F(x, c_noise) on rows: the noise embedding is added once to the projected input, then four linear layers.
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ldmiss.networks.layers import GroupNorm, SelfAttention, drop, sinusoidal_embedding, zero_init
 
 TIME_SCALE = 999.0
-"""t in [0, 1] times this goes into the sinusoidal embedding (Song et al. 2021); unscaled it would be nearly constant."""
+"""t in [0, 1] times this goes into the sinusoidal embedding (Song et al. 2021); unscaled it is nearly constant."""
 
 SKIP_SCALE = 1 / math.sqrt(2)
 
@@ -31,7 +31,13 @@ class ResBlock(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, time_channels: int, dropout: float, num_groups: int,
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        time_channels: int,
+        dropout: float,
+        num_groups: int,
         resample: str = "none",
     ) -> None:
         super().__init__()
@@ -60,6 +66,42 @@ class ResBlock(nn.Module):
         return (self.shortcut(self._resample(x, size)) + h) * SKIP_SCALE
 
 
+class DownLevel(nn.Module):
+    """One resolution on the way down: blocks with their attention (or none), then half the size (or not)."""
+
+    def __init__(self, blocks: nn.ModuleList, attentions: nn.ModuleList, resample: ResBlock | None) -> None:
+        super().__init__()
+        self.blocks, self.attentions, self.resample = blocks, attentions, resample
+
+    def forward(self, h: Tensor, temb: Tensor, generator: torch.Generator | None, skips: list[Tensor]) -> Tensor:
+        """Each output is appended to `skips`; the last one is returned, (B, C, H, W)."""
+        for block, attention in zip(self.blocks, self.attentions, strict=True):
+            h = attention(block(h, temb, generator))
+            skips.append(h)
+        if self.resample is not None:
+            h = self.resample(h, temb, generator)
+            skips.append(h)
+        return h
+
+
+class UpLevel(nn.Module):
+    """One resolution on the way up: blocks on the concatenated skips, attention (or none), then the next size."""
+
+    def __init__(self, blocks: nn.ModuleList, attention: nn.Module, resample: ResBlock | None) -> None:
+        super().__init__()
+        self.blocks, self.attention, self.resample = blocks, attention, resample
+
+    def forward(self, h: Tensor, temb: Tensor, generator: torch.Generator | None, skips: list[Tensor]) -> Tensor:
+        """Takes its skips off the end of `skips`; (B, C, H, W), at the size of the next skip after "up"."""
+        for block in self.blocks:
+            h = block(torch.cat([h, skips.pop()], dim=1), temb, generator)
+        h = self.attention(h)
+        if self.resample is not None:
+            height, width = skips[-1].shape[-2:]
+            h = self.resample(h, temb, generator, size=(height, width))
+        return h
+
+
 class UNet(nn.Module):
     """eps_theta(x_t, t): the noise predicted in x_t.
 
@@ -75,8 +117,17 @@ class UNet(nn.Module):
     """
 
     def __init__(
-        self, *, in_channels: int, size: int, base_channels: int, channel_multipliers: list[int], num_res_blocks: int,
-        attention_resolutions: list[int], mid_attention: bool, dropout: float, num_groups: int,
+        self,
+        *,
+        in_channels: int,
+        size: int,
+        base_channels: int,
+        channel_multipliers: list[int],
+        num_res_blocks: int,
+        attention_resolutions: list[int],
+        mid_attention: bool,
+        dropout: float,
+        num_groups: int,
     ) -> None:
         super().__init__()
         self.base_channels = base_channels
@@ -101,19 +152,18 @@ class UNet(nn.Module):
         last_level = len(channel_multipliers) - 1
         for level, multiplier in enumerate(channel_multipliers):
             resolutions.append(resolution)
-            stage = nn.Module()
-            stage.blocks, stage.attentions = nn.ModuleList(), nn.ModuleList()
+            blocks, attentions = nn.ModuleList(), nn.ModuleList()
             for _ in range(num_res_blocks):
-                stage.blocks.append(block(channels, multiplier * base_channels))
+                blocks.append(block(channels, multiplier * base_channels))
                 channels = multiplier * base_channels
-                if resolution in attention_resolutions:
-                    stage.attentions.append(attention(channels))
+                attentions.append(attention(channels) if resolution in attention_resolutions else nn.Identity())
                 skip_channels.append(channels)
+            resample = None
             if level < last_level:
-                stage.down = block(channels, channels, "down")
+                resample = block(channels, channels, "down")
                 skip_channels.append(channels)
                 resolution = math.ceil(resolution / 2)
-            self.down.append(stage)
+            self.down.append(DownLevel(blocks, attentions, resample))
 
         self.mid_in = block(channels, channels)
         self.mid_attention = attention(channels) if mid_attention else nn.Identity()
@@ -121,16 +171,13 @@ class UNet(nn.Module):
 
         self.up = nn.ModuleList()
         for level in range(last_level, -1, -1):
-            stage = nn.Module()
-            stage.blocks = nn.ModuleList()
+            blocks = nn.ModuleList()
             for _ in range(num_res_blocks + 1):
-                stage.blocks.append(block(channels + skip_channels.pop(), channel_multipliers[level] * base_channels))
+                blocks.append(block(channels + skip_channels.pop(), channel_multipliers[level] * base_channels))
                 channels = channel_multipliers[level] * base_channels
-            if resolutions[level] in attention_resolutions:
-                stage.attention = attention(channels)
-            if level > 0:
-                stage.up = block(channels, channels, "up")
-            self.up.append(stage)
+            attends = resolutions[level] in attention_resolutions
+            resample = block(channels, channels, "up") if level > 0 else None
+            self.up.append(UpLevel(blocks, attention(channels) if attends else nn.Identity(), resample))
 
         self.norm_out = GroupNorm(num_groups, channels)
         self.conv_out = zero_init(nn.Conv2d(channels, in_channels, 3, padding=1))
@@ -143,21 +190,9 @@ class UNet(nn.Module):
         temb = self.time(sinusoidal_embedding(TIME_SCALE * t.reshape(-1), self.base_channels))
         h = self.conv_in(x)
         skips = [h]
-        for stage in self.down:
-            for i, res_block in enumerate(stage.blocks):
-                h = res_block(h, temb, generator)
-                if len(stage.attentions):
-                    h = stage.attentions[i](h)
-                skips.append(h)
-            if hasattr(stage, "down"):
-                h = stage.down(h, temb, generator)
-                skips.append(h)
+        for level in self.down:
+            h = level(h, temb, generator, skips)
         h = self.mid_out(self.mid_attention(self.mid_in(h, temb, generator)), temb, generator)
-        for stage in self.up:
-            for res_block in stage.blocks:
-                h = res_block(torch.cat([h, skips.pop()], dim=1), temb, generator)
-            if hasattr(stage, "attention"):
-                h = stage.attention(h)
-            if hasattr(stage, "up"):
-                h = stage.up(h, temb, generator, size=skips[-1].shape[-2:])
+        for level in self.up:
+            h = level(h, temb, generator, skips)
         return self.conv_out(F.silu(self.norm_out(h)))

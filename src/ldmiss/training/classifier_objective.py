@@ -9,9 +9,7 @@ from ldmiss.pixels import unit_from_uint8
 from ldmiss.training.loop import BatchLoss
 
 
-def classifier_loss(
-    forward: Callable[[Tensor], tuple[Tensor, Tensor]], images: Tensor, labels: Tensor
-) -> BatchLoss:
+def classifier_loss(forward: Callable[[Tensor], tuple[Tensor, Tensor]], images: Tensor, labels: Tensor) -> BatchLoss:
     """Cross entropy of uint8 images (N, 1, H, W) and int64 labels (N,)."""
 
     def loss(batch: Tensor, generator: torch.Generator) -> Tensor:

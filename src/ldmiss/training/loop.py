@@ -106,7 +106,11 @@ class Training:
 
     def _stopped(self) -> bool:
         patience = self.recipe.early_stop
-        return patience is not None and bool(self.curve) and len(self.curve) - 1 - self.curve.index(min(self.curve)) >= patience
+        return (
+            patience is not None
+            and bool(self.curve)
+            and len(self.curve) - 1 - self.curve.index(min(self.curve)) >= patience
+        )
 
     def _lr(self) -> float:
         if self.recipe.lr_schedule == "plateau":

@@ -1,0 +1,57 @@
+# `make repro` and `make test` do all their own set-up; they need only Python 3.11-3.13, git and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SHELL := /bin/bash
+export UV_COMPILE_BYTECODE := 1
+export DVC_NO_ANALYTICS := 1
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test test-slow check format bench params lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(STAMP)  ## create the virtual environment $(VENV) from requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"error: Python 3.11-3.13 is needed, $(PYTHON) is {v.major}.{v.minor}")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+repro: setup  ## run the pipeline with params.yaml; ends with the metrics and where the figures are
+	dvc --wait-for-lock repro
+	@python -m stages.report
+
+test: setup  ## the fast tests (under 3 minutes on 2 cores)
+	python -m pytest -q
+
+test-slow: setup  ## all tests, the long ones included
+	python -m pytest -q -m ""
+
+check: setup  ## lint, format, types, layering, lock file
+	ruff check .
+	ruff format --check .
+	mypy
+	python -m pytest -q tests/test_layering.py
+
+format: setup  ## format and sort imports
+	ruff format .
+	ruff check --fix .
+
+bench: setup  ## measure against named baselines (benchmarks/)
+	python -m benchmarks.run
+
+params: setup  ## compose conf/ into params.yaml, without running anything
+	python -m stages.compose
+
+lock: setup  ## pin what pyproject.toml asks for, for all supported Pythons and platforms
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+
+clean:  ## remove everything a run makes (not DVC's cache, not the virtual environment)
+	rm -rf data models plots metrics/cells metrics/curves metrics/table.csv ckpt runs dvc_plots .pytest_cache .mypy_cache .ruff_cache

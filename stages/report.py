@@ -1,0 +1,35 @@
+"""Print the metrics of the last run and where its figures are: `python -m stages.report`."""
+
+import sys
+from typing import Any
+
+import pandas as pd
+
+from ldmiss.errors import InputError
+from stages.io import load_json
+from stages.paths import PLOTS, SUMMARY, TABLE
+
+
+def report(summary: dict[str, Any]) -> str:
+    """The summary as two tables and a line for the classifier."""
+    parts = []
+    for task in ("generation", "imputation"):
+        table = pd.DataFrame(summary[task]).T
+        parts.append(f"{task} (means over the cells of the grid)\n{table.to_string(float_format='{:.4f}'.format)}")
+    parts.append("classifier  " + "  ".join(f"{name} {value:.4f}" for name, value in summary["classifier"].items()))
+    return "\n\n".join(parts)
+
+
+def main() -> int:
+    """Print the report; the exit status."""
+    try:
+        print(report(load_json(SUMMARY)))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"\nevery number of every cell: {TABLE}\nfigures: {', '.join(map(str, sorted(PLOTS.glob('*.png'))))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

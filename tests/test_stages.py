@@ -1,0 +1,231 @@
+"""Every stage in its real form on a tiny project: outputs, no leakage, determinism, restart."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+
+import stages.checkpoint
+import stages.mask
+from ldmiss.errors import InputError
+from ldmiss.training.loop import Training
+from stages.io import load_arrays, load_observed, load_tensors
+from stages.paths import Item
+
+IMPUTERS = {
+    "ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement", "autoencoder", "mean",
+    "neighbour", "gaussian",
+}  # fmt: skip
+MADE = ("data/observed", "data/latents", "data/samples", "data/imputed", "models", "metrics", "plots")
+
+
+@pytest.fixture(scope="module")
+def raw() -> dict[str, Any]:
+    return tiny.digits()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, raw: dict[str, Any]) -> Path:
+    """A project in which every stage has run."""
+    folder = tiny.make_project(tmp_path_factory.mktemp("tiny") / "project", raw)
+    tiny.run(folder)
+    return folder
+
+
+def test_metrics_have_the_documented_keys(project: Path) -> None:
+    """metrics/summary.json under fixed keys, table.csv tidy."""
+    summary = json.loads((project / "metrics/summary.json").read_text())
+    assert set(summary["generation"]) == {"ldmiss", "ddpm", "diffputer"}
+    assert set(summary["imputation"]) == IMPUTERS
+    assert {"fid", "is"} <= set(summary["generation"]["ldmiss"])
+    assert {"mse", "mse_draw", "mse_mean", "mse_all", "fid", "is", "accuracy"} == set(summary["imputation"]["mean"])
+    assert {"accuracy", "fid_floor"} == set(summary["classifier"])
+    table = pd.read_csv(project / "metrics/table.csv")
+    assert list(table) == ["missing_rate", "seed", "task", "method", "metric", "value"]
+    assert "sha256" in set(table["metric"])
+    assert not (project / "ckpt").exists() or not any((project / "ckpt").iterdir())
+
+
+def test_each_figure_lies_beside_its_table(project: Path) -> None:
+    """Five PNGs, each with a CSV that is not empty."""
+    names = {path.stem for path in (project / "plots").glob("*.png")}
+    assert names == {"figure1", "figure2", "figure3", "figure4", "training_curves"}
+    assert all(len(pd.read_csv(project / f"plots/{name}.csv")) for name in names)
+
+
+def test_imputations_keep_what_was_observed(project: Path) -> None:
+    """Observed pixels come back as given from every imputer, in every draw; sizes are those of the params."""
+    images, observed = load_observed(project / tiny.CELL.observed("test"))
+    files = sorted((project / f"data/imputed/{tiny.CELL.cell}").rglob("*.npz"))
+    assert {path.stem for path in files} == IMPUTERS
+    for path in files:
+        completed, subset, draws = load_arrays(path, "images", "subset", "draws")
+        stochastic = path.stem in {"ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement"}
+        assert completed.shape == (20, 28, 28)
+        assert draws.shape == (4, 3 if stochastic else 1, 28, 28)
+        for result, rows in ((completed, slice(0, 20)), *((draws[:, k], subset) for k in range(draws.shape[1]))):
+            assert np.array_equal(np.round(result.astype(float) * 255)[observed[rows]], images[rows][observed[rows]])
+        assert np.array_equal(draws[:, 0], completed[subset])
+        assert stochastic == (draws.shape[1] > 1 and not np.array_equal(draws[:, 0], draws[:, 1]))
+        missing = ~observed[:20]
+        assert 0 <= completed.min() <= completed.max() <= 1
+        assert (completed[missing] != 0).any(), "nothing was imputed"
+
+
+def test_two_runs_are_identical(project: Path, raw: dict[str, Any], tmp_path: Path) -> None:
+    """The same commit, params and machine: every file is the same, byte for byte."""
+    again = tiny.make_project(tmp_path / "again", raw)
+    tiny.run(again)
+    assert tiny.fingerprints(again, *MADE) == tiny.fingerprints(project, *MADE)
+
+
+def test_chunk_size_changes_no_random_number(project: Path, raw: dict[str, Any], tmp_path: Path) -> None:
+    """Samples and imputations agree up to rounding whatever is computed together."""
+    other = tiny.make_project(tmp_path / "other", raw, sample={"chunk_size": 12}, impute={"chunk_size": 3})
+    tiny.run(other, lambda stage: stage not in ("train_classifier", "evaluate", "plot"))
+    for part in ("data/samples", "data/imputed"):
+        for path in (project / part).rglob("*.npz"):
+            expected, found = (
+                load_arrays(folder / path.relative_to(project), "images")[0] for folder in (project, other)
+            )
+            np.testing.assert_allclose(found.astype(float), expected.astype(float), atol=2e-3)
+
+
+def poison(raw: dict[str, Any], project: Path) -> dict[str, Any]:
+    """The raw data with other values wherever a pixel is missing."""
+    poisoned = {}
+    for split, arrays in raw.items():
+        _, observed = load_observed(project / tiny.CELL.observed(split))
+        images = np.where(observed, arrays["images"], 255 - arrays["images"] // 2)
+        poisoned[split] = {"images": images, "labels": arrays["labels"]}
+    return poisoned
+
+
+def test_missing_pixels_change_nothing(project: Path, raw: dict[str, Any], tmp_path: Path) -> None:
+    """No leakage: with every value behind a missing pixel replaced, all that is trained, generated or imputed is the same.
+
+    The poison did arrive: the raw files differ, and so do the errors measured against the (poisoned) truth.
+    """
+    poisoned = tiny.make_project(tmp_path / "poisoned", poison(raw, project))
+    shutil.copytree(
+        project / "models",
+        poisoned / "models",
+        ignore=shutil.ignore_patterns("[!c]*-*", "vae", "ddpm", "ldmiss", "diffputer", "baselines"),
+    )
+    tiny.run(poisoned, lambda stage: stage not in ("train_classifier", "plot"))
+    unseeing = ("data/observed", "data/latents", "data/samples", "data/imputed", "models")
+    assert tiny.fingerprints(poisoned, *unseeing) == tiny.fingerprints(project, *unseeing)
+    assert tiny.fingerprints(poisoned, "data/raw") != tiny.fingerprints(project, "data/raw")
+    clean, dirty = (json.loads((folder / tiny.CELL.metrics()).read_text()) for folder in (project, poisoned))
+    assert clean["imputation"]["mean"]["mse"] != dirty["imputation"]["mean"]["mse"]
+
+
+def test_the_poison_is_seen_without_the_filling(
+    project: Path, raw: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The leakage test can fail: with the filling taken out, the masked data differ, and no stage accepts them."""
+    monkeypatch.setattr(stages.mask, "remove_missing", lambda images, observed: images)
+    leaking = tiny.make_project(tmp_path / "leaking", poison(raw, project))
+    with pytest.raises(InputError, match="values where nothing was observed"):
+        tiny.run(leaking, lambda stage: stage in ("mask", "train_vae"))
+    assert tiny.fingerprints(leaking, "data/observed") != tiny.fingerprints(project, "data/observed")
+
+
+class Killed(BaseException):
+    """Stands for a SIGKILL: nothing in the stages catches it."""
+
+
+RESTARTABLE = ["train_classifier", "train_vae", "train_ldm", "train_ddpm", "train_diffputer", "sample", "impute"]
+
+
+@pytest.mark.parametrize("stage", RESTARTABLE)
+def test_a_killed_stage_goes_on(stage: str, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed again and again, each time a little later, a stage still ends with the bytes of an uninterrupted run."""
+    monkeypatch.setattr(stages.checkpoint, "SECONDS_BETWEEN", 0.0)
+    folder = tmp_path / "killed"
+    shutil.copytree(project, folder, symlinks=True)
+    name = {"train_ldm": "ldmiss", "train_ddpm": "ddpm"}.get(stage, stage.removeprefix("train_"))
+    outs = [path for path in [*folder.glob(f"models/{name}*/*"), *folder.glob(f"models/{name}*.*"),
+                              *folder.glob(f"data/{name}*/**/*.npz")] if path.is_file()]  # fmt: skip
+    assert outs
+    for path in outs:
+        path.unlink()
+
+    kills = 0
+    work_done = 0
+    original_save = stages.checkpoint.Checkpoint.save
+
+    def save_then_die(self: Any, slot: str, tensors: Any) -> None:
+        nonlocal kills, work_done
+        original_save(self, slot, tensors)
+        work_done += 1
+        if work_done % 2 == 0:
+            kills += 1
+            raise Killed
+
+    monkeypatch.setattr(stages.checkpoint.Checkpoint, "save", save_then_die)
+    for _ in range(200):
+        try:
+            tiny.run(folder, lambda name: name == stage)
+            break
+        except Killed:
+            continue
+    else:
+        pytest.fail("the stage never ended: it starts over each time")
+    assert kills >= 2
+    assert tiny.fingerprints(folder, *MADE) == tiny.fingerprints(project, *MADE)
+    assert not any((folder / "ckpt").iterdir()), "a checkpoint was left behind"
+
+
+def test_a_truncated_checkpoint_is_ignored(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A checkpoint that cannot be read is named in a warning, and the stage starts clean."""
+    monkeypatch.setattr(stages.checkpoint, "SECONDS_BETWEEN", 0.0)
+    folder = tmp_path / "truncated"
+    shutil.copytree(project, folder, symlinks=True)
+    original_run = Training.run
+
+    def die_late(self: Training, batch_loss: Any, on_step: Any) -> None:
+        def on_step_then_die(training: Training) -> None:
+            on_step(training)
+            if training.step == 3:
+                raise Killed
+
+        original_run(self, batch_loss, on_step_then_die)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "run", die_late)
+        with pytest.raises(Killed):
+            tiny.run(folder, lambda name: name == "train_vae")
+    (checkpoint,) = (folder / "ckpt").rglob("vae.safetensors")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    tiny.run(folder, lambda name: name == "train_vae")
+    assert "warning: checkpoint ignored" in capsys.readouterr().err
+    assert tiny.fingerprints(folder, "models") == tiny.fingerprints(project, "models")
+
+
+def test_models_carry_what_they_need(project: Path) -> None:
+    """A method's file holds the networks it samples and imputes with, and their configuration."""
+    tensors, facts = load_tensors(project / tiny.CELL.model("ldmiss"), kind="ldmiss")
+    _, latent_facts = load_tensors(project / tiny.CELL.latents(), kind="latents")
+    assert facts["scale"] == latent_facts["scale"]
+    assert {name.split(".")[0] for name in tensors} == {"unet", "vae"}
+    with pytest.raises(InputError, match="expected 'ddpm'"):
+        load_tensors(project / tiny.CELL.model("ldmiss"), kind="ddpm")
+
+
+def test_cells_of_other_grids_are_left_out(project: Path, tmp_path: Path) -> None:
+    """A stale cell in the folder enters no mean and is removed before DVC hashes the folder."""
+    folder = tmp_path / "stale"
+    shutil.copytree(project, folder, symlinks=True)
+    stale = folder / Item(0.1, 7).metrics()
+    stale.write_text((folder / tiny.CELL.metrics()).read_text().replace('"mse": ', '"mse": 9'))
+    tiny.run(folder, lambda name: name == "plot")
+    assert not stale.exists()
+    assert tiny.fingerprints(folder, "metrics") == tiny.fingerprints(project, "metrics")
