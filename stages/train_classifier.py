@@ -6,7 +6,7 @@ import torch
 
 from ldmiss.evaluation.fidelity import accuracy, fid, fid_statistics
 from ldmiss.networks.classifier import Classifier
-from ldmiss.networks.layers import build, init_torch_default
+from ldmiss.networks.layers import at_precision, build, init_torch_default
 from ldmiss.noise import torch_generator
 from ldmiss.training.classifier_objective import classifier_loss
 from ldmiss.training.loop import Training
@@ -31,7 +31,8 @@ def run(context: Context) -> str:
     network = build(Classifier, device, init_torch_default, torch_generator("cpu", params.seed, "classifier", "init"))
     training = Training(network, recipe_from(params.train), num_items=len(train.labels), seed=params.seed)
     images, labels = _to(device, train)
-    run_training(training, classifier_loss(network, images, labels), context.checkpoint, "classifier")
+    batch_loss = classifier_loss(at_precision(network, context.runtime.dtype), images, labels)
+    run_training(training, batch_loss, context.checkpoint, "classifier")
 
     test_images, test_labels = _to(device, test)
     features, logits = extract_features(network, test_images.float() / 255)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -19,6 +20,12 @@ class Mixture:
     means: Tensor
     covariances: Tensor
 
+    @cached_property
+    def axes(self) -> tuple[Tensor, Tensor]:
+        """Principal variances (K, d) and axes (K, d, d): with noise, Q L Q^T becomes Q (scale^2 L + std^2) Q^T."""
+        values, vectors = torch.linalg.eigh(self.covariances)
+        return values, vectors
+
     def mean(self) -> Tensor:
         """(d,)."""
         return self.weights @ self.means
@@ -29,12 +36,9 @@ class Mixture:
         return torch.einsum("k,kij->ij", self.weights, self.covariances) + (self.weights * centred.T) @ centred
 
     def score(self, x: Tensor, scale: Tensor, std: Tensor) -> Tensor:
-        """Gradient of the log-density of scale * x_0 + std * eps at x (B, ...); scale and std () or (B,).
-
-        Each component's covariance is diagonalised once: it becomes Q (scale^2 L + std^2) Q^T.
-        """
+        """Gradient of the log-density of scale * x_0 + std * eps at x (B, ...); scale and std () or (B,)."""
         flat = x.flatten(1)
-        values, vectors = (part.to(x.dtype) for part in torch.linalg.eigh(self.covariances))  # (K, d), (K, d, d)
+        values, vectors = (part.to(x.dtype) for part in self.axes)
         scale, std = scale.to(x.dtype).reshape(-1, 1, 1), std.to(x.dtype).reshape(-1, 1, 1)
         y = torch.einsum("bkj,kji->bki", flat[:, None, :] - scale * self.means.to(x.dtype), vectors)  # (B, K, d)
         variances = scale**2 * values + std**2

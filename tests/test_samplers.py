@@ -1,5 +1,7 @@
 """Time grid and Euler-Maruyama, against Gaussians and a mixture whose score is exact."""
 
+import itertools
+
 import pytest
 import torch
 from exact import Impulses, Mixture, gaussian, no_noise
@@ -23,7 +25,7 @@ def exact_moments(model: Mixture, num_steps: int, tau: float = 1e-3) -> tuple[Te
 
 
 def test_grid() -> None:
-    """From 1 to tau in equal steps, then 0; with 1000 steps and tau = 1e-3 every step is 1/1000, as in Song's sampler."""
+    """1 to tau in equal steps, then 0; with 1000 steps and tau = 1e-3 each is 1/1000, as in Song's sampler."""
     grid = uniform_time_grid(1000, 1e-3)
     assert (len(grid), grid[0], grid[-1]) == (1001, 1.0, 0.0)
     torch.testing.assert_close(grid.diff(), torch.full((1000,), -1e-3), rtol=0, atol=1e-7)
@@ -33,7 +35,7 @@ def test_grid() -> None:
 
 
 def test_gaussian_moments() -> None:
-    """A thousand steps give a correlated Gaussian's mean and covariance; what is left is the order-1/1000 step error."""
+    """A thousand steps give a correlated Gaussian's mean and covariance, up to the first-order step error."""
     mean, covariance = exact_moments(CORRELATED, 1000)
     torch.testing.assert_close(mean, CORRELATED.mean(), rtol=0, atol=0.01)
     torch.testing.assert_close(covariance, CORRELATED.covariance(), rtol=0, atol=0.01)
@@ -44,7 +46,7 @@ def test_weak_convergence_is_first_order() -> None:
     errors = [
         float((exact_moments(CORRELATED, n, tau=1 / n)[1] - CORRELATED.covariance()).norm()) for n in (50, 100, 200)
     ]
-    for coarse, fine in zip(errors[:-1], errors[1:], strict=True):
+    for coarse, fine in itertools.pairwise(errors):
         assert 1.7 < coarse / fine < 2.4
 
 

@@ -53,9 +53,9 @@ def test_marginals_match_the_sde(t_end: float) -> None:
 
 def test_perturb_uses_each_rows_time() -> None:
     """x_t = alpha x_0 + sigma eps with one time per row, whatever the number of axes."""
-    x_0, eps, t = torch.randn(2, 3, 1, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).unbind(
-        0
-    ) + (torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64),)
+    generator = torch.Generator().manual_seed(0)
+    x_0, eps = torch.randn(2, 3, 1, 2, 2, dtype=torch.float64, generator=generator)
+    t = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
     together = SDE.perturb(x_0, t, eps)
     for i in range(3):
         alpha, sigma = SDE.marginal_prob(t[i])

@@ -46,7 +46,12 @@ def draw_against_rate(wide: pd.DataFrame, metrics: Sequence[str]) -> Figure:
         means = [name for name in map(str, wide) if name.startswith(f"{metric}_") and not name.endswith("_std")]
         for name in means:
             method = name.removeprefix(f"{metric}_")
-            style: dict[str, Any] = {"color": colour_of(method), "marker": marker_of(method), "markersize": 5, "label": method}
+            style: dict[str, Any] = {
+                "color": colour_of(method),
+                "marker": marker_of(method),
+                "markersize": 5,
+                "label": method,
+            }
             axis.errorbar(wide["missing_rate"], wide[name], yerr=wide[f"{name}_std"].fillna(0), capsize=2, **style)
         axis.set(xlabel="training missing rate", ylabel=TITLES.get(metric, metric))
         axis.set_xticks(wide["missing_rate"])

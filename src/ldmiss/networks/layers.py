@@ -6,7 +6,7 @@ initialiser of this module or from a file.
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -118,16 +118,16 @@ def init_torch_default(network: nn.Module, generator: torch.Generator) -> None:
             module.reset_parameters()
 
 
-def at_precision(network: nn.Module, dtype: torch.dtype) -> Callable[..., Tensor]:
-    """The network's forward under autocast to `dtype` (float32: as it is), with a float32 result.
+def at_precision(network: nn.Module, dtype: torch.dtype) -> Callable[..., Any]:
+    """The network's forward under autocast to `dtype` (float32: as it is), with float32 results (one, or a tuple).
 
     Weights stay float32; norms, losses and samplers outside the network stay float32 too.
     """
     device_type = next(network.parameters()).device.type
 
-    def forward(*args: Tensor, **kwargs: object) -> Tensor:
+    def forward(*args: Tensor | torch.Generator | None) -> Any:
         with torch.autocast(device_type, dtype=dtype, enabled=dtype != torch.float32):
-            output: Tensor = network(*args, **kwargs)
-        return output.float()
+            output = network(*args)
+        return tuple(part.float() for part in output) if isinstance(output, tuple) else output.float()
 
     return forward

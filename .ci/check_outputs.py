@@ -1,0 +1,27 @@
+"""What `make repro` must have made in the quick profile: metrics of the promised quality, figures that are pictures."""
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.image import imread
+
+summary = json.loads(Path("metrics/summary.json").read_text())
+generation, imputation = summary["generation"], summary["imputation"]
+ldmiss = generation["ldmiss"]
+promises = {
+    "ldmiss-guidance has a lower MSE than neighbour": imputation["ldmiss-guidance"]["mse"] < imputation["neighbour"]["mse"],
+    "60 % of LDMiss samples have a confidence above 0.9": ldmiss["confident"] >= 0.6,
+    "every digit has 3 % of the LDMiss samples": ldmiss["smallest_class"] >= 0.03,
+    "every imputer of the issue was measured": set(imputation)
+    == {"ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement", "autoencoder", "mean",
+        "neighbour", "gaussian"},
+    "every generator was measured": set(generation) == {"ldmiss", "ddpm", "diffputer"},
+    "the table has as many numbers": len(pd.read_csv("metrics/table.csv")) > 60,
+    "five figures, none blank": len(figures := sorted(Path("plots").glob("*.png"))) == 5
+    and all(imread(path).std() > 0.05 for path in figures),
+}  # fmt: skip
+for promise, kept in promises.items():
+    print(f"{'ok  ' if kept else 'FAIL'} {promise}")
+sys.exit(0 if all(promises.values()) else 1)

@@ -1,0 +1,1 @@
+"""Speed, measured: each row is ours against a named baseline, alternating in the same run."""

@@ -1,0 +1,73 @@
+"""The autoencoder: sizes, and reconstruction as an imputer."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from ldmiss.imputation.autoencoder import impute_autoencoder
+from ldmiss.networks.autoencoder import Autoencoder
+from ldmiss.networks.layers import build, init_torch_default
+
+CONFIG: dict[str, Any] = {
+    "in_channels": 1, "out_channels": 1, "latent_channels": 2, "base_channels": 8, "channel_multipliers": [1, 2, 4],
+    "num_res_blocks": 1, "num_groups": 8, "mid_attention": True,
+}  # fmt: skip
+
+
+def make(**changes: Any) -> Autoencoder:
+    """An autoencoder with random weights."""
+    config = {**CONFIG, **changes}
+    return build(lambda: Autoencoder(**config), "cpu", init_torch_default, torch.Generator()).requires_grad_(False)
+
+
+@pytest.mark.parametrize("changes", [{}, {"mid_attention": False}, {"latent_channels": 3, "num_res_blocks": 2}])
+def test_28_to_7_and_back(changes: dict[str, Any]) -> None:
+    """1 x 28 x 28 -> mean and log-variance of 2 x 7 x 7 -> 1 x 28 x 28."""
+    network, latent_channels = make(**changes), changes.get("latent_channels", 2)
+    x = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    encoded = network.encoder(x)
+    assert encoded.shape == (2, 2 * latent_channels, 7, 7)
+    assert network.decoder(encoded.chunk(2, dim=1)[0]).shape == (2, 1, 28, 28)
+
+
+def test_an_input_channel_more_for_indicators() -> None:
+    """The encoder takes as many channels as asked for; the decoder gives its own."""
+    network = make(in_channels=2)
+    assert network.encoder(torch.zeros(1, 2, 28, 28)).shape == (1, 4, 7, 7)
+    assert network.decoder(torch.zeros(1, 2, 7, 7)).shape == (1, 1, 28, 28)
+
+
+@pytest.mark.parametrize("mid_attention", [True, False])
+def test_number_of_parameters(mid_attention: bool) -> None:
+    """Attention adds norm, q-k-v and projection at 4 x base channels, once in each half."""
+    with torch.device("meta"):
+        with_it, without = (
+            sum(p.numel() for p in Autoencoder(**{**CONFIG, "mid_attention": flag}).parameters())
+            for flag in (True, False)
+        )
+    assert with_it - without == 2 * (2 * 32 + (32 * 96 + 96) + (32 * 32 + 32))
+    assert (with_it if mid_attention else without) == (171_623 if mid_attention else 163_047)
+
+
+def test_gradient_reaches_every_weight() -> None:
+    """No layer of either half is left out of the forward pass."""
+    network = make().requires_grad_(True)
+    x = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    network.decoder(network.encoder(x)[:, 2:]).square().sum().backward()
+    without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+    assert without == []
+
+
+def test_imputation_decodes_the_posterior_mean_of_the_filled_image() -> None:
+    """Encoder and decoder see the networks' range, the fill stands at missing pixels, the log-variance is ignored."""
+    seen = []
+
+    def encoder(x: torch.Tensor) -> torch.Tensor:
+        seen.append(x)
+        return torch.cat([0.5 * x, torch.full_like(x, float("nan"))], dim=1)
+
+    x_obs = torch.tensor([1.0, float("nan")]).reshape(1, 1, 1, 2)
+    x_hat = impute_autoencoder(encoder, lambda z: z - 0.25, x_obs, ~x_obs.isnan(), fill=0.5)
+    assert seen[0].flatten().tolist() == [1.0, 0.0]  # grey is 0 in [-1, 1]
+    assert x_hat.flatten().tolist() == [0.625, 0.375]  # ((0.5 * 1 - 0.25) + 1) / 2 and ((0 - 0.25) + 1) / 2

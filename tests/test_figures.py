@@ -1,0 +1,121 @@
+"""Figures and the tables they are drawn from."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from ldmiss.evaluation.tables import tidy
+from ldmiss.figures.curves import against_rate, draw_against_rate, draw_training_curves, training_curves
+from ldmiss.figures.sheets import draw_sheets, image_rows
+from ldmiss.figures.style import colour_of, marker_of, new_figure
+
+
+@pytest.fixture(autouse=True)
+def _close_figures() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+def cell(rate: float, seed: int, ldmiss: float, ddpm: float) -> dict[str, Any]:
+    """A cell with two generators and an imputer."""
+    return {
+        "missing_rate": rate, "seed": seed,
+        "generation": {"ldmiss": {"fid": ldmiss, "is": 9.0}, "ddpm": {"fid": ddpm, "is": 8.0}},
+        "imputation": {"mean": {"mse": 0.1, "mse_draw": 0.2}}, "classifier": {"sha256": "abc"},
+    }  # fmt: skip
+
+
+TABLE = tidy([cell(0.5, 42, 1.0, 10.0), cell(0.5, 43, 4.0, 30.0), cell(0.1, 42, 2.0, 5.0)])  # rates not in order
+
+
+def test_against_rate() -> None:
+    """Mean and sample standard deviation over seeds, sorted by rate; NaN spread for a single seed."""
+    wide = against_rate(TABLE, "generation", ["fid", "is"])
+    assert list(wide.columns) == [
+        "missing_rate", "fid_ldmiss", "fid_ldmiss_std", "fid_ddpm", "fid_ddpm_std",
+        "is_ldmiss", "is_ldmiss_std", "is_ddpm", "is_ddpm_std",
+    ]  # fmt: skip
+    assert wide["missing_rate"].tolist() == [0.1, 0.5]
+    assert wide["fid_ldmiss"].tolist() == [2.0, 2.5]
+    assert wide["fid_ddpm"].tolist() == [5.0, 20.0]
+    assert wide["fid_ldmiss_std"][1] == pytest.approx(np.std([1, 4], ddof=1))
+    assert np.isnan(wide["fid_ldmiss_std"][0])
+
+
+def test_against_rate_takes_only_its_task_and_metrics() -> None:
+    """Imputation has its own methods; a metric not asked for is left out."""
+    assert list(against_rate(TABLE, "imputation", ["mse"])) == ["missing_rate", "mse_mean", "mse_mean_std"]
+
+
+def test_draw_against_rate() -> None:
+    """One panel per metric, in it one line per method through the means, and one legend entry per method."""
+    wide = against_rate(TABLE, "generation", ["fid", "is"])
+    figure = draw_against_rate(wide, ["fid", "is"])
+    assert [axis.get_ylabel()[:3] for axis in figure.axes] == ["FID", "IS "]
+    for axis, metric in zip(figure.axes, ["fid", "is"], strict=True):
+        assert len(axis.containers) == 2
+        for container, method in zip(axis.containers, ["ldmiss", "ddpm"], strict=True):
+            line = container.lines[0]
+            assert line.get_ydata().tolist() == wide[f"{metric}_{method}"].tolist()
+            assert line.get_color() == colour_of(method)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ldmiss", "ddpm"]
+
+
+def test_training_curves() -> None:
+    """A row per epoch, a column per model and rate, the model's mean over rates; shorter curves end in NaN."""
+    frame = training_curves({("vae", "0.1"): [4.0, 2.0], ("vae", "0.5"): [6.0], ("ddpm", "0.1"): [1.0, 0.5]})
+    assert frame["epoch"].tolist() == [1, 2]
+    assert frame["vae"].tolist() == [5.0, 2.0]
+    assert frame["ddpm"].tolist() == [1.0, 0.5]
+    assert frame["vae_0.1"].tolist() == [4.0, 2.0]
+    assert np.isnan(frame["vae_0.5"][1])
+
+
+def test_draw_training_curves() -> None:
+    """A panel per model with a line per rate, on a log scale; a shorter curve is drawn to its own end."""
+    frame = training_curves({("vae", "0.1"): [4.0, 2.0], ("vae", "0.5"): [6.0], ("ddpm", "0.1"): [1.0, 0.5]})
+    figure = draw_training_curves(frame)
+    assert [axis.get_title() for axis in figure.axes] == ["vae", "ddpm"]
+    assert [[len(line.get_xdata()) for line in axis.lines] for axis in figure.axes] == [[2, 1], [2]]
+    assert {axis.get_yscale() for axis in figure.axes} == {"log"}
+
+
+def test_image_rows() -> None:
+    """One row per image, one column per pixel in reading order."""
+    images = np.arange(8, dtype=np.uint8).reshape(2, 2, 2)
+    rows = image_rows("ddpm", "0.5", images)
+    assert rows[1] == {"panel": "ddpm", "row": "0.5", "index": 1, "p0": 4, "p1": 5, "p2": 6, "p3": 7}
+
+
+def test_draw_sheets() -> None:
+    """A panel per method; in it the images side by side, a white line after each, and a labelled line per rate."""
+    first, second = np.full((3, 2, 2), 7, dtype=np.uint8), np.full((3, 2, 2), 9, dtype=np.uint8)
+    rows = [row for panel in "abc" for row in image_rows(panel, "0.1", first) + image_rows(panel, "0.5", second)]
+    figure = draw_sheets(pd.DataFrame(rows), num_panel_columns=2, row_title="rate")
+    shown = [axis for axis in figure.axes if axis.axison]
+    assert len(figure.axes) == 4  # 2 x 2, the last one empty
+    assert [axis.get_title() for axis in shown] == ["a", "b", "c"]
+    assert [label.get_text() for label in shown[0].get_yticklabels()] == ["0.1", "0.5"]
+    picture = np.asarray(shown[0].images[0].get_array())
+    line = [[7, 7, 255] * 3] * 2 + [[255] * 9]
+    assert picture.tolist() == line + [[9 if value == 7 else value for value in row] for row in line]
+
+
+def test_style_is_the_same_for_a_method_everywhere() -> None:
+    """Generators and their imputers share a colour; methods unknown to the style still get one."""
+    assert colour_of("ldmiss") == colour_of("ldmiss-guidance") != colour_of("ddpm")
+    assert marker_of("ldmiss") != marker_of("ddpm")
+    assert len(colour_of("something new")) == 3
+    assert marker_of("something new") == "o"
+
+
+def test_new_figure() -> None:
+    """Panels in reading order, each of the size asked for, also when there is only one."""
+    figure, axes = new_figure(2, 3, width=2.0, height=1.5)
+    assert len(axes) == 6
+    assert figure.get_size_inches().tolist() == [6.0, 3.0]
+    assert len(new_figure(1, 1, width=1, height=1)[1]) == 1

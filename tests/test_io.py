@@ -1,0 +1,120 @@
+"""File formats: round trips, atomic writes, clear errors, no pickles."""
+
+import errno
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ldmiss.errors import InputError
+from stages import io
+
+
+def test_observed_round_trip(tmp_path: Path) -> None:
+    """Images and indicators come back; sizes need not be a multiple of eight."""
+    rng = np.random.default_rng(0)
+    observed = rng.random((3, 5, 5)) > 0.5
+    images = np.where(observed, rng.integers(1, 255, (3, 5, 5)), 0).astype(np.uint8)
+    io.save_observed(tmp_path / "x.npz", images, observed)
+    loaded_images, loaded_observed = io.load_observed(tmp_path / "x.npz")
+    assert np.array_equal(images, loaded_images)
+    assert np.array_equal(observed, loaded_observed)
+
+
+def test_indicators_of_other_images_are_refused(tmp_path: Path) -> None:
+    """A wrong pairing is named, not broadcast."""
+    path = tmp_path / "x.npz"
+    io.save_arrays(path, images=np.zeros((2, 4, 4), np.uint8), observed=np.packbits(np.ones((3, 4, 4), bool)))
+    with pytest.raises(InputError, match="do not fit"):
+        io.load_observed(path)
+
+
+def test_values_at_missing_pixels_are_refused(tmp_path: Path) -> None:
+    """The second guard against leakage: a file that holds truth behind missing pixels is no input."""
+    path = tmp_path / "x.npz"
+    io.save_observed(path, np.full((1, 2, 2), 9, np.uint8), np.array([[[True, True], [True, False]]]))
+    with pytest.raises(InputError, match="values where nothing was observed"):
+        io.load_observed(path)
+
+
+def test_tensors_round_trip_to_the_same_bytes(tmp_path: Path) -> None:
+    """Weights and facts come back; the same content is the same file, whatever the order of keys."""
+    tensors = {"b": torch.arange(3), "a": torch.rand(2, 2)}
+    facts = {f"key{i}": i for i in range(20)}
+    io.save_tensors(tmp_path / "1.safetensors", tensors, kind="vae", facts=facts)
+    io.save_tensors(
+        tmp_path / "2.safetensors", dict(reversed(tensors.items())), kind="vae", facts=dict(reversed(facts.items()))
+    )
+    assert (tmp_path / "1.safetensors").read_bytes() == (tmp_path / "2.safetensors").read_bytes()
+    loaded, header = io.load_tensors(tmp_path / "1.safetensors", kind="vae")
+    assert all(torch.equal(loaded[name], value) for name, value in tensors.items())
+    assert header["key7"] == 7
+
+
+class Evil:
+    """Unpickling this would create a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.path,))
+
+
+def test_a_pickle_is_never_executed(tmp_path: Path) -> None:
+    """Under each extension, a malicious pickle is refused without running."""
+    trap = tmp_path / "executed"
+    for name in ("x.npz", "x.safetensors", "x.json"):
+        (tmp_path / name).write_bytes(pickle.dumps(Evil(trap)))
+    np.save(tmp_path / "object.npy", np.array([Evil(trap)], dtype=object), allow_pickle=True)
+    np.savez(tmp_path / "object.npz", images=np.array([Evil(trap)], dtype=object))
+    for load in (
+        lambda: io.load_arrays(tmp_path / "x.npz", "images"),
+        lambda: io.load_arrays(tmp_path / "object.npz", "images"),
+        lambda: io.load_tensors(tmp_path / "x.safetensors", kind="vae"),
+        lambda: io.load_json(tmp_path / "x.json"),
+    ):
+        with pytest.raises(InputError):
+            load()
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize("name", ["x.npz", "x.safetensors", "x.json"])
+def test_truncated_files_are_named(name: str, tmp_path: Path) -> None:
+    """Half a file is an error that names it."""
+    path = tmp_path / name
+    if name == "x.npz":
+        io.save_arrays(path, images=np.arange(1000))
+    elif name == "x.safetensors":
+        io.save_tensors(path, {"a": torch.zeros(100)}, kind="vae", facts={})
+    else:
+        io.save_json(path, {"a": 1})
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=name):
+        {"npz": lambda: io.load_arrays(path, "images"), "json": lambda: io.load_json(path)}.get(
+            name[2:], lambda: io.load_tensors(path, kind="vae")
+        )()
+
+
+def test_a_failed_write_leaves_the_earlier_file(tmp_path: Path) -> None:
+    """A full disk in the middle of writing: the old content stays, and no temporary file."""
+    path = tmp_path / "x.json"
+    io.save_json(path, {"old": 1})
+
+    def fail(file: Any) -> None:
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        io.atomic_write(path, fail)
+    assert io.load_json(path) == {"old": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_nan_is_no_json(tmp_path: Path) -> None:
+    """A metric that is not a number is an error, not a file others cannot read."""
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        io.save_json(tmp_path / "x.json", {"fid": float("nan")})

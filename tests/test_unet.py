@@ -1,0 +1,114 @@
+"""The DDPM++ U-Net: sizes, parameter counts of the paper's networks, time, dropout and start."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from ldmiss.networks.layers import build, init_fan_avg, init_torch_default
+from ldmiss.networks.unet import SKIP_SCALE, ResBlock, UNet
+
+PIXEL: dict[str, Any] = {  # Table 1 of the paper
+    "in_channels": 1, "size": 28, "base_channels": 48, "channel_multipliers": [1, 2, 4], "num_res_blocks": 3,
+    "attention_resolutions": [], "mid_attention": False, "dropout": 0.1, "num_groups": 16,
+}  # fmt: skip
+LATENT: dict[str, Any] = {
+    "in_channels": 2, "size": 7, "base_channels": 64, "channel_multipliers": [1, 2], "num_res_blocks": 2,
+    "attention_resolutions": [7], "mid_attention": True, "dropout": 0.1, "num_groups": 16,
+}  # fmt: skip
+SMALL = {**LATENT, "base_channels": 8, "num_res_blocks": 1, "dropout": 0.5, "num_groups": 4}
+
+
+def make(config: dict[str, Any], init: Any = init_torch_default, seed: int = 0) -> UNet:
+    """A U-Net with every layer at random (or as it starts in training, with `init_fan_avg`)."""
+    return build(lambda: UNet(**config), "cpu", init, torch.Generator().manual_seed(seed)).requires_grad_(False)
+
+
+def data(config: dict[str, Any], batch: int = 3) -> Tensor:
+    """Normal data of the configuration's shape."""
+    shape = (batch, config["in_channels"], config["size"], config["size"])
+    return torch.randn(shape, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(("config", "expected"), [(PIXEL, 11_029_633), (LATENT, 3_965_250)], ids=["pixel", "latent"])
+def test_number_of_parameters(config: dict[str, Any], expected: int) -> None:
+    """Pinned for the two networks of the paper's Table 1: a change of the architecture is a change of the method."""
+    with torch.device("meta"):
+        assert sum(p.numel() for p in UNet(**config).parameters()) == expected
+
+
+@pytest.mark.parametrize("size", [28, 7, 5])
+@pytest.mark.parametrize("multipliers", [[1], [1, 2], [1, 2, 2]])
+def test_output_has_the_shape_of_the_input(size: int, multipliers: list[int]) -> None:
+    """Even and odd sizes, one to three levels (7 -> 4 -> 2 and back up to 7)."""
+    config = {**SMALL, "size": size, "channel_multipliers": multipliers, "attention_resolutions": [size]}
+    x = data(config, batch=2)
+    output = make(config)(x, torch.tensor([0.1, 0.9]))
+    assert output.shape == x.shape
+    assert output.isfinite().all()
+
+
+@pytest.mark.parametrize("mid", [True, False])
+@pytest.mark.parametrize(("resolutions", "num_layers"), [([], 0), ([7], 2), ([7, 4], 4)])
+def test_attention_is_where_it_is_asked_for(resolutions: list[int], num_layers: int, mid: bool) -> None:
+    """After each block on the way down and once per level on the way up, and between the middle blocks or not."""
+    with torch.device("meta"):
+        network = UNet(**{**SMALL, "attention_resolutions": resolutions, "mid_attention": mid})
+    found = [name for name, _ in network.named_modules() if name.endswith("qkv")]
+    assert len(found) == num_layers + mid
+
+
+def test_a_shared_time_is_every_rows_time() -> None:
+    """t of shape () gives what the same t for each row gives; the time matters, and rows keep their own."""
+    network, x = make(SMALL), data(SMALL)
+    shared = network(x, torch.tensor(0.3))
+    torch.testing.assert_close(network(x, torch.full((3,), 0.3)), shared)
+    mixed = network(x, torch.tensor([0.3, 0.31, 0.3]))
+    torch.testing.assert_close(mixed[[0, 2]], shared[[0, 2]])
+    assert not torch.allclose(mixed[1], shared[1], rtol=1e-2)  # times .01 apart are told apart (METHODS section 0, 6)
+
+
+def test_dropout_needs_a_generator() -> None:
+    """Without one the network is deterministic; with one, dropout is on and reproducible, in train and eval mode."""
+    network, x, t = make(SMALL), data(SMALL), torch.tensor(0.3)
+    plain = network(x, t)
+    assert torch.equal(network.train()(x, t), plain)
+    one, same, other = (network(x, t, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert not torch.equal(one, plain)
+
+
+def test_starts_at_zero_output() -> None:
+    """As in Song's code the last convolution starts at zero: the first prediction is zero noise."""
+    network = make(PIXEL | {"base_channels": 16}, init_fan_avg)
+    assert not network(data(PIXEL), torch.tensor(0.5)).any()
+
+
+def test_residual_branches_start_as_identity() -> None:
+    """A block with its second convolution at zero is its shortcut times 1/sqrt(2); down and up only resample it."""
+    x, temb = torch.full((1, 4, 7, 7), 3.0), torch.zeros(1, 8)
+    arguments: dict[str, Any] = {"time_channels": 8, "dropout": 0.0, "num_groups": 2}
+    block = build(lambda: ResBlock(4, 4, **arguments), "cpu", init_fan_avg, torch.Generator())
+    torch.testing.assert_close(block(x, temb, None), x * SKIP_SCALE)
+    down = build(lambda: ResBlock(4, 4, **arguments, resample="down"), "cpu", init_fan_avg, torch.Generator())
+    expected = down.shortcut(x[:, :, :4, :4]) * SKIP_SCALE  # a constant stays constant at the ragged edge, too
+    torch.testing.assert_close(down(x, temb, None), expected)
+    up = build(lambda: ResBlock(4, 4, **arguments, resample="up"), "cpu", init_fan_avg, torch.Generator())
+    torch.testing.assert_close(up(x[:, :, :4, :4], temb, None, size=(7, 7)), up.shortcut(x) * SKIP_SCALE)
+
+
+def test_rows_do_not_see_their_batch_mates() -> None:
+    """Group normalisation and attention stay within a row (float32: convolutions of another batch size round apart)."""
+    network, x = make(LATENT), data(LATENT)
+    t = torch.tensor([0.1, 0.5, 0.9])
+    torch.testing.assert_close(network(x[1:2], t[1:2]), network(x, t)[1:2], rtol=1e-4, atol=1e-5)
+
+
+def test_gradient_reaches_every_weight() -> None:
+    """No layer is left out of the forward pass, and none is undone by the normalisation after it (but for rounding)."""
+    network = make(SMALL).requires_grad_(True)
+    network(data(SMALL), torch.tensor([0.1, 0.5, 0.9])).square().sum().backward()
+    norms = {name: float(p.grad.norm()) if p.grad is not None else 0.0 for name, p in network.named_parameters()}
+    assert [name for name, norm in norms.items() if norm < 1e-6 * max(norms.values())] == []
