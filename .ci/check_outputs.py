@@ -9,9 +9,10 @@ from matplotlib.image import imread
 
 summary = json.loads(Path("metrics/summary.json").read_text())
 generation, imputation = summary["generation"], summary["imputation"]
+error = {imputer: metrics["mse"] for imputer, metrics in imputation.items()}
 ldmiss = generation["ldmiss"]
 promises = {
-    "ldmiss-guidance has a lower MSE than neighbour": imputation["ldmiss-guidance"]["mse"] < imputation["neighbour"]["mse"],
+    "ldmiss-guidance has a lower MSE than neighbour": error["ldmiss-guidance"] < error["neighbour"],
     "60 % of LDMiss samples have a confidence above 0.9": ldmiss["confident"] >= 0.6,
     "every digit has 3 % of the LDMiss samples": ldmiss["smallest_class"] >= 0.03,
     "every imputer of the issue was measured": set(imputation)

@@ -4,6 +4,7 @@ It refuses; it never supplies: no field has a default and nothing is converted, 
 from `params.yaml` alone and this file need not be a dependency of every stage (a test holds both).
 """
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -98,6 +99,15 @@ class UNetNetwork(Section):
     mid_attention: bool
     dropout: Probability
     num_groups: Count
+
+    @model_validator(mode="after")
+    def _groups_keep_time_and_mean(self) -> "UNetNetwork":
+        if math.gcd(self.num_groups, self.base_channels) == self.base_channels:
+            raise ValueError(
+                f"num_groups: {self.num_groups} leaves one channel per group at base_channels {self.base_channels}, and "
+                "such a normalisation removes the time and the mean of the input; at most half as many are allowed"
+            )
+        return self
 
 
 class Diffusion(Section):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ldmiss.imputation.autoencoder import impute_autoencoder
-from ldmiss.networks.autoencoder import Autoencoder
+from ldmiss.networks.autoencoder import Autoencoder, Downsample
 from ldmiss.networks.layers import build, init_torch_default
 
 CONFIG: dict[str, Any] = {
@@ -29,6 +29,18 @@ def test_28_to_7_and_back(changes: dict[str, Any]) -> None:
     encoded = network.encoder(x)
     assert encoded.shape == (2, 2 * latent_channels, 7, 7)
     assert network.decoder(encoded.chunk(2, dim=1)[0]).shape == (2, 1, 28, 28)
+
+
+def test_downsampling_pads_right_and_bottom() -> None:
+    """Rombach's asymmetric padding: a kernel that picks its centre takes pixels 1, 3, ...; one that picks its last
+    column and row sees zeros at the right and lower edge only."""
+    down = Downsample(1).requires_grad_(False)
+    x = torch.arange(1.0, 17.0).reshape(1, 1, 4, 4)
+    down.conv.bias.zero_()
+    for place, expected in (((1, 1), [6, 8, 14, 16]), ((2, 2), [11, 0, 0, 0]), ((0, 0), [1, 3, 9, 11])):
+        down.conv.weight.zero_()
+        down.conv.weight[0, 0, place[0], place[1]] = 1
+        assert down(x).flatten().tolist() == expected
 
 
 def test_an_input_channel_more_for_indicators() -> None:

@@ -1,5 +1,6 @@
 """DiffPuter: normalisation, conditional draws and EM, on Gaussians whose EDM denoiser is exact."""
 
+import itertools
 from dataclasses import dataclass, field
 
 import pytest
@@ -7,9 +8,8 @@ import torch
 from exact import Impulses, Mixture, conditional, gaussian
 from torch import Tensor
 
-from ldmiss.diffusion.edm import DenoiseFn, edm_loss
+from ldmiss.diffusion.edm import DenoiseFn, edm_loss, karras_sigmas
 from ldmiss.imputation.diffputer import (
-    DiffPuterModel,
     Normalizer,
     Sampling,
     average_draws,
@@ -49,6 +49,15 @@ def test_normalizer_by_hand() -> None:
     )
 
 
+def test_normalizer_never_uses_missing_values() -> None:
+    """Whatever stands at missing entries, the moments are the same bit for bit."""
+    generator = torch.Generator().manual_seed(0)
+    x, observed = torch.rand(20, 3, generator=generator), torch.rand(20, 3, generator=generator) < 0.5
+    one, other = (Normalizer.fit(torch.where(observed, x, value), observed, std_floor=0.05) for value in (NAN, 1e9))
+    assert torch.equal(one.mean, other.mean)
+    assert torch.equal(one.std, other.std)
+
+
 def test_normalizer_round_trip_and_scale() -> None:
     """Normalised columns have mean 0 and std 0.5 = sigma_data, and come back to pixel units."""
     x = torch.rand(500, 3, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 0.2, 5.0])
@@ -85,12 +94,37 @@ def test_resampling_is_what_makes_draws_conditional() -> None:
     assert errors[0] > 3 * errors[1] > 9 * errors[2]
 
 
+def test_known_part_is_noised_to_the_level_reached() -> None:
+    """x_obs + sigma_next z after each repetition, and sqrt(sigma^2 - sigma_next^2) z more before the next one.
+
+    Seen by the denoiser, with all noise equal to 1 and no churn; the first state is the prior.
+    """
+    states: list[float] = []
+
+    def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+        states.append(float(x[0, 0]))
+        return x
+
+    sampling, sigmas = Sampling(num_steps=3, num_resamples=2, churn=0.0), karras_sigmas(3).tolist()
+    draw_conditional(denoise, X_OBS[None], OBSERVED[None], torch.ones_like, sampling)  # type: ignore[arg-type]
+    expected = [sigmas[0]]
+    for sigma, sigma_next in itertools.pairwise(sigmas[:-1]):
+        expected += [0.6 + sigma_next + (sigma**2 - sigma_next**2) ** 0.5, 0.6 + sigma_next]
+    assert states[::2] == pytest.approx(expected)  # the first of the two evaluations of each step
+
+
 @pytest.mark.parametrize(("num_steps", "num_resamples", "expected"), [(50, 20, 1961), (6, 2, 21), (2, 1, 3)])
 def test_number_of_evaluations(num_steps: int, num_resamples: int, expected: int) -> None:
     """(steps - 1) * repetitions * 2 + 1, 1961 at the authors' settings, is what a draw really costs."""
-    denoise, sampling = Fitted(MODEL), Sampling(num_steps, num_resamples)
+    levels, sampling = [], Sampling(num_steps, num_resamples)
+
+    def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+        levels.append(float(sigma))
+        return MODEL.edm_denoise(x, sigma)
+
     draw_conditional(denoise, X_OBS[None], OBSERVED[None], RowNoise(0, torch.arange(1)), sampling)
-    assert denoise.count == sampling.num_evaluations() == expected
+    assert len(levels) == sampling.num_evaluations() == expected
+    assert max(levels) == pytest.approx(80 * (1 + min(1 / num_steps, 2**0.5 - 1)))  # churn 1 is the authors'
 
 
 def test_missing_values_never_enter_and_observed_ones_stay() -> None:
@@ -108,7 +142,8 @@ def test_missing_values_never_enter_and_observed_ones_stay() -> None:
 
 def test_average_draws() -> None:
     """The mean of the draws numbered 0, 1, 2 of the same rows, with observed values bit for bit."""
-    x_obs, observed, rows = X_OBS.float().expand(4, 2), OBSERVED.expand(4, 2), torch.arange(10, 14)
+    x_obs = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    observed, rows = OBSERVED.expand(40, 2), torch.arange(10, 50)
     draws = [
         draw_conditional(MODEL.edm_denoise, x_obs, observed, RowNoise(7, rows, rows * 0 + k), Sampling(5, 2))
         for k in range(3)
@@ -193,29 +228,3 @@ def test_em_improves_the_model() -> None:
     assert errors[0] > 1.15 * best
     assert errors[0] > errors[1] > errors[2]
     assert errors[2] < 1.03 * best
-
-
-IMAGES = gaussian([0.0, 0.0, 0.1, 0.2], (0.25 * torch.eye(4) + 0.1).tolist())
-PUTER = DiffPuterModel(IMAGES.edm_denoise, Normalizer(torch.full((4,), 0.5), torch.full((4,), 0.1)), size=2)
-
-
-def test_generate_is_denormalised_and_clipped() -> None:
-    """Images of the right shape and mean (mean + std / 0.5 * normalised mean, 4 standard errors); inside [0, 1]."""
-    images = PUTER.generate(2000, RowNoise(0, torch.arange(2000)), num_steps=20)
-    assert images.shape == (2000, 1, 2, 2)
-    expected = 0.5 + 0.2 * torch.tensor([0.0, 0.0, 0.1, 0.2])
-    torch.testing.assert_close(images.flatten(1).mean(0), expected, rtol=0, atol=4 * 0.12 / 2000**0.5)
-    bright = DiffPuterModel(PUTER.denoise, Normalizer(torch.full((4,), 5.0), torch.full((4,), 0.1)), size=2)
-    assert (bright.generate(3, RowNoise(0, torch.arange(3)), num_steps=5) == 1).all()
-
-
-def test_impute_does_not_depend_on_the_batch() -> None:
-    """An image imputed alone is the one imputed among others, and missing values never enter."""
-    generator = torch.Generator().manual_seed(0)
-    x, observed = torch.rand(5, 1, 2, 2, generator=generator), torch.rand(5, 1, 2, 2, generator=generator) < 0.5
-    x_obs = torch.where(observed, x, NAN)
-    together = PUTER.impute(x_obs, observed, RowNoise(0, torch.arange(5)), Sampling(8, 3))
-    alone = PUTER.impute(x_obs[3:4], observed[3:4], RowNoise(0, torch.tensor([3])), Sampling(8, 3))
-    torch.testing.assert_close(alone, together[3:4], rtol=1e-5, atol=1e-5)
-    assert together.shape == x.shape
-    torch.testing.assert_close(together[observed], x[observed])  # up to the change of units; the Imputer pastes

@@ -157,3 +157,4 @@ def test_sampler_costs_two_evaluations_a_step() -> None:
 
     sample_heun(denoise, torch.ones(1, 1), sigmas=karras_sigmas(50), churn=1.0, noise=no_noise)
     assert len(evaluations) == 99
+    assert float(evaluations[0]) == pytest.approx(80 * (1 + 1 / 50))  # churn 1 over 50 steps raises the level by 1/50

@@ -15,7 +15,7 @@ def test_formula() -> None:
         ema.update({"w": value}, n)
         decay = min(0.9, (1 + n) / (10 + n))
         expected = decay * expected + (1 - decay) * value
-    torch.testing.assert_close(ema.shadow["w"].double(), expected, rtol=1e-5, atol=0)
+        torch.testing.assert_close(ema.shadow["w"].double(), expected, rtol=1e-5, atol=0)
 
 
 def test_shadow_is_a_copy() -> None:

@@ -62,6 +62,9 @@ def test_draw_against_rate() -> None:
             line = container.lines[0]
             assert line.get_ydata().tolist() == wide[f"{metric}_{method}"].tolist()
             assert line.get_color() == colour_of(method)
+            lower, upper = np.array(container.lines[2][0].get_segments())[:, :, 1].T
+            spread = wide[f"{metric}_{method}_std"].fillna(0)  # a single seed has no bar
+            np.testing.assert_allclose((upper - lower) / 2, spread, atol=1e-12)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ldmiss", "ddpm"]
 
 

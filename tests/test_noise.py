@@ -49,11 +49,22 @@ def test_large_batches_give_the_same_numbers() -> None:
 
 
 def test_noise_is_standard_normal() -> None:
-    """Kolmogorov-Smirnov on 200,000 numbers, and second moments of the four that come from one counter."""
+    """Kolmogorov-Smirnov on 200,000 numbers, and no dependence among the four that share a counter."""
     noise = draw(0, list(range(1000)), shape=(200,))
     assert kstest(noise.flatten().numpy(), "norm").pvalue > 1e-3
-    covariance = noise.reshape(-1, 4).T.cov()
-    torch.testing.assert_close(covariance, torch.eye(4), rtol=0, atol=5 * math.sqrt(2 / 50_000))  # 5 standard errors
+    four = noise.reshape(-1, 4).T
+    torch.testing.assert_close(four.cov(), torch.eye(4), rtol=0, atol=5 * math.sqrt(2 / 50_000))  # 5 standard errors
+    squares = four.square().corrcoef()  # a shared radius would show here
+    torch.testing.assert_close(squares, torch.eye(4), rtol=0, atol=5 / math.sqrt(50_000))
+
+
+@pytest.mark.parametrize("word", [0, ALL])
+def test_extreme_words_give_finite_noise(word: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The smallest and the largest 32-bit word: no infinite radius, |z| at most 6.8."""
+    monkeypatch.setattr("ldmiss.noise.philox4x32", lambda counter, key: (torch.full((1, 1), word),) * 4)
+    noise = draw(0, [0], shape=(4,))
+    assert noise.isfinite().all()
+    assert noise.abs().max() == pytest.approx(6.76 if word == 0 else 0.0, abs=0.01)
 
 
 def test_seeds_rows_draws_and_calls_are_independent() -> None:

@@ -89,6 +89,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"impute": {"num_images": 1001}}, "impute.num_images: 1001 is more than the 1000 test images of mnist5k"),
     ({"compute": {"num_threads": 0}}, "compute.num_threads"),
     ({"compute": {"dtype": "float16"}}, "compute.dtype: .*'auto', 'float32' or 'bfloat16', got 'float16'"),
+    ({"ddpm": {"network": {"num_groups": 16}}}, "ddpm.network.num_groups: 16 leaves one channel per group"),
     ({"diffusion": {"beta_max": 0.05}}, "diffusion.beta_max must be larger than beta_min"),
     ({"diffputer": {"em": {"e_step": {"statistic": "mode"}}}}, "diffputer.em.e_step.statistic: .*'mean' or 'sample'"),
 ]
@@ -107,7 +108,7 @@ def test_a_missing_key_is_named() -> None:
     """Nothing is filled in by default."""
     document = yaml.safe_load(composed([]))
     del document["vae"]["kl_weight"]
-    with pytest.raises(InputError, match="vae.kl_weight: missing"):
+    with pytest.raises(InputError, match=r"vae\.kl_weight: missing"):
         params.validate(document, "params.yaml")
 
 
@@ -122,7 +123,7 @@ def sections(model: type[BaseModel]) -> set[type[BaseModel]]:
 
 
 def test_the_schema_supplies_nothing() -> None:
-    """No defaults and no conversions: params.yaml alone decides, so the schema need not be a dependency of the stages."""
+    """No defaults, no conversions: params.yaml alone decides, so the schema need be no dependency of the stages."""
     for section in sections(params.Params):
         assert section.model_config["strict"]
         assert section.model_config["extra"] == "forbid"

@@ -80,6 +80,21 @@ def test_replacement_returns_the_observation() -> None:
     torch.testing.assert_close(by_replacement(X, OBSERVED, ROWS)[OBSERVED], X[OBSERVED])
 
 
+def test_replacement_starts_from_the_noised_observation() -> None:
+    """At t = 1 the known pixels are alpha x_0 + sigma eps already, not plain noise (unlike Song's inpainter)."""
+    states = []
+
+    def eps_fn(x_t: Tensor, t: Tensor) -> Tensor:
+        states.append(x_t)
+        return x_t
+
+    starting = ScoreModel(Denoiser(eps_fn, SDE), PixelCodec((1, 6, 6)), CPU, 1e-3)
+    starting.impute_by_replacement(X, OBSERVED, RowNoise(0, ROWS), num_steps=2)
+    noise = RowNoise(0, ROWS)
+    prior, known = noise(X), SDE.perturb(2 * X - 1, torch.tensor(1.0), noise(X))
+    torch.testing.assert_close(states[0], torch.where(OBSERVED, known, prior))
+
+
 def test_replacement_needs_pixels() -> None:
     """In latent space there are no missing dimensions to replace (paper section 5)."""
     with pytest.raises(ValueError, match="pixel space"):

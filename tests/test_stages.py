@@ -107,7 +107,7 @@ def poison(raw: dict[str, Any], project: Path) -> dict[str, Any]:
 
 
 def test_missing_pixels_change_nothing(project: Path, raw: dict[str, Any], tmp_path: Path) -> None:
-    """No leakage: with every value behind a missing pixel replaced, all that is trained, generated or imputed is the same.
+    """No leakage: with every value behind a missing pixel replaced, all that is trained or imputed is the same.
 
     The poison did arrive: the raw files differ, and so do the errors measured against the (poisoned) truth.
     """

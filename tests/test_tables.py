@@ -34,10 +34,10 @@ def test_tidy_has_one_row_per_number() -> None:
 
 def test_summary_is_the_mean_over_cells_under_fixed_keys() -> None:
     """No rate or seed in the keys, no texts, plain floats."""
-    summary = summarise([cell(0.5, 42, 3.0), cell(0.8, 43, 5.0)])
+    summary = summarise([cell(0.5, 42, 3.0), cell(0.8, 43, 5.0), cell(0.1, 44, 13.0)])
     assert summary == {
-        "generation": {"ldmiss": {"fid": 4.0, "is": 9.0}},
-        "imputation": {"mean": {"mse": pytest.approx(0.1)}, "ddpm": {"mse": 4.0}},
+        "generation": {"ldmiss": {"fid": 7.0, "is": 9.0}},
+        "imputation": {"mean": {"mse": pytest.approx(0.1)}, "ddpm": {"mse": 7.0}},
         "classifier": {"accuracy": pytest.approx(0.99)},
     }
     assert type(summary["generation"]["ldmiss"]["is"]) is float

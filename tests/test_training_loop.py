@@ -86,6 +86,23 @@ def test_each_epoch_visits_every_item_once() -> None:
     assert chained(batches_of(1)[:4]) != first
 
 
+def test_every_step_has_its_own_random_numbers() -> None:
+    """They follow from (seed, step) alone: all steps differ, another seed differs, the same seed repeats."""
+
+    def numbers(seed: int) -> list[float]:
+        training, drawn = start(Recipe(epochs=3, batch_size=16, lr=0.0), seed), []
+
+        def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
+            drawn.append(float(torch.rand((), generator=generator, dtype=torch.float64)))
+            return training.network(ITEMS[batch]).sum()
+
+        training.run(loss)
+        return drawn
+
+    assert len(set(numbers(0)) | set(numbers(1))) == 2 * 12
+    assert numbers(0) == numbers(0)
+
+
 @pytest.mark.parametrize("cut", [0, 1, 4, 7, 8, 19, 24])
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_run_that_was_cut_short_goes_on_bit_for_bit(name: str, cut: int) -> None:
@@ -202,7 +219,7 @@ def test_modes_and_the_global_generator() -> None:
 
 
 def test_a_snapshot_of_another_network_is_refused() -> None:
-    """Names or shapes that do not fit raise; nothing is loaded by half."""
+    """Names or shapes that do not fit raise."""
     other = Training(nn.Linear(2, 2), RECIPES["plain"], num_items=4, seed=0)
     with pytest.raises(RuntimeError):
         start(RECIPES["plain"]).restore(other.snapshot())

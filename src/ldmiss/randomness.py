@@ -15,7 +15,7 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
     Python's `hash` is salted per process, so a cryptographic one is used: the same arguments give the same seed
     on every machine. Strings and integers are kept apart (`"1"` and `1` differ).
     """
-    text = repr((int(seed), *purpose))
+    text = repr((int(seed), *(part if isinstance(part, str) else int(part) for part in purpose)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
 

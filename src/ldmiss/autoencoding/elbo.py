@@ -6,7 +6,7 @@ from torch import Tensor
 
 def masked_reconstruction(x: Tensor, x_hat: Tensor, observed: Tensor) -> Tensor:
     """Squared error summed over each row's observed pixels: (B, C, H, W) -> (B,). Missing pixels never enter."""
-    return torch.where(observed, (x_hat - x) ** 2, 0.0).flatten(1).sum(1)
+    return torch.where(observed, x_hat - x, 0.0).square().flatten(1).sum(1)
 
 
 def masked_negative_elbo(x: Tensor, x_hat: Tensor, observed: Tensor, kl: Tensor, *, kl_weight: float) -> Tensor:

@@ -33,7 +33,7 @@ def score_matching_loss(eps_fn: EpsFn, sde: VPSDE, x_0: Tensor, t: Tensor, eps: 
 def mean_over_observed(loss: Tensor, observed: Tensor) -> Tensor:
     """The missing dimensions factored out, normalised by the number of observed ones: (B, ...) -> (B,) (Eq. 3).
 
-    `where`, not a product: a NaN behind a missing pixel must not survive. Rows with nothing observed give 0.
+    `where`, not a product: NaN * 0 is NaN. Rows with nothing observed give 0.
     """
     num_observed = observed.flatten(1).sum(1).clamp(min=1)
     return torch.where(observed, loss, 0.0).flatten(1).sum(1) / num_observed

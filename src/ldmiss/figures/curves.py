@@ -43,7 +43,9 @@ def draw_against_rate(wide: pd.DataFrame, metrics: Sequence[str]) -> Figure:
     """One panel per metric, one line per method, bars of one standard deviation over seeds."""
     figure, axes = new_figure(1, len(metrics), width=3.6, height=3.0)
     for axis, metric in zip(axes, metrics, strict=True):
+        longer = tuple(f"{other}_" for other in metrics if other.startswith(f"{metric}_"))
         means = [name for name in map(str, wide) if name.startswith(f"{metric}_") and not name.endswith("_std")]
+        means = [name for name in means if not name.startswith(longer)]
         for name in means:
             method = name.removeprefix(f"{metric}_")
             style: dict[str, Any] = {
@@ -68,12 +70,12 @@ def training_curves(curves: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
         curves: (model, missing rate) -> mean loss of each epoch; for several seeds, those of one.
 
     Returns:
-        epoch, then `<model>` (mean over the rates) and `<model>_<rate>`.
+        epoch, then `<model>` (mean over the rates) and `<model>@<rate>`.
     """
-    columns = {f"{model}_{rate}": pd.Series(losses) for (model, rate), losses in curves.items()}
+    columns = {f"{model}@{rate}": pd.Series(losses) for (model, rate), losses in curves.items()}
     frame = pd.DataFrame(columns)
     for model in dict.fromkeys(model for model, _ in curves):
-        of_model = [name for name in columns if name.startswith(f"{model}_")]
+        of_model = [name for name in columns if name.startswith(f"{model}@")]
         frame[model] = frame[of_model].mean(axis=1)
     frame.insert(0, "epoch", range(1, len(frame) + 1))
     return frame
@@ -81,14 +83,14 @@ def training_curves(curves: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
 
 def draw_training_curves(frame: pd.DataFrame) -> Figure:
     """One panel per model, one line per missing rate."""
-    per_rate = [name for name in map(str, frame) if "_" in name]
-    models = list(dict.fromkeys(name.rpartition("_")[0] for name in per_rate))
+    per_rate = [name for name in map(str, frame) if "@" in name]
+    models = list(dict.fromkeys(name.partition("@")[0] for name in per_rate))
     figure, axes = new_figure(1, len(models), width=2.8, height=2.6)
     for axis, model in zip(axes, models, strict=True):
-        names = [name for name in per_rate if name.rpartition("_")[0] == model]
+        names = [name for name in per_rate if name.partition("@")[0] == model]
         for name, colour in zip(names, sns.color_palette("viridis", len(names)), strict=True):
             losses = frame[["epoch", name]].dropna()
-            axis.plot(losses["epoch"], losses[name], color=colour, label=name.rpartition("_")[2])
+            axis.plot(losses["epoch"], losses[name], color=colour, label=name.partition("@")[2])
         axis.set(title=model, xlabel="epoch", ylabel="training loss", yscale="log")
         sns.despine(ax=axis)
     axes[-1].legend(title="missing rate", frameon=False, fontsize="small")

@@ -130,12 +130,12 @@ class Training:
             self.ema.update(dict(self.network.named_parameters()), self.step)
         self._losses.append(loss.detach())
         if self.device.type == "cpu":  # reading a loss costs nothing here; on a GPU it would stall the queue
-            self._check_finite()
+            self._check_finite(first=len(self._losses) - 1)
 
-    def _check_finite(self) -> None:
-        finite = torch.isfinite(torch.stack(self._losses))
+    def _check_finite(self, *, first: int = 0) -> None:
+        finite = torch.isfinite(torch.stack(self._losses[first:]))
         if not bool(finite.all()):
-            position = int((~finite).nonzero()[0])
+            position = first + int((~finite).nonzero()[0])
             step = self.step // self.steps_per_epoch * self.steps_per_epoch + position
             raise InputError(f"the training loss is not finite at step {step}: lower the learning rate (lr)")
 
@@ -143,7 +143,7 @@ class Training:
         """The weights to keep: the best or the average where there is one, else the last; CPU, float32."""
         state = {name: value.detach() for name, value in self.network.state_dict().items()}
         state |= self._best or (self.ema.shadow if self.ema else {})
-        return {name: value.cpu().contiguous() for name, value in state.items()}
+        return {name: value.cpu().contiguous().clone() for name, value in state.items()}
 
     def last_loss(self) -> float:
         """The loss of the last step, or of the last epoch where one has just ended."""
@@ -160,7 +160,7 @@ class Training:
         tensors["losses"] = torch.stack(self._losses) if self._losses else torch.empty(0)
         tensors["curve"] = torch.tensor(self.curve, dtype=torch.float64)
         tensors["step"] = torch.tensor(self.step)
-        return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        return {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Continue from a snapshot of the same run.
