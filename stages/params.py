@@ -104,7 +104,7 @@ class UNetNetwork(Section):
     def _groups_keep_time_and_mean(self) -> "UNetNetwork":
         if math.gcd(self.num_groups, self.base_channels) == self.base_channels:
             raise ValueError(
-                f"num_groups: {self.num_groups} leaves one channel per group at base_channels {self.base_channels}, and "
+                f"num_groups: {self.num_groups} leaves one channel per group at base_channels {self.base_channels}; "
                 "such a normalisation removes the time and the mean of the input; at most half as many are allowed"
             )
         return self
