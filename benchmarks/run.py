@@ -18,7 +18,7 @@ from ldmiss.networks.unet import UNet
 from ldmiss.noise import RowNoise, torch_generator
 from ldmiss.training.score_objectives import latent_score_loss
 from stages import params
-from stages.build.score import unet_config
+from stages.build.unet import unet_config
 from stages.compose import composed
 from stages.runtime import resolve
 

@@ -1,1 +1,8 @@
 """The pipeline: one module per DVC stage, each file I/O around functions of `ldmiss`. Run: `python -m stages NAME`."""
+
+import sys
+from pathlib import Path
+
+# A virtual environment may be shared by several clones: the stages of a clone use the library of that clone, whichever
+# of them was installed last. Otherwise dvc.lock would record hashes of code that never ran.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))

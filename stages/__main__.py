@@ -57,9 +57,8 @@ def run_stage(stage: str, item: Item) -> None:
     """
     start = time.monotonic()
     params, document = params_module.load()
-    if stage in ("download", "plot"):
-        for warning in params.off_grid():
-            print(f"warning: {warning}", file=sys.stderr)
+    for warning in params.off_grid():
+        print(f"warning: {warning}", file=sys.stderr)
     work = declared_work(stage, item, document)
     work.check_inputs()
     context = Context(
@@ -75,7 +74,7 @@ def run_stage(stage: str, item: Item) -> None:
 
 
 def _record(stage: str, item: Item, used: dict[str, Any], made: str, seconds: float) -> None:
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
     print(f"{_label(stage, item)}: {made}; {seconds:.1f} s, peak memory {peak_mb:.0f} MB", flush=True)
     record = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"), "stage": stage, "item": item.name,

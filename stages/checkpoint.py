@@ -61,6 +61,10 @@ class Checkpoint:
         if stored is not None and "chunk" in stored:
             return stored["chunk"]
         value = compute().cpu().contiguous()
+        if not bool(torch.isfinite(value).all()):
+            raise InputError(
+                f"{slot}: values that are not finite: the sampler diverged; more num_steps or more training"
+            )
         self.save(slot, {"chunk": value})
         return value
 

@@ -2,8 +2,9 @@
 
 import gzip
 import hashlib
+import http.client
 import os
-import urllib.error
+import sys
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,10 +101,12 @@ def _fetcher(name: str, mirrors: list[str]) -> Callable[[Any], Any]:
         try:
             with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:
                 content = response.read()
-        except (OSError, ValueError, urllib.error.URLError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             problems.append(f"{mirror}: {error}")
             continue
         if hashlib.md5(content, usedforsecurity=False).hexdigest() == _MNIST_MD5[name]:
+            if problems:
+                print(f"warning: {name} taken from {mirror}, because of {'; '.join(problems)}", file=sys.stderr)
             return lambda file: file.write(content)
         problems.append(f"{mirror}: {name} has the wrong MD5 (partial or corrupted)")
     raise InputError(

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ldmiss.errors import InputError
 from ldmiss.evaluation.fidelity import accuracy, class_shares, fid, fid_statistics, inception_score
 from ldmiss.evaluation.pixel import mse_all, mse_missing, mse_of_draws
 from ldmiss.networks.classifier import Classifier
@@ -95,6 +96,9 @@ def _measure_imputation(
 
 
 def _imputed_files(folders: list[Path]) -> list[Path]:
+    for folder in folders:
+        if not any(folder.glob("*.npz")):
+            raise InputError(f"{folder}: no imputed images; make them with `dvc repro`")
     return [path for folder in folders for path in sorted(folder.glob("*.npz"))]
 
 

@@ -6,7 +6,9 @@ never sees half a file. The same content gives the same bytes.
 
 import json
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -32,6 +34,9 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say which file it was
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -73,7 +78,16 @@ def load_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
     try:
         with np.load(_existing(path), allow_pickle=False) as archive:
             return [archive[name] for name in names]
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        NotImplementedError,
+        ValueError,
+        KeyError,
+        EOFError,
+        OSError,
+    ) as error:
         raise InputError(f"{path}: corrupted, or not the file expected here ({_one_line(error)})") from None
 
 

@@ -19,6 +19,7 @@ from stages.datasets import DATASETS
 from stages.table import GENERATORS, METHODS
 
 PARAMS_FILE = Path("params.yaml")
+SIZE, LATENT_SIZE = 28, 7
 
 Count = Annotated[int, Field(ge=1)]
 Steps = Annotated[int, Field(ge=2)]
@@ -52,7 +53,7 @@ class Compute(Section):
 class Missing(Section):
     mechanism: str
     fill: str
-    test_rate: Probability
+    test_rate: Annotated[float, Field(gt=0, lt=1)]
     test_seed: Seed
 
     @model_validator(mode="after")
@@ -69,6 +70,12 @@ class Train(Section):
     ema_decay: Probability | None
     grad_clip: Positive | None
     early_stop: Count | None
+
+    @model_validator(mode="after")
+    def _one_choice_of_weights(self) -> "Train":
+        if self.early_stop is not None and self.ema_decay is not None:
+            raise ValueError("early_stop: keeps the best weights, ema_decay their average; one of them must be null")
+        return self
 
 
 class Classifier(Section):
@@ -276,6 +283,15 @@ class Params(Section):
             raise ValueError(
                 f"impute.num_draw_images: {self.impute.num_draw_images} is more than the {num_images} imputed images"
             )
+        shown = min(num_images, self.sample.num_images)
+        if self.plot.num_columns > shown:
+            raise ValueError(f"plot.num_columns: {self.plot.num_columns} is more than the {shown} images there are")
+        for name, network, size in (("ldmiss", self.ldmiss.network, LATENT_SIZE), ("ddpm", self.ddpm.network, SIZE)):
+            sizes = [math.ceil(size / 2**level) for level in range(len(network.channel_multipliers))]
+            if unknown := [at for at in network.attention_resolutions if at not in sizes]:
+                raise ValueError(
+                    f"{name}.network.attention_resolutions: {unknown} are no sizes of it; allowed: {sizes}"
+                )
         return self
 
     def off_grid(self) -> list[str]:

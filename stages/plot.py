@@ -20,7 +20,6 @@ from stages.paths import CELLS, CURVES, PLOTS, SUMMARY, TABLE, Item
 
 GENERATION_METRICS = ["fid", "is"]
 IMPUTATION_METRICS = ["mse", "fid", "is"]
-CURVE_MODELS = ["vae", "ldmiss", "ddpm", "diffputer"]
 _DPI = 150
 
 
@@ -30,8 +29,9 @@ def run(context: Context) -> str:
     items = [Item(rate, seed) for rate in grid.missing_rates for seed in grid.seeds]
     one_seed = [item for item in items if item.seed == grid.seeds[0]]
     _prune(CELLS, {path.name for item in items for path in (item.metrics(), item.sheet())})
-    curve_names = {item.curve(model).name for item in items for model in CURVE_MODELS}
-    _prune(CURVES, curve_names | {"classifier.csv"})
+    of_grid = tuple(f"-{item.cell}.csv" for item in items)
+    _prune(CURVES, {path.name for path in CURVES.glob("*.csv") if path.name.endswith(of_grid)} | {"classifier.csv"})
+    models = sorted({path.name.removesuffix(f"-{items[0].cell}.csv") for path in CURVES.glob(f"*-{items[0].cell}.csv")})
 
     cells = [load_json(item.metrics()) for item in items]
     table = tidy(cells)
@@ -44,7 +44,7 @@ def run(context: Context) -> str:
     imputed = _imputation_sheet(one_seed, list(cells[0]["imputation"]), num_columns)
     _save_figure("figure4", imputed, draw_sheets(imputed, num_panel_columns=2, row_title="training missing rate"))
     curves = training_curves({(model, str(item.missing_rate)): _curve(item, model)
-                              for model in CURVE_MODELS for item in one_seed})  # fmt: skip
+                              for model in models for item in one_seed})  # fmt: skip
     _save_figure("training_curves", curves, draw_training_curves(curves))
 
     save_text(TABLE, table.to_csv(index=False))

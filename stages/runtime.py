@@ -25,7 +25,8 @@ class Runtime:
     def record(self) -> dict[str, Any]:
         """For the `runs/` record and the checkpoint's key."""
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
-        return {"device": name, "dtype": str(self.dtype).removeprefix("torch."), "num_threads": self.num_threads}
+        dtype = str(self.dtype).removeprefix("torch.")
+        return {"device": name, "dtype": dtype, "num_threads": self.num_threads, "torch": torch.__version__}
 
 
 def resolve(compute: "Compute") -> Runtime:
@@ -42,19 +43,23 @@ def resolve(compute: "Compute") -> Runtime:
         ("cuda" if torch.cuda.is_available() else "cpu") if compute.device == "auto" else compute.device
     )
     dtype = _native_dtype(device) if compute.dtype == "auto" else DTYPES[compute.dtype]
-    num_threads = len(os.sched_getaffinity(0)) if compute.num_threads == "auto" else int(compute.num_threads)
+    num_threads = _num_cores() if compute.num_threads == "auto" else int(compute.num_threads)
     torch.set_num_threads(num_threads)
     if device.type == "cuda":
-        _set_up_cuda(compute.deterministic)
+        _set_up_cuda(compute.deterministic, tf32=compute.dtype != "float32")
     return Runtime(device, dtype, num_threads)
 
 
-def _set_up_cuda(deterministic: bool) -> None:
+def _set_up_cuda(deterministic: bool, *, tf32: bool) -> None:
     # The CPU's algorithms used here are deterministic at a given number of threads; torch's switch only slows them.
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
+
+
+def _num_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _native_dtype(device: torch.device) -> torch.dtype:

@@ -11,19 +11,18 @@ from ldmiss.noise import torch_generator
 from ldmiss.training.classifier_objective import classifier_loss
 from ldmiss.training.loop import Training
 from stages.build.classifier import extract_features
-from stages.build.network import recipe_from
 from stages.context import Context
 from stages.datasets import Images, load_split
 from stages.io import save_json, save_tensors
 from stages.paths import CLASSIFIER, CLASSIFIER_FACTS, CURVES, RAW
-from stages.training import run_training, save_curve
+from stages.training import recipe_from, run_training, save_curve
 
 
 def run(context: Context) -> str:
     """Write the classifier, its loss curve, and its accuracy, FID floor and hash.
 
-    The floor is the FID of real training images (as many as there are test images) against the test images: what a
-    perfect generator would get.
+    The floor is the FID of real training images, as many as there are test images, against the test images: what a
+    perfect generator would get with so many samples (fewer samples raise an FID).
     """
     params, device = context.params.classifier, context.runtime.device
     name = context.params.dataset.name
@@ -33,11 +32,12 @@ def run(context: Context) -> str:
     images, labels = _to(device, train)
     batch_loss = classifier_loss(at_precision(network, context.runtime.dtype), images, labels)
     run_training(training, batch_loss, context.checkpoint, "classifier")
+    weights = training.result()
+    network.load_state_dict(weights)  # what is measured is what is kept
 
     test_images, test_labels = _to(device, test)
     features, logits = extract_features(network, test_images.float() / 255)
     real, _ = extract_features(network, images[: len(test_labels)].float() / 255)
-    weights = training.result()
     facts = {
         "accuracy": accuracy(logits, test_labels.cpu()),
         "fid_floor": fid(fid_statistics(real), fid_statistics(features)),

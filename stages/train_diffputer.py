@@ -15,12 +15,12 @@ from ldmiss.randomness import derive_seed
 from ldmiss.training.loop import Training
 from stages.build.data import load_incomplete
 from stages.build.diffputer import denoiser_from
-from stages.build.network import recipe_from, with_prefix
+from stages.build.network import with_prefix
 from stages.checkpoint import in_chunks
 from stages.context import Context
 from stages.io import save_tensors
 from stages.progress import progress_bar
-from stages.training import run_training, save_curve
+from stages.training import recipe_from, run_training, save_curve
 
 if TYPE_CHECKING:
     from stages.params import DiffPuter
@@ -82,7 +82,7 @@ class EM:
         return x.to(self.x_obs.device)
 
     def _save(self, next_iteration: int, x: Tensor) -> None:
-        state = {"x": x, "curve": torch.tensor(self.curve), "next": torch.tensor(next_iteration)}
+        state = {"x": x, "curve": torch.tensor(self.curve, dtype=torch.float64), "next": torch.tensor(next_iteration)}
         weights = {name: value.cpu() for name, value in self.network.state_dict().items()}
         self.checkpoint.save("em", state | with_prefix("mlp", weights))
         self.checkpoint.drop("m_step-")

@@ -6,11 +6,11 @@ from ldmiss.noise import torch_generator
 from ldmiss.randomness import derive_seed
 from ldmiss.training.loop import Training
 from ldmiss.training.score_objectives import latent_score_loss
-from stages.build.network import recipe_from, with_prefix
-from stages.build.score import sde_from, unet_config
+from stages.build.network import with_prefix
+from stages.build.unet import sde_from, unet_config
 from stages.context import Context
 from stages.io import load_tensors, save_tensors
-from stages.training import run_training, save_curve
+from stages.training import recipe_from, run_training, save_curve
 
 
 def run(context: Context) -> str:

@@ -9,10 +9,10 @@ from ldmiss.training.autoencoder_objective import autoencoder_loss
 from ldmiss.training.loop import Training
 from stages.build.autoencoder import autoencoder_config
 from stages.build.data import load_incomplete
-from stages.build.network import recipe_from, with_prefix
+from stages.build.network import with_prefix
 from stages.context import Context
 from stages.io import save_tensors
-from stages.training import run_training, save_curve
+from stages.training import recipe_from, run_training, save_curve
 
 
 def run(context: Context) -> str:

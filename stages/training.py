@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from ldmiss.training.loop import Recipe
 from stages.io import save_text
 from stages.progress import progress_bar, show_training
 
@@ -10,6 +11,12 @@ if TYPE_CHECKING:
 
     from ldmiss.training.loop import BatchLoss, Training
     from stages.checkpoint import Checkpoint
+    from stages.params import Train
+
+
+def recipe_from(train: "Train") -> Recipe:
+    """The training recipe of a section's `train`."""
+    return Recipe(**train.model_dump())
 
 
 def run_training(training: "Training", batch_loss: "BatchLoss", checkpoint: "Checkpoint", slot: str) -> None:

@@ -2,6 +2,8 @@
 
 import gzip
 import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +70,31 @@ def test_a_corrupted_download_is_never_kept(small_mirror: Path, tmp_path: Path) 
     with pytest.raises(InputError, match=r"train-images-idx3-ubyte.gz .*wrong MD5"):
         DATASETS["mnist"].download(tmp_path / "mnist")
     assert not (tmp_path / "mnist").exists()
+
+
+def test_a_download_cut_short_falls_back_with_a_warning(
+    small_mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server that ends before its Content-Length: the next mirror is used, and the user is told."""
+
+    class CutShort(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"half")
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), CutShort)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv(MIRROR_VARIABLE, f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [f"file://{small_mirror}"])
+    DATASETS["mnist"].download(tmp_path / "mnist")
+    server.shutdown()
+    assert load_split("mnist", tmp_path, "train").images.shape == (6, 28, 28)
+    assert "warning: train-images-idx3-ubyte.gz taken from file://" in capsys.readouterr().err
 
 
 def test_corruption_on_disk_is_detected_at_every_read(small_mirror: Path, tmp_path: Path) -> None:

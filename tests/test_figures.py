@@ -74,8 +74,8 @@ def test_training_curves() -> None:
     assert frame["epoch"].tolist() == [1, 2]
     assert frame["vae"].tolist() == [5.0, 2.0]
     assert frame["ddpm"].tolist() == [1.0, 0.5]
-    assert frame["vae_0.1"].tolist() == [4.0, 2.0]
-    assert np.isnan(frame["vae_0.5"][1])
+    assert frame["vae@0.1"].tolist() == [4.0, 2.0]
+    assert np.isnan(frame["vae@0.5"][1])
 
 
 def test_draw_training_curves() -> None:

@@ -99,6 +99,24 @@ def test_truncated_files_are_named(name: str, tmp_path: Path) -> None:
         )()
 
 
+def test_a_flipped_byte_is_never_a_traceback(tmp_path: Path) -> None:
+    """Wherever the corruption sits, it is found (or outside the data), and named."""
+    path = tmp_path / "x.npz"
+    images = np.random.default_rng(0).integers(0, 255, (40, 8), np.uint8)
+    io.save_arrays(path, images=images)
+    content = path.read_bytes()
+    messages = []
+    for offset in range(0, len(content), 7):
+        path.write_bytes(content[:offset] + bytes([content[offset] ^ 0x55]) + content[offset + 1 :])
+        try:
+            (loaded,) = io.load_arrays(path, "images")
+            assert np.array_equal(loaded, images), f"corruption at byte {offset} went unseen"
+        except InputError as error:
+            messages.append(str(error))
+    assert len(messages) > 20
+    assert all("x.npz" in message for message in messages)
+
+
 def test_a_failed_write_leaves_the_earlier_file(tmp_path: Path) -> None:
     """A full disk in the middle of writing: the old content stays, and no temporary file."""
     path = tmp_path / "x.json"

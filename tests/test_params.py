@@ -86,6 +86,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"impute": {"methods": ["ldmiss", "ldmiss"]}}, "impute.methods: .* twice"),
     ({"impute": {"num_draws": 0}}, "impute.num_draws: .* got 0"),
     ({"impute": {"num_draw_images": 501}}, "impute.num_draw_images: 501 is more than the 500 imputed images"),
+    (
+        {"impute": {"num_images": 60, "num_draw_images": 5}, "plot": {"num_columns": 20}, "sample": {"num_images": 9}},
+        "plot.num_columns: 20 is more than the 9 images",
+    ),
+    ({"missing": {"test_rate": 0.0}}, "missing.test_rate: .* greater than 0, got 0.0"),
+    ({"ldmiss": {"network": {"attention_resolutions": [8]}}}, r"attention_resolutions: \[8\] .*allowed: \[7, 4\]"),
+    ({"vae": {"train": {"early_stop": 5, "ema_decay": 0.9}}}, "vae.train.early_stop: keeps the best"),
     ({"impute": {"num_images": 1001}}, "impute.num_images: 1001 is more than the 1000 test images of mnist5k"),
     ({"compute": {"num_threads": 0}}, "compute.num_threads"),
     ({"compute": {"dtype": "float16"}}, "compute.dtype: .*'auto', 'float32' or 'bfloat16', got 'float16'"),

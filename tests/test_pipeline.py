@@ -93,6 +93,17 @@ def test_paths_are_those_of_the_code() -> None:
     assert DEFINITIONS["plot"]["deps"][-2:] == [str(CELLS), str(CURVES)]
 
 
+def test_a_change_to_imputation_trains_no_score_network_again() -> None:
+    """Samplers, guidance and the imputers are no dependency of training; the training loop none of inference."""
+    inference = {
+        Path(f"src/ldmiss/{name}.py") for name in ("diffusion/guidance", "diffusion/samplers", "imputation/baselines")
+    }
+    for stage in ("train_vae", "train_ldm", "train_ddpm"):
+        assert not code_deps(stage) & inference
+    for stage in ("sample", "impute", "evaluate", "encode_latents"):
+        assert Path("stages/training.py") not in code_deps(stage)
+
+
 def test_no_output_escapes_the_cache() -> None:
     """`persist` or `cache: false` on an out would make DVC run the stage again on return to earlier params."""
     for definition in DEFINITIONS.values():

@@ -73,6 +73,18 @@ def test_plots_page_needs_no_network(clone: Path) -> None:
     assert "vegaEmbed" in page
 
 
+def test_a_grid_with_a_rate_outside_it(clone: Path) -> None:
+    """All rates of the grid, the cells already there reused; a rate that has no effect is warned about."""
+    sub_grid = "grid.missing_rates=[0.5,0.8]"
+    output = dvc(
+        clone, "exp", "run", "-S", "profile=smoke", "-S", "grid=rates", "-S", sub_grid, "-S", "missing_rate=0.1"
+    )
+    assert executed(output) == ["plot"]
+    assert "missing_rate=0.1 has no effect" in output
+    table = (clone / "metrics/table.csv").read_text()
+    assert {line.split(",")[0] for line in table.splitlines()[1:]} == {"0.5", "0.8"}
+
+
 def test_one_item_and_a_plot_setting(clone: Path) -> None:
     """A target runs what it needs alone; a plot setting re-runs nothing but the plot."""
     params = clone / "params.yaml"

@@ -41,7 +41,7 @@ TINY: dict[str, Any] = {
         "network": {"hidden": 16},
         "em": {
             "num_iterations": 2,
-            "train_first": TRAIN,
+            "train_first": {**TRAIN, "epochs": 12},
             "train_next": TRAIN,
             "e_step": {"num_steps": 3, "num_trials": 2, "num_resamples": 2, "chunk_size": 20},
         },

@@ -7,14 +7,11 @@ import torch
 from torch import nn
 
 from ldmiss.errors import InputError
-from ldmiss.training.loop import Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
-
-    from stages.params import Train
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
@@ -48,8 +45,3 @@ def restore_network(
 def with_prefix(prefix: str, weights: dict[str, "Tensor"]) -> dict[str, "Tensor"]:
     """The weights under `prefix.<name>`, so that several networks share one file."""
     return {f"{prefix}.{name}": value for name, value in weights.items()}
-
-
-def recipe_from(train: "Train") -> Recipe:
-    """The training recipe of a section's `train`."""
-    return Recipe(**train.model_dump())

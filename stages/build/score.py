@@ -1,4 +1,4 @@
-"""Score models (LDMiss and DDPM): SDE, U-Net and denoiser from params or from a model file."""
+"""Score models (LDMiss and DDPM) from their files, for sampling and imputation."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,18 +14,7 @@ from ldmiss.networks.unet import UNet
 from stages.build.network import restore_network
 
 if TYPE_CHECKING:
-    from stages.params import Diffusion, UNetNetwork
     from stages.runtime import Runtime
-
-
-def sde_from(diffusion: "Diffusion") -> VPSDE:
-    """The SDE of the section `diffusion`."""
-    return VPSDE(diffusion.beta_min, diffusion.beta_max)
-
-
-def unet_config(network: "UNetNetwork", shape: tuple[int, int, int]) -> dict[str, Any]:
-    """Arguments of `UNet` for a section `network` and data of shape (C, H, W)."""
-    return {"in_channels": shape[0], "size": shape[1], **network.model_dump()}
 
 
 def restore_score_model(

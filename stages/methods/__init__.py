@@ -7,7 +7,7 @@
 `models/<method>/<cell>.safetensors` and holds everything that sampling and imputing need.
 
 To add one: the module, its line in `stages/table.py`, its section in conf/ and stages/params.py, its train stage in
-dvc.yaml. No existing item is re-run by that.
+dvc.yaml. No model is trained again by that.
 """
 
 from collections.abc import Callable

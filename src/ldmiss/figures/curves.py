@@ -12,7 +12,7 @@ from ldmiss.figures.style import colour_of, marker_of, new_figure
 TITLES = {
     "fid": "FID (lower is better)",
     "is": "IS (higher is better)",
-    "mse": "MSE on missing pixels (lower is better)",
+    "mse": "MSE, missing pixels (lower is better)",
 }
 
 
@@ -55,7 +55,7 @@ def draw_against_rate(wide: pd.DataFrame, metrics: Sequence[str]) -> Figure:
                 "label": method,
             }
             axis.errorbar(wide["missing_rate"], wide[name], yerr=wide[f"{name}_std"].fillna(0), capsize=2, **style)
-        axis.set(xlabel="training missing rate", ylabel=TITLES.get(metric, metric))
+        axis.set(xlabel="training missing rate", title=TITLES.get(metric, metric))
         axis.set_xticks(wide["missing_rate"])
         sns.despine(ax=axis)
     handles, labels = axes[0].get_legend_handles_labels()

@@ -38,7 +38,7 @@ def draw_sheets(table: pd.DataFrame, *, num_panel_columns: int, row_title: str) 
     num_images = max(picture.shape[1] for picture, _ in pictures.values()) / (size + 1)
     columns = min(num_panel_columns, len(panels))
     figure, axes = new_figure(
-        -(-len(panels) // columns), columns, width=0.32 * num_images + 0.9, height=0.34 * num_rows + 0.45
+        -(-len(panels) // columns), columns, width=0.32 * num_images + 0.9, height=max(0.34 * num_rows + 0.45, 1.6)
     )
     for axis in axes:
         axis.set_axis_off()
@@ -49,9 +49,9 @@ def draw_sheets(table: pd.DataFrame, *, num_panel_columns: int, row_title: str) 
         axis.set_xticks([])
         axis.set_yticks([(size + 1) * i + size / 2 for i in range(len(labels))], labels)
         axis.tick_params(length=0)
-        axis.set_ylabel(row_title)
         for spine in axis.spines.values():
             spine.set_visible(False)
+    figure.supylabel(row_title, fontsize="medium")
     return figure
 
 
