@@ -55,7 +55,7 @@ def test_draw_against_rate() -> None:
     """One panel per metric, in it one line per method through the means, and one legend entry per method."""
     wide = against_rate(TABLE, "generation", ["fid", "is"])
     figure = draw_against_rate(wide, ["fid", "is"])
-    assert [axis.get_ylabel()[:3] for axis in figure.axes] == ["FID", "IS "]
+    assert [axis.get_title()[:3] for axis in figure.axes] == ["FID", "IS "]
     for axis, metric in zip(figure.axes, ["fid", "is"], strict=True):
         assert len(axis.containers) == 2
         for container, method in zip(axis.containers, ["ldmiss", "ddpm"], strict=True):

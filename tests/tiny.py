@@ -107,13 +107,13 @@ def make_project(folder: Path, raw: dict[str, dict[str, np.ndarray[Any, Any]]], 
     return folder
 
 
-def run(folder: Path, stages: Callable[[str], bool] = lambda stage: True) -> None:
-    """Run the stages whose name passes, in order, with `folder` as the current directory."""
+def run(folder: Path, stages: Callable[[str], bool] = lambda stage: True, only: Item | None = None) -> None:
+    """Run the stages whose name passes, in order (one item only), with `folder` as the current directory."""
     before = Path.cwd()
     os.chdir(folder)
     try:
         for stage, item in ITEMS:
-            if stages(stage):
+            if stages(stage) and only in (None, item):
                 run_stage(stage, item)
     finally:
         os.chdir(before)
