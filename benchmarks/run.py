@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+import yaml
 
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.networks.layers import at_precision, build, init_fan_avg
@@ -50,7 +51,7 @@ def main() -> None:
     """All rows."""
     settings, _ = params.load()
     runtime = resolve(settings.compute)
-    paper = params.validate(params.yaml.safe_load(composed(["profile=paper"])), "profile=paper")
+    paper = params.validate(yaml.safe_load(composed(["profile=paper"])), "profile=paper")
     config = unet_config(paper.ldmiss.network, (2, 7, 7))
     network = build(lambda: UNet(**config), runtime.device, init_fan_avg, torch_generator("cpu", 0, "bench"))
     latents = torch.randn(BATCH, 2, 7, 7, generator=torch_generator("cpu", 0, "latents")).to(runtime.device)
