@@ -63,7 +63,7 @@ def main() -> None:
 
         def step() -> None:
             optimizer.zero_grad()
-            loss(batch, torch_generator(runtime.device, 0, "step")).backward()
+            torch.autograd.backward(loss(batch, torch_generator(runtime.device, 0, "step")))
             optimizer.step()
 
         return step
