@@ -34,7 +34,7 @@ test: setup  ## the fast tests (under 3 minutes on 2 cores)
 test-slow: setup  ## all tests, the long ones included
 	python -m pytest -q -m ""
 
-check: setup  ## lint, format, types, layering, lock file
+check: setup  ## lint, format, types, layering
 	ruff check .
 	ruff format --check .
 	mypy

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +153,6 @@ def test_cuda_where_there_is_none(project: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_readme_commands_exist() -> None:
     """Every `make` target named in the README is in the Makefile."""
-    import re
-
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     named = set(re.findall(r"`make ([a-z-]+)", (ROOT / "README.md").read_text()))
     assert named <= targets
@@ -161,8 +160,6 @@ def test_readme_commands_exist() -> None:
 
 def test_readme_is_whole() -> None:
     """Its pictures and linked files exist, and no placeholder is left."""
-    import re
-
     text = (ROOT / "README.md").read_text()
     assert "@@" not in text
     for target in re.findall(r"\]\(([^)]+)\)", text):
