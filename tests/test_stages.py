@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
+import torch
 
 import stages.checkpoint
 import stages.mask
