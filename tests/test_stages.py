@@ -25,19 +25,6 @@ IMPUTERS = {
 MADE = ("data/observed", "data/latents", "data/samples", "data/imputed", "models", "metrics", "plots")
 
 
-@pytest.fixture(scope="module")
-def raw() -> dict[str, Any]:
-    return tiny.digits()
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, raw: dict[str, Any]) -> Path:
-    """A project in which every stage has run."""
-    folder = tiny.make_project(tmp_path_factory.mktemp("tiny") / "project", raw)
-    tiny.run(folder)
-    return folder
-
-
 def test_metrics_have_the_documented_keys(project: Path) -> None:
     """metrics/summary.json under fixed keys, table.csv tidy."""
     summary = json.loads((project / "metrics/summary.json").read_text())
