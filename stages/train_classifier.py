@@ -39,17 +39,16 @@ def run(context: Context) -> str:
     """Write the classifier, its loss curve (empty where nothing was trained), and its facts."""
     name = context.params.dataset.name
     train, test = (load_split(name, RAW, split) for split in ("train", "test"))
-    committed = context.params.classifier.weights is not None
-    facts, curve = _take(context, test) if committed else _train(context, train, test)
-    save_json(CLASSIFIER_FACTS, {**facts, "source": "committed" if committed else "trained"})
+    committed = context.params.classifier.weights
+    facts, curve = _train(context, train, test) if committed is None else _take(context, Path(committed), test)
+    save_json(CLASSIFIER_FACTS, {**facts, "source": "trained" if committed is None else "committed"})
     save_curve(CURVES / "classifier.csv", curve)
     floor = facts["fid_floors"]["penultimate"]
     return f"accuracy {facts['accuracy']:.4f}, FID floor {floor:.2f}, weights {facts['sha256'][:12]}"
 
 
-def _take(context: Context, test: Images) -> tuple[dict[str, Any], list[float]]:
+def _take(context: Context, path: Path, test: Images) -> tuple[dict[str, Any], list[float]]:
     """The committed file, unless it is of another data set, altered, or not as good as it says."""
-    path = Path(context.params.classifier.weights)
     facts = load_facts(path, dataset=context.params.dataset.name)
     layers = extract_layers(restore_classifier(path, context.runtime.device), unit_images(test.images))
     found = accuracy(layers["logits"], torch.tensor(test.labels))

@@ -23,7 +23,7 @@ and compared bin by bin. Draws lie in [0, 1], so no sd exceeds 0.71."""
 def missing_pixels(
     draws: NDArray[np.floating], truth: NDArray[np.floating], observed: NDArray[np.bool_]
 ) -> tuple[Values, Values]:
-    """The missing pixels of all images in a row: draws (N, K, H, W), truth and observed (N, H, W) to (M, K) and (M,)."""
+    """The M missing pixels of all images: draws (N, K, H, W), truth and observed (N, H, W) to (M, K) and (M,)."""
     missing = ~observed
     return np.moveaxis(draws, 1, -1)[missing].astype(np.float64), truth[missing].astype(np.float64)
 
@@ -88,7 +88,7 @@ def coverage(draws: Values, truth: Values, *, min_sd: float = MIN_SD) -> tuple[f
 
 
 def calibration(draws: Values, truth: Values) -> float | None:
-    """Actual over predicted RMSE of the mean of the draws: 1 is honest, above 1 under-dispersed, below 1 over-dispersed.
+    """Actual over predicted RMSE of the mean of the draws: 1 is honest, above under-dispersed, below over-dispersed.
 
     For exchangeable y, x_1..x_K with variance v, y and the mean of the draws are independent given the pixel, with
     variances v and v / K about the same mean: E(y - mean)^2 = (1 + 1/K) v, and the sample variance (ddof 1) is an
