@@ -16,7 +16,7 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 _ISC_SHUFFLE_SEED = 2020
-KID_SUBSET_SIZE = 1000
+KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 PRC_SIZE = 5000
 _PRC_BATCH_SIZE = 1000
 
@@ -46,7 +46,9 @@ def kid(features: Tensor, reference: Tensor) -> float:
     the smaller set where it has fewer than 1000. May be slightly negative.
     """
     size = min(KID_SUBSET_SIZE, len(features), len(reference))
-    result = kid_features_to_metric(features.double(), reference.double(), kid_subset_size=size, verbose=False)
+    result = kid_features_to_metric(
+        features.double(), reference.double(), kid_subsets=KID_SUBSETS, kid_subset_size=size, verbose=False
+    )
     return float(result["kernel_inception_distance_mean"])
 
 

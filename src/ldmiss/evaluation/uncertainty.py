@@ -105,9 +105,10 @@ def calibration(draws: Values, truth: Values) -> float | None:
         ValueError: fewer than two draws.
     """
     num_draws = _num_draws(draws, at_least=2)
+    if (draws == draws[:, :1]).all():  # not by the variance: that of equal numbers is no exact 0
+        return None
     predicted = (1 + 1 / num_draws) * draws.var(axis=1, ddof=1).mean()
-    actual = np.mean((truth - draws.mean(axis=1)) ** 2)
-    return float(np.sqrt(actual / predicted)) if predicted > 0 else None
+    return float(np.sqrt(np.mean((truth - draws.mean(axis=1)) ** 2) / predicted))
 
 
 def reliability(draws: Values, truth: Values) -> Values:

@@ -46,16 +46,16 @@ def uncertainty_table(
                     ("reliability", rate, imputer, (predicted / count) ** 0.5, (actual / count) ** 0.5, int(count))
                 )
     chosen = table[(table["task"] == "imputation") & table["metric"].isin(["coverage", "coverage_level"])]
-    for (rate, imputer), group in chosen.groupby(["missing_rate", "method"], sort=False):
+    for key, group in chosen.groupby(["missing_rate", "method"], sort=False):
         values = {name: part["value"].astype(float) for name, part in group.groupby("metric")}
         if "coverage" in values:
             level, covered = values["coverage_level"].mean(), values["coverage"]
-            rows.append(("coverage", rate, imputer, level, covered.mean(), len(covered)))
+            rows.append(("coverage", *key, level, covered.mean(), len(covered)))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def draw_uncertainty(frame: pd.DataFrame) -> Figure:
-    """A panel per missing rate with actual against predicted error and the diagonal, and one of coverage against the rate.
+    """A panel per missing rate with actual against predicted error, and one with coverage against the rate.
 
     Above the diagonal, and below the nominal coverage (dashed), the draws are too sure. Without any draws, one panel
     that says so.
@@ -79,10 +79,9 @@ def draw_uncertainty(frame: pd.DataFrame) -> Figure:
         _draw_coverage(axes[num_panels - 1], covered)
     for axis in axes[num_panels:]:
         axis.set_axis_off()
-    lines = {
-        line.get_label(): line for axis in axes for line in axis.lines if not str(line.get_label()).startswith("_")
-    }
-    figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=4, frameon=False)
+    lines = {str(line.get_label()): line for axis in axes for line in axis.lines}
+    named = {label: line for label, line in lines.items() if not label.startswith("_")}
+    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 
