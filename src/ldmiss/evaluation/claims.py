@@ -25,7 +25,8 @@ _VARIANTS = {
 _CAPTION = (
     f"Better: the difference exceeds {THRESHOLDS.better:g} standard errors, over seeds (one seed: of a bootstrap over "
     "images, which knows nothing of the noise of training). Every rate: each of the table up to 0.8; a claim about "
-    "every rate needs 0, 0.5 and 0.8. ± is the standard deviation over seeds, for one seed the bootstrap's standard error."
+    "every rate needs 0, 0.5 and 0.8. ± is the standard deviation over seeds, for one seed the bootstrap's standard "
+    "error."
 )
 
 
@@ -53,9 +54,9 @@ def claims_records(table: pd.DataFrame, variants: Mapping[str, pd.DataFrame] | N
 
     Returns:
         one record per claim, ready for JSON (no NaN): id, statement, section, short and rule, columns, verdict (holds |
-        fails | consistent | not tested), reason, num_seeds (the fewest of what decided it; None if nothing did), rates (those
-        that were read), and numbers: run, task, method, metric, missing_rate, mean, std (over seeds; None for one), se,
-        num_seeds, decides (False for what is only shown beside it).
+        fails | consistent | not tested), reason, num_seeds (the fewest of what decided it; None if nothing did), rates
+        (those that were read), and numbers: run, task, method, metric, missing_rate, mean, std (over seeds; None for
+        one), se, num_seeds, decides (False for what is only shown beside it).
 
     Raises:
         InputError: as `check_table`; or a variant was measured by another classifier or data set than the table, was
