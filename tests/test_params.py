@@ -33,8 +33,11 @@ def test_every_choice_of_every_group_is_valid(choice: str) -> None:
     """Composed and validated as a whole."""
     validated = params.validate(yaml.safe_load(composed(choice.split())), choice)
     group, _, name = choice.split()[-1].partition("=")
-    found = {"profile": validated.profile, "grid": validated.grid.name, "dataset": validated.dataset.name}
-    assert found.get(group, validated.diffputer.recipe) == name
+    found = {
+        "profile": validated.profile, "grid": validated.grid.name, "dataset": validated.dataset.name,
+        "diffputer": validated.diffputer.recipe, "recipe": validated.recipe,
+    }  # fmt: skip
+    assert found[group] == name
 
 
 def test_profiles_choose_their_data_set_and_can_be_overruled() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
+import torch
 import yaml
 
 import stages.checkpoint
@@ -23,19 +24,6 @@ IMPUTERS = {
     "neighbour", "gaussian",
 }  # fmt: skip
 MADE = ("data/observed", "data/latents", "data/samples", "data/imputed", "models", "metrics", "plots")
-
-
-@pytest.fixture(scope="module")
-def raw() -> dict[str, Any]:
-    return tiny.digits()
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, raw: dict[str, Any]) -> Path:
-    """A project in which every stage has run."""
-    folder = tiny.make_project(tmp_path_factory.mktemp("tiny") / "project", raw)
-    tiny.run(folder)
-    return folder
 
 
 def test_metrics_have_the_documented_keys(project: Path) -> None:
