@@ -1,5 +1,24 @@
-"""Settings shared by all tests: one thread, so that times and float sums do not depend on the machine's cores."""
+"""Shared by all tests: one thread, so that times and sums do not depend on the cores; a tiny finished project."""
 
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
 import torch
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def raw() -> dict[str, Any]:
+    """The tiny data set."""
+    return tiny.digits()
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory, raw: dict[str, Any]) -> Path:
+    """A tiny project in which every stage has run. A test that changes anything works on a copy."""
+    folder = tiny.make_project(tmp_path_factory.mktemp("tiny") / "project", raw)
+    tiny.run(folder)
+    return folder
