@@ -1,5 +1,6 @@
-"""A synthetic table in which every claim holds, and ways to change it."""
+"""A synthetic table in which every claim holds, ways to change it, and its verdicts."""
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ldmiss.evaluation.claims import claims_records
 from ldmiss.evaluation.tables import COLUMNS
 
 RATES = (0.0, 0.1, 0.3, 0.5, 0.6, 0.8)
@@ -35,9 +37,12 @@ ACCURACY = {
     "diffputer-replacement": (0.98, 0.98, 0.98, 0.97, 0.94, 0.90),
 }
 FACTS = {
-    "classifier": {"accuracy": 0.99, "fid_floor": 2.0, "sha256": "abc", "dataset": "mnist"},
+    "classifier": {"accuracy": 0.99, "fid_floor": 2.0, "sha256": "abc", "dataset": "mnist", "fid_layer": "penultimate"},
     "run": {"profile": "lite", "recipe": "paper", "encoder_input": "faithful", "test_rate": 0.5},
 }
+
+ROBUST_MSE = [(f"imputation.{method}.mse{way}", None, "x0.8") for method in ("ldmiss-guidance", "autoencoder")
+              for way in ("", "_mean")]  # fmt: skip
 
 
 def world(rates: Sequence[float] = RATES, seeds: Sequence[int] = SEEDS, **facts: Any) -> pd.DataFrame:
@@ -57,8 +62,7 @@ def _world(rates: tuple[float, ...], seeds: tuple[int, ...], facts: tuple[tuple[
         noise = 0.001 if method.startswith("ldmiss") else 0.01
         if len(seeds) == 1:
             rows.append((rate, seed, task, method, metric, value))
-            if metric != "accuracy":
-                rows.append((rate, seed, task, method, f"{metric}_se", noise * value))
+            rows.append((rate, seed, task, method, f"{metric}_se", noise * value))
         else:
             rows.append((rate, seed, task, method, metric, value * (1 + noise * (seeds.index(seed) - 1))))
 
@@ -102,3 +106,18 @@ def changed(table: pd.DataFrame, column: str, rate: float | None, value: Any) ->
     else:
         table.loc[rows, "value"] = value
     return table
+
+
+def variants(**kwargs: Any) -> dict[str, pd.DataFrame]:
+    """The tables of a tuned and a robust run in which the questions about them hold."""
+    robust = world(encoder_input="robust", **kwargs)
+    for column, rate, factor in ROBUST_MSE:
+        robust = changed(robust, column, rate, factor)
+    return {"tuned": world(recipe="tuned", **kwargs), "robust": robust}
+
+
+def judge(table: pd.DataFrame, others: dict[str, pd.DataFrame] | None = None) -> dict[str, dict[str, Any]]:
+    """Records by id, checked to be JSON without NaN."""
+    records = claims_records(table, variants() if others is None else others)
+    assert json.loads(json.dumps(records, allow_nan=False)) == records
+    return {record["id"]: record for record in records}

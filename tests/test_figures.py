@@ -70,18 +70,18 @@ def test_draw_against_rate() -> None:
 
 
 def test_published_numbers_are_drawn_in_the_mse_panel_only() -> None:
-    """A short line and a marker at the rate that is like for like, with an entry in the legend each; else nothing."""
+    """A marker of its own at the rate that is like for like, with an entry in the legend each; else nothing."""
     wide = against_rate(TABLE, "imputation", ["mse", "mse_draw"])
     figure = draw_against_rate(wide, ["mse", "mse_draw"], published={"EMFlow": 0.01, "GAIN": 0.03})
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels[:2] == ["EMFlow (published)", "GAIN (published)"]
-    extra = [line for line in figure.axes[0].lines if line.get_color() == "black"]
-    assert [np.ravel(line.get_ydata()).tolist() for line in extra] == [[0.01, 0.01], [0.01], [0.03, 0.03], [0.03]]
-    assert all(np.mean(line.get_xdata()) == pytest.approx(0.5) for line in extra)
-    assert not [line for line in figure.axes[1].lines if line.get_color() == "black"]
+    assert labels[:2] == ["EMFlow (published 0.0100)", "GAIN (published 0.0300)"]
+    extra = [line for line in figure.axes[0].lines if line.get_markeredgecolor() == "black"]
+    assert [(*line.get_xdata(), *line.get_ydata()) for line in extra] == [(0.5, 0.01), (0.5, 0.03)]
+    assert len({line.get_marker() for line in extra}) == 2
+    assert not [line for line in figure.axes[1].lines if line.get_markeredgecolor() == "black"]
     for nothing in ({}, None):
         plain = draw_against_rate(wide, ["mse", "mse_draw"], published=nothing)
-        assert "EMFlow (published)" not in [text.get_text() for text in plain.legends[0].get_texts()]
+        assert [text.get_text() for text in plain.legends[0].get_texts()] == ["mean"]
 
 
 def test_training_curves() -> None:

@@ -18,10 +18,11 @@ from ldmiss.evaluation.tables import COLUMNS
 
 KEYS = COLUMNS[:-1]
 _NUMERIC_TASKS = ("generation", "imputation")
-YARDSTICK = ("sha256", "dataset")
-"""Facts of the classifier that every cell must name, and the same."""
-SETTINGS = ("profile", "recipe", "encoder_input", "test_rate", "fid_layer")
-"""Facts of a run (task "run") that must be the same in all cells of a table, where they are there at all."""
+YARDSTICK = ("sha256", "dataset", "fid_layer")
+"""Facts of the classifier that must be the same in all cells: FIDs compare under one classifier and layer only."""
+SETTINGS = ("profile", "recipe", "encoder_input", "test_rate")
+"""Facts of a run (task "run") that must be the same in all cells."""
+_REQUIRED = ("sha256", "dataset")  # the others were not always recorded: all cells have them, or none
 
 
 class Lacking(Exception):
@@ -55,7 +56,7 @@ class Results:
     Attributes:
         values: (task, method, metric) -> (missing rate, seed) -> number.
         seeds: missing rate -> its seeds; rates and seeds in rising order.
-        facts: the texts that all cells share: sha256 and dataset of the classifier, and the run's `SETTINGS`.
+        facts: the texts that all cells share, of the classifier (`YARDSTICK`) and the run (`SETTINGS`).
     """
 
     values: Mapping[tuple[str, str, str], Mapping[tuple[float, int], float]]
@@ -128,15 +129,13 @@ def check_table(table: pd.DataFrame) -> Results:
         values=values,
         seeds={rate: tuple(seed for at, seed in cells if at == rate) for rate, _ in cells},
         facts={
-            **_shared(rows, cells, "classifier", YARDSTICK, required=True),
-            **_shared(rows, cells, "run", SETTINGS, required=False),
+            **_shared(rows, cells, "classifier", YARDSTICK),
+            **_shared(rows, cells, "run", SETTINGS),
         },
     )
 
 
-def _shared(
-    rows: Iterable[tuple[Any, ...]], cells: list[Any], task: str, metrics: tuple[str, ...], *, required: bool
-) -> dict[str, str]:
+def _shared(rows: Iterable[tuple[Any, ...]], cells: list[Any], task: str, metrics: tuple[str, ...]) -> dict[str, str]:
     """The texts of a task that must be the same in every cell."""
     found: dict[str, dict[tuple[float, int], str]] = {metric: {} for metric in metrics}
     for rate, seed, of_task, _, metric, value in rows:
@@ -144,7 +143,7 @@ def _shared(
             found[metric][(rate, seed)] = str(value)
     facts = {}
     for metric, by_cell in found.items():
-        if not by_cell and not required:
+        if not by_cell and metric not in _REQUIRED:
             continue
         for rate, seed in cells:
             if (rate, seed) not in by_cell:

@@ -185,9 +185,9 @@ CLAIMS = (
     ),
     Claim(
         "11", "DiffPuter's imputations lose detail at 80 %", "6.2",
-        "at 0.8 FID worse and accuracy lower than LDMiss's and than its own at 0",
-        f"our reading: at 0.8 FID of its imputed digits worse {_BETTER}, and accuracy lower, than LDMiss's at 0.8 and "
-        "than its own at 0; needs 0 and 0.8",
+        "FID and accuracy at 0.8 worse than LDMiss's, and than its own at 0",
+        f"our reading: at 0.8 FID and accuracy of its imputed digits worse {_BETTER} than LDMiss's at 0.8 and than its "
+        "own at 0; needs 0 and 0.8",
         _imputed("diffputer-replacement ldmiss-guidance", "fid accuracy"),
         loses_detail("diffputer-replacement", "ldmiss-guidance"),
     ),

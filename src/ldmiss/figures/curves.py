@@ -1,6 +1,7 @@
 """Curves against the training missing rate (Figures 1 and 3) and training curves, each drawn from a wide table."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import pandas as pd
@@ -77,12 +78,11 @@ def draw_against_rate(
 
 
 def _draw_published(axis: Axes, published: Mapping[str, float], at: float) -> None:
-    """A short black line for each, over the curves, with its own marker and an entry in the legend."""
-    for (name, value), marker in zip(published.items(), "1234+x"[: len(published)], strict=True):
-        axis.plot([at - 0.03, at + 0.03], [value, value], color="black", linewidth=0.8, zorder=3)
+    """A hollow black marker for each, over the curves; the legend also has the value, for markers may overlap."""
+    for (name, value), marker in zip(published.items(), cycle("osD^vph"), strict=False):
         axis.plot(
-            at, value, color="black", marker=marker, markersize=7, linestyle="none", zorder=3,
-            label=f"{name} (published)",
+            at, value, linestyle="none", marker=marker, markersize=6, zorder=3,
+            markerfacecolor="none", markeredgecolor="black", label=f"{name} (published {value:.4f})",
         )  # fmt: skip
 
 
