@@ -58,7 +58,7 @@ def main() -> None:
     batch = torch.arange(BATCH, device=runtime.device)
 
     def training_step(dtype: torch.dtype, *, fused: bool) -> Step:
-        loss = latent_score_loss(at_precision(network, dtype), VPSDE(), latents, tau=1e-3)
+        loss = latent_score_loss(at_precision(network, dtype), VPSDE(), latents, weighting="simple", tau=1e-3)
         optimizer = torch.optim.Adam(network.parameters(), lr=0.0, fused=fused)
 
         def step() -> None:

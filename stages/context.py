@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stages.checkpoint import Checkpoint
-    from stages.params import Params
     from stages.paths import Item
     from stages.runtime import Runtime
+    from stages.schema import Params
 
 
 @dataclass

@@ -1,11 +1,15 @@
 """Encode the incomplete training images once: cached latents and their scale (paper A.2.2)."""
 
 import torch
+from torch import Tensor
 
 from ldmiss.autoencoding.codecs import latent_scale
+from ldmiss.autoencoding.posterior import DiagonalGaussian
 from ldmiss.networks.layers import at_precision
-from ldmiss.pixels import fill_missing, network_from_unit, unit_from_uint8
-from stages.build.autoencoder import restore_autoencoder
+from ldmiss.noise import RowNoise
+from ldmiss.pixels import unit_from_uint8
+from ldmiss.randomness import derive_seed
+from stages.build.autoencoder import restore_autoencoder, restore_encoder_input
 from stages.build.data import load_incomplete
 from stages.context import Context
 from stages.io import load_tensors, save_tensors
@@ -15,18 +19,25 @@ _BATCH_SIZE = 500
 
 @torch.no_grad()
 def run(context: Context) -> str:
-    """Write `data/latents/<cell>.safetensors`: the posterior means (N, 2, 7, 7), not scaled, and 1 / their std."""
-    item, runtime = context.item, context.runtime
+    """Write `data/latents/<cell>.safetensors`: latents (N, 2, 7, 7), not scaled, and their scale."""
+    item, params, runtime = context.item, context.params.latents, context.runtime
     path = item.model("vae")
     tensors, facts = load_tensors(path, kind="vae")
     encoder = at_precision(restore_autoencoder(path, tensors, facts, runtime.device).encoder, runtime.dtype)
+    encoder_input = restore_encoder_input(tensors, facts, runtime.device)
     images, observed = load_incomplete(item.observed("train"), runtime.device)
-    latents = torch.cat(
-        [
-            encoder(network_from_unit(fill_missing(unit_from_uint8(x), known, facts["fill"]))).chunk(2, dim=1)[0].cpu()
-            for x, known in zip(torch.split(images, _BATCH_SIZE), torch.split(observed, _BATCH_SIZE), strict=True)
-        ]
-    )
-    scale = latent_scale(latents)
-    save_tensors(item.latents(), {"latents": latents}, kind="latents", facts={"scale": scale})
-    return f"{len(latents)} latents of shape {tuple(latents.shape[1:])}, scale {scale:.4f}"
+    seed = derive_seed(item.root_seed, "latents")
+
+    def encode(rows: Tensor) -> Tensor:
+        x = encoder_input(unit_from_uint8(images[rows]), observed[rows])
+        posterior = DiagonalGaussian(*encoder(x).chunk(2, dim=1))
+        if params.source == "mean":
+            return posterior.mean.cpu()
+        return posterior.sample(RowNoise(seed, rows)(posterior.mean)).cpu()
+
+    rows = torch.arange(len(images), device=runtime.device)
+    latents = torch.cat([encode(batch) for batch in torch.split(rows, _BATCH_SIZE)])
+    scale = latent_scale(latents, params.scale)
+    save_tensors(item.latents(), {"latents": latents, "scale": scale}, kind="latents", facts={})
+    factors = ", ".join(f"{factor:.4f}" for factor in scale.flatten().tolist())
+    return f"{len(latents)} latents of shape {tuple(latents.shape[1:])}, scale {factors}"

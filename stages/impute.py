@@ -4,6 +4,7 @@ One draw for every test image, and K draws for a fixed random subset where the i
 everything would cost K times the whole rest). Draw 0 of the subset is the one draw of those images.
 """
 
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ldmiss.errors import InputError
 from ldmiss.imputation.interface import Imputer
 from ldmiss.noise import RowNoise
 from ldmiss.pixels import unit_from_uint8
@@ -18,7 +20,7 @@ from ldmiss.randomness import derive_seed, numpy_generator
 from stages.build.data import load_incomplete
 from stages.checkpoint import in_chunks
 from stages.context import Context
-from stages.io import save_arrays
+from stages.io import load_dataset_name, load_facts, save_arrays
 from stages.progress import progress_bar
 
 
@@ -31,6 +33,7 @@ def run(context: Context) -> str:
     item, params, device = context.item, context.params.impute, context.runtime.device
     assert isinstance(context.method, ModuleType)
     assert item.method is not None
+    refuse_other_dataset(item.model(item.method), item.observed("test"))
     images, observed = load_incomplete(item.observed("test"), device)
     num_images = len(images) if params.num_images == "all" else params.num_images
     x_obs, observed = unit_from_uint8(images[:num_images]), observed[:num_images]
@@ -47,6 +50,19 @@ def run(context: Context) -> str:
             images=completed[:num_images].numpy(), subset=subset, draws=draws.numpy(),
         )  # fmt: skip
     return f"{num_images} images by {', '.join(imputers)}"
+
+
+def refuse_other_dataset(model: Path, images: Path) -> None:
+    """Raise InputError where a model was trained on another data set than the images to complete are from.
+
+    All 5,000 digits of mnist5k are training images of mnist, test split included.
+    """
+    trained_on, given = load_facts(model).get("dataset"), load_dataset_name(images)
+    if trained_on != given:
+        raise InputError(
+            f"{model}: trained on dataset {trained_on!r}, but {images} is of {given!r}; "
+            "it may have seen these very images: train it on the same data set with `dvc repro`"
+        )
 
 
 def draw_subset(num_images: int, size: int) -> NDArray[np.int64]:

@@ -4,12 +4,13 @@ A file is written under a temporary name in the same folder and then renamed, so
 never sees half a file. The same content gives the same bytes.
 """
 
+import contextlib
 import json
 import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -91,9 +92,15 @@ def load_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
         raise InputError(f"{path}: corrupted, or not the file expected here ({_one_line(error)})") from None
 
 
-def save_observed(path: Path, images: NDArray[np.uint8], observed: NDArray[np.bool_]) -> None:
-    """Write incomplete images, uint8 (N, H, W) filled with 0 where missing, and their observed-indicators as bits."""
-    save_arrays(path, images=images, observed=np.packbits(observed))
+def save_observed(path: Path, images: NDArray[np.uint8], observed: NDArray[np.bool_], *, dataset: str) -> None:
+    """Write incomplete images, uint8 (N, H, W) 0 where missing, their observed-indicators, and their data set."""
+    save_arrays(path, images=images, observed=np.packbits(observed), dataset=np.array(dataset))
+
+
+def load_dataset_name(path: Path) -> str:
+    """The data set that the incomplete images in a file are from; raises as `load_arrays`."""
+    (name,) = load_arrays(path, "dataset")
+    return str(name)
 
 
 def load_observed(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -128,18 +135,34 @@ def load_tensors(path: Path, *, kind: str) -> tuple[dict[str, "Tensor"], dict[st
     Raises:
         InputError: missing or truncated file, another kind, another format version.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(_existing(path), framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("ldmiss", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path}: corrupted, or no safetensors file ({_one_line(error)})") from None
+    with _open_tensors(path) as file:
+        header = _header(file)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if header.get("kind") != kind or header.get("format") != FORMAT_VERSION:
         found = f"{header.get('kind')!r}, format {header.get('format')}"
         raise InputError(f"{path}: expected {kind!r}, format {FORMAT_VERSION}, found {found}")
     return tensors, header
+
+
+def load_facts(path: Path) -> dict[str, Any]:
+    """The facts of a safetensors file, without its tensors; raises as `load_tensors`, but for any kind."""
+    with _open_tensors(path) as file:
+        return _header(file)
+
+
+@contextlib.contextmanager
+def _open_tensors(path: Path) -> Iterator[Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(_existing(path), framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path}: corrupted, or no safetensors file ({_one_line(error)})") from None
+
+
+def _header(file: Any) -> dict[str, Any]:
+    return json.loads((file.metadata() or {}).get("ldmiss", "{}"))
 
 
 def _existing(path: Path) -> Path:

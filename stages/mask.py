@@ -17,7 +17,7 @@ def run(context: Context) -> str:
     Training: one draw per image for the whole run, from the cell's seed, nested across rates. Test: one draw from a
     constant seed, the same for all rates, seeds and methods.
     """
-    item, missing = context.item, context.params.missing
+    item, missing, dataset = context.item, context.params.missing, context.params.dataset.name
     assert item.missing_rate is not None
     draws = {
         "train": (item.missing_rate, numpy_generator(item.root_seed, "observed")),
@@ -25,8 +25,8 @@ def run(context: Context) -> str:
     }
     shares = []
     for split, (rate, rng) in draws.items():
-        images = load_split(context.params.dataset.name, RAW, split).images
+        images = load_split(dataset, RAW, split).images
         observed = draw_observed(missing.mechanism, images, rate, rng)
-        save_observed(item.observed(split), remove_missing(images, observed), observed)
+        save_observed(item.observed(split), remove_missing(images, observed), observed, dataset=dataset)
         shares.append(f"{split} {1 - observed.mean():.1%} missing")
     return ", ".join(shares)

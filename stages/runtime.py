@@ -9,7 +9,7 @@ import torch
 from ldmiss.errors import InputError
 
 if TYPE_CHECKING:
-    from stages.params import Compute
+    from stages.schema import Compute
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

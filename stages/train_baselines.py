@@ -3,6 +3,7 @@
 import torch
 
 from ldmiss.imputation.baselines import fit_gaussian
+from stages.build.autoencoder import carried
 from stages.context import Context
 from stages.io import load_observed, load_tensors, save_tensors
 
@@ -15,6 +16,5 @@ def run(context: Context) -> str:
     mean, covariance = fit_gaussian(rows, observed.reshape(rows.shape), ridge=context.params.baselines.ridge)
     vae_tensors, vae_facts = load_tensors(item.model("vae"), kind="vae")
     moments = {"mean": torch.from_numpy(mean), "covariance": torch.from_numpy(covariance)}
-    facts = {"vae": vae_facts["vae"], "fill": vae_facts["fill"]}
-    save_tensors(item.model("baselines"), moments | vae_tensors, kind="baselines", facts=facts)
+    save_tensors(item.model("baselines"), moments | vae_tensors, kind="baselines", facts=carried(vae_facts))
     return f"Gaussian in {len(mean)} dimensions, mean pixel {mean.mean():.4f}"

@@ -1,9 +1,10 @@
 """Train the pixel-space score network with the loss on observed pixels (MissDiff; paper 4.1, Eq. 3)."""
 
-from ldmiss.fill import FILL_VALUES
+from ldmiss.fill import fill_image
 from ldmiss.networks.layers import at_precision, build, init_fan_avg
 from ldmiss.networks.unet import UNet
 from ldmiss.noise import torch_generator
+from ldmiss.pixels import unit_from_uint8
 from ldmiss.randomness import derive_seed
 from ldmiss.training.loop import Training
 from ldmiss.training.score_objectives import pixel_score_loss
@@ -11,7 +12,7 @@ from stages.build.data import load_incomplete
 from stages.build.network import with_prefix
 from stages.build.unet import sde_from, unet_config
 from stages.context import Context
-from stages.io import save_tensors
+from stages.io import load_dataset_name, save_tensors
 from stages.training import recipe_from, run_training, save_curve
 
 
@@ -19,6 +20,7 @@ def run(context: Context) -> str:
     """Write `models/ddpm/<cell>.safetensors` and its loss curve."""
     item, params, diffusion, runtime = context.item, context.params.ddpm, context.params.diffusion, context.runtime
     images, observed = load_incomplete(item.observed("train"), runtime.device)
+    value_range = context.params.dataset.range
     channels, height, width = images.shape[1:]
     config = unet_config(params.network, (channels, height, width))
     generator = torch_generator("cpu", item.root_seed, "ddpm", "init")
@@ -28,14 +30,18 @@ def run(context: Context) -> str:
 
     batch_loss = pixel_score_loss(
         at_precision(network, runtime.dtype), sde_from(diffusion), images, observed,
-        tau=diffusion.tau, fill=FILL_VALUES[context.params.missing.fill],
+        tau=diffusion.tau, weighting=params.loss.weighting, normaliser=params.loss.normaliser,
+        fill=fill_image(context.params.missing.fill, unit_from_uint8(images), observed), value_range=value_range,
     )  # fmt: skip
     run_training(training, batch_loss, context.checkpoint, "ddpm")
     save_tensors(
         item.model("ddpm"),
         with_prefix("unet", training.result()),
         kind="ddpm",
-        facts={"unet": config, "diffusion": diffusion.model_dump(), "shape": [channels, height, width]},
-    )
+        facts={
+            "unet": config, "diffusion": diffusion.model_dump(), "shape": [channels, height, width],
+            "value_range": value_range, "dataset": load_dataset_name(item.observed("train")),
+        },
+    )  # fmt: skip
     save_curve(item.curve("ddpm"), training.curve)
     return f"pixel score network, final loss {training.curve[-1]:.4f}"

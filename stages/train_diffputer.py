@@ -18,12 +18,12 @@ from stages.build.diffputer import denoiser_from
 from stages.build.network import with_prefix
 from stages.checkpoint import in_chunks
 from stages.context import Context
-from stages.io import save_tensors
+from stages.io import load_dataset_name, save_tensors
 from stages.progress import progress_bar
 from stages.training import recipe_from, run_training, save_curve
 
 if TYPE_CHECKING:
-    from stages.params import DiffPuter
+    from stages.schema import DiffPuter
 
 
 class EM:
@@ -33,7 +33,9 @@ class EM:
         self.checkpoint, self.runtime, self.params = context.checkpoint, context.runtime, params
         self.root_seed = context.item.root_seed
         self.observed = observed
-        self.normalizer = Normalizer.fit(rows, observed, std_floor=params.std_floor)
+        self.normalizer = Normalizer.fit(
+            rows, observed, std_floor=params.std_floor, per_feature=params.normalize == "per_feature"
+        )
         self.x_obs = torch.where(observed, self.normalizer.normalize(rows), 0.0)
         self.config = {"num_features": rows.shape[1], **params.network.model_dump()}
         self.network = self._new_network(0)
@@ -104,8 +106,9 @@ def run(context: Context) -> str:
     em = EM(context, context.params.diffputer, unit_from_uint8(images).flatten(1), observed.flatten(1))
     em.run()
     weights = {name: value.cpu().contiguous() for name, value in em.network.state_dict().items()}
-    moments = {"mean": em.normalizer.mean.cpu(), "std": em.normalizer.std.cpu()}
-    facts = {"mlp": em.config, "size": images.shape[-1]}
+    moments = {"mean": em.normalizer.mean.cpu().contiguous(), "std": em.normalizer.std.cpu().contiguous()}
+    dataset = load_dataset_name(item.observed("train"))
+    facts = {"mlp": em.config, "size": images.shape[-1], "dataset": dataset}
     save_tensors(item.model("diffputer"), with_prefix("mlp", weights) | moments, kind="diffputer", facts=facts)
     save_curve(item.curve("diffputer"), em.curve)
     return f"{context.params.diffputer.em.num_iterations} EM iterations, final loss {em.curve[-1]:.4f}"

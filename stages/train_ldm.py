@@ -6,6 +6,7 @@ from ldmiss.noise import torch_generator
 from ldmiss.randomness import derive_seed
 from ldmiss.training.loop import Training
 from ldmiss.training.score_objectives import latent_score_loss
+from stages.build.autoencoder import carried
 from stages.build.network import with_prefix
 from stages.build.unet import sde_from, unet_config
 from stages.context import Context
@@ -17,8 +18,8 @@ def run(context: Context) -> str:
     """Write `models/ldmiss/<cell>.safetensors`, the score network with the autoencoder and scale it belongs to."""
     item, params, diffusion, runtime = context.item, context.params.ldmiss, context.params.diffusion, context.runtime
     vae_tensors, vae_facts = load_tensors(item.model("vae"), kind="vae")
-    stored, facts = load_tensors(item.latents(), kind="latents")
-    latents = (stored["latents"] * facts["scale"]).to(runtime.device)
+    stored, _ = load_tensors(item.latents(), kind="latents")
+    latents = (stored["latents"] * stored["scale"]).to(runtime.device)
     channels, height, width = latents.shape[1:]
     config = unet_config(params.network, (channels, height, width))
     generator = torch_generator("cpu", item.root_seed, "ldmiss", "init")
@@ -27,16 +28,17 @@ def run(context: Context) -> str:
     training = Training(network, recipe_from(params.train), num_items=len(latents), seed=seed)
 
     batch_loss = latent_score_loss(
-        at_precision(network, runtime.dtype), sde_from(diffusion), latents, tau=diffusion.tau
-    )
+        at_precision(network, runtime.dtype), sde_from(diffusion), latents,
+        tau=diffusion.tau, weighting=params.loss.weighting,
+    )  # fmt: skip
     run_training(training, batch_loss, context.checkpoint, "ldmiss")
     save_tensors(
         item.model("ldmiss"),
-        with_prefix("unet", training.result()) | vae_tensors,
+        with_prefix("unet", training.result()) | vae_tensors | {"scale": stored["scale"]},
         kind="ldmiss",
         facts={
             "unet": config, "diffusion": diffusion.model_dump(), "shape": [channels, height, width],
-            "scale": facts["scale"], "vae": vae_facts["vae"],
+            **carried(vae_facts),
         },
     )  # fmt: skip
     save_curve(item.curve("ldmiss"), training.curve)

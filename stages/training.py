@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from ldmiss.training.loop import BatchLoss, Training
     from stages.checkpoint import Checkpoint
-    from stages.params import Train
+    from stages.schema import Train
 
 
 def recipe_from(train: "Train") -> Recipe:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from ldmiss.diffusion.sde import VPSDE
 
 if TYPE_CHECKING:
-    from stages.params import Diffusion, UNetNetwork
+    from stages.schema import Diffusion, UNetNetwork
 
 
 def sde_from(diffusion: "Diffusion") -> VPSDE:

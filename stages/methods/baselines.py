@@ -13,13 +13,13 @@ from ldmiss.imputation.baselines import impute_gaussian, impute_mean, impute_nei
 from ldmiss.imputation.interface import Imputer
 from ldmiss.networks.layers import at_precision
 from ldmiss.noise import RowNoise
-from stages.build.autoencoder import restore_autoencoder
+from stages.build.autoencoder import restore_autoencoder, restore_encoder_input
 from stages.io import load_tensors
 
 if TYPE_CHECKING:
-    from stages.params import Params
     from stages.paths import Item
     from stages.runtime import Runtime
+    from stages.schema import Params
 
 NumpyImputer = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
 
@@ -29,13 +29,14 @@ def load_imputers(item: "Item", params: "Params", runtime: "Runtime") -> dict[st
     del params  # they have no settings at imputation
     path = item.model("baselines")
     tensors, facts = load_tensors(path, kind="baselines")
+    encoder_input = restore_encoder_input(tensors, facts, runtime.device)
     autoencoder = restore_autoencoder(path, tensors, facts, runtime.device)
     encoder, decoder = (at_precision(part, runtime.dtype) for part in (autoencoder.encoder, autoencoder.decoder))
     mean, covariance = tensors["mean"].numpy(), tensors["covariance"].numpy()
 
     def complete_autoencoder(x_obs: Tensor, observed: Tensor, noise: RowNoise) -> Tensor:
         del noise
-        return impute_autoencoder(encoder, decoder, x_obs, observed, fill=facts["fill"])
+        return impute_autoencoder(encoder, decoder, x_obs, observed, encoder_input=encoder_input)
 
     return {
         "autoencoder": Imputer(complete_autoencoder, stochastic=False),

@@ -11,21 +11,22 @@ from stages.io import load_tensors
 
 if TYPE_CHECKING:
     from stages.methods import Generate
-    from stages.params import Params
     from stages.paths import Item
     from stages.runtime import Runtime
+    from stages.schema import Params
 
 
 def _load(item: "Item", runtime: "Runtime") -> ScoreModel:
     path = item.model("ddpm")
     tensors, facts = load_tensors(path, kind="ddpm")
     channels, height, width = facts["shape"]
-    return restore_score_model(path, tensors, facts, PixelCodec((channels, height, width)), runtime)
+    codec = PixelCodec((channels, height, width), facts["value_range"])
+    return restore_score_model(path, tensors, facts, codec, runtime)
 
 
 def load_generator(item: "Item", params: "Params", runtime: "Runtime") -> "Generate":
-    """Unconditional samples, by Euler-Maruyama in pixel space."""
-    return partial(_load(item, runtime).generate, num_steps=params.ddpm.sample.num_steps)
+    """Unconditional samples, in pixel space."""
+    return partial(_load(item, runtime).generate, **params.ddpm.sample.model_dump())
 
 
 def load_imputers(item: "Item", params: "Params", runtime: "Runtime") -> dict[str, Imputer]:
@@ -33,10 +34,6 @@ def load_imputers(item: "Item", params: "Params", runtime: "Runtime") -> dict[st
     guidance, replacement = params.ddpm.impute.guidance, params.ddpm.impute.replacement
     model = _load(item, runtime)
     return {
-        "ddpm-guidance": Imputer(
-            partial(model.impute_by_guidance, num_steps=guidance.num_steps, weight=guidance.weight), stochastic=True
-        ),
-        "ddpm-replacement": Imputer(
-            partial(model.impute_by_replacement, num_steps=replacement.num_steps), stochastic=True
-        ),
+        "ddpm-guidance": Imputer(partial(model.impute_by_guidance, **guidance.model_dump()), stochastic=True),
+        "ddpm-replacement": Imputer(partial(model.impute_by_replacement, **replacement.model_dump()), stochastic=True),
     }

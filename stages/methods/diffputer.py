@@ -9,9 +9,9 @@ from stages.build.diffputer import restore_diffputer
 
 if TYPE_CHECKING:
     from stages.methods import Generate
-    from stages.params import Params
     from stages.paths import Item
     from stages.runtime import Runtime
+    from stages.schema import Params
 
 
 def load_generator(item: "Item", params: "Params", runtime: "Runtime") -> "Generate":

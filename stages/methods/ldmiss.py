@@ -13,9 +13,9 @@ from stages.io import load_tensors
 
 if TYPE_CHECKING:
     from stages.methods import Generate
-    from stages.params import Params
     from stages.paths import Item
     from stages.runtime import Runtime
+    from stages.schema import Params
 
 
 def _load(item: "Item", runtime: "Runtime") -> ScoreModel:
@@ -23,18 +23,20 @@ def _load(item: "Item", runtime: "Runtime") -> ScoreModel:
     tensors, facts = load_tensors(path, kind="ldmiss")
     autoencoder = restore_autoencoder(path, tensors, facts, runtime.device)
     channels, height, width = facts["shape"]
-    codec = LatentCodec((channels, height, width), at_precision(autoencoder.decoder, runtime.dtype), facts["scale"])
+    decoder = at_precision(autoencoder.decoder, runtime.dtype)
+    scale = tensors["scale"].to(runtime.device)
+    codec = LatentCodec((channels, height, width), decoder, scale, facts["value_range"])
     return restore_score_model(path, tensors, facts, codec, runtime)
 
 
 def load_generator(item: "Item", params: "Params", runtime: "Runtime") -> "Generate":
-    """Unconditional samples, by Euler-Maruyama in latent space."""
-    return partial(_load(item, runtime).generate, num_steps=params.ldmiss.sample.num_steps)
+    """Unconditional samples, in latent space."""
+    return partial(_load(item, runtime).generate, **params.ldmiss.sample.model_dump())
 
 
 def load_imputers(item: "Item", params: "Params", runtime: "Runtime") -> dict[str, Imputer]:
     """Self-guidance through decoder and score network."""
     guidance = params.ldmiss.impute.guidance
     model = _load(item, runtime)
-    complete = partial(model.impute_by_guidance, num_steps=guidance.num_steps, weight=guidance.weight)
+    complete = partial(model.impute_by_guidance, **guidance.model_dump())
     return {"ldmiss-guidance": Imputer(complete, stochastic=True)}

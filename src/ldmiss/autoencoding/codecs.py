@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from ldmiss.pixels import network_from_unit, unit_from_network
@@ -28,17 +29,18 @@ class Codec(Protocol):
 
 @dataclass(frozen=True)
 class PixelCodec:
-    """Diffusion in pixel space: only a change of range."""
+    """Diffusion in pixel space: only a change of range (one of `ldmiss.pixels.RANGES`)."""
 
     shape: tuple[int, int, int]
+    value_range: str
 
     def encode(self, x: Tensor) -> Tensor:
-        """[0, 1] to [-1, 1], (B, C, H, W)."""
-        return network_from_unit(x)
+        """[0, 1] to the networks' range, (B, C, H, W)."""
+        return network_from_unit(x, self.value_range)
 
     def decode(self, z: Tensor) -> Tensor:
-        """[-1, 1] to [0, 1], (B, C, H, W)."""
-        return unit_from_network(z)
+        """The networks' range to [0, 1], (B, C, H, W)."""
+        return unit_from_network(z, self.value_range)
 
 
 @dataclass(frozen=True)
@@ -47,19 +49,39 @@ class LatentCodec:
 
     Attributes:
         shape: (C, h, w) of the latents.
-        decoder: latents (B, C, h, w) to images (B, 1, H, W) in [-1, 1].
-        scale: Rombach's scale factor, 1 / std of the training latents: diffusion sees scale * z.
+        decoder: latents (B, C, h, w) to images (B, 1, H, W) in the networks' range.
+        scale: of `latent_scale`, (1, 1, 1) or (C, 1, 1): diffusion sees scale * z.
+        value_range: the networks' range, one of `ldmiss.pixels.RANGES`.
     """
 
     shape: tuple[int, int, int]
     decoder: Callable[[Tensor], Tensor]
-    scale: float
+    scale: Tensor
+    value_range: str
 
     def decode(self, z: Tensor) -> Tensor:
         """Scaled latents (B, C, h, w) to images in [0, 1] units (B, 1, H, W)."""
-        return unit_from_network(self.decoder(z / self.scale))
+        return unit_from_network(self.decoder(z / self.scale), self.value_range)
 
 
-def latent_scale(latents: Tensor) -> float:
-    """1 / standard deviation over all elements of the training latents (Rombach et al. 2022, appendix G)."""
-    return 1.0 / float(latents.double().std())
+LATENT_SCALES = ("global", "per_channel", "none")
+
+
+def latent_scale(latents: Tensor, kind: str) -> Tensor:
+    """The factor that gives the training latents (N, C, h, w) unit standard deviation; float32.
+
+    Args:
+        latents: of the incomplete training images.
+        kind: "global", 1 / std over all elements (Rombach et al. 2022, appendix G), (1, 1, 1); "per_channel",
+            (C, 1, 1); "none", 1.
+
+    Raises:
+        ValueError: unknown kind.
+    """
+    if kind == "none":
+        return torch.ones(1, 1, 1)
+    if kind == "global":
+        return (1.0 / latents.double().std()).float().reshape(1, 1, 1)
+    if kind == "per_channel":
+        return (1.0 / latents.double().std(dim=(0, 2, 3))).float().reshape(-1, 1, 1)
+    raise ValueError(f"unknown latent scale {kind!r}; allowed: {', '.join(LATENT_SCALES)}")

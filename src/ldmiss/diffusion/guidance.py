@@ -18,6 +18,8 @@ def self_guided_score(
     observed: Tensor,
     *,
     weight: float = 1.0,
+    t_max: float = 1.0,
+    backprop_score: bool = True,
 ) -> ScoreFn:
     """The score of p_t(. | x_obs) = unconditional score + guidance, the guidance scaled to the score's norm.
 
@@ -34,14 +36,25 @@ def self_guided_score(
         x_obs: the observation in pixels, (B, C, H, W); values at missing positions are never used.
         observed: bool (B, C, H, W).
         weight: factor on the rescaled guidance; 1 in the paper.
+        t_max: guidance acts at t <= t_max only. Near t = 1 the posterior mean is the network's error times
+            1/alpha_t = 152, and full-strength guidance points anywhere; 1 in the paper.
+        backprop_score: whether the gradient runs through the score network (the paper's gradient with respect to z_t)
+            or stops at the posterior mean, a third cheaper.
     """
 
     def score_fn(z_t: Tensor, t: Tensor) -> Tensor:
+        if t_max < 1.0 and float(t) > t_max:
+            return denoiser.score(z_t, t)
         with torch.enable_grad():
-            z_t = z_t.detach().requires_grad_(True)
-            score, z_0 = denoiser.score_and_x_0(z_t, t)
+            if backprop_score:
+                at = z_t.detach().requires_grad_(True)
+                score, z_0 = denoiser.score_and_x_0(at, t)
+            else:  # the gradient stops at z_0; its factor 1/alpha_t has no effect, because of the rescaling
+                with torch.no_grad():
+                    score, at = denoiser.score_and_x_0(z_t, t)
+                z_0 = at = at.requires_grad_(True)
             residual = torch.where(observed, x_obs - decode(z_0), 0.0)
-            (guidance,) = torch.autograd.grad(-0.5 * residual.square().sum(), z_t)
+            (guidance,) = torch.autograd.grad(-0.5 * residual.square().sum(), at)
         score = score.detach()
         return score + weight * rescale_to(guidance, score)
 

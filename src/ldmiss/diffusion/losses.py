@@ -1,5 +1,7 @@
 """Denoising score matching, unreduced, and its reduction over observed values (paper Eq. 1-3)."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -30,10 +32,38 @@ def score_matching_loss(eps_fn: EpsFn, sde: VPSDE, x_0: Tensor, t: Tensor, eps: 
     return (eps_fn(sde.perturb(x_0, t, eps), t) - eps) ** 2
 
 
-def mean_over_observed(loss: Tensor, observed: Tensor) -> Tensor:
-    """The missing dimensions factored out, normalised by the number of observed ones: (B, ...) -> (B,) (Eq. 3).
+def loss_weight(sde: VPSDE, t: Tensor, weighting: str) -> Tensor:
+    """lambda_t of Eq. 1-3 relative to sigma_t^2, which `score_matching_loss` has; shape of t.
 
-    `where`, not a product: NaN * 0 is NaN. Rows with nothing observed give 0.
+    "simple": lambda_t = sigma_t^2, 1 here (Ho et al. 2020; Song's default). "likelihood": lambda_t = g(t)^2 = beta(t),
+    beta / sigma^2 here (Song et al. 2021, "Maximum likelihood training of score-based diffusion models").
+
+    Raises:
+        ValueError: unknown weighting.
+    """
+    if weighting == "simple":
+        return torch.ones_like(t)
+    if weighting == "likelihood":
+        return sde.beta(t) / sde.marginal_prob(t)[1] ** 2
+    raise ValueError(f"unknown loss weighting {weighting!r}; allowed: simple, likelihood")
+
+
+def mean_over_observed(loss: Tensor, observed: Tensor) -> Tensor:
+    """Missing dimensions factored out, each row divided by its number of observed ones, mean over rows (Eq. 3).
+
+    `where`, not a product: NaN * 0 is NaN. Rows with nothing observed give 0. (B, ...) -> ().
     """
     num_observed = observed.flatten(1).sum(1).clamp(min=1)
-    return torch.where(observed, loss, 0.0).flatten(1).sum(1) / num_observed
+    return (torch.where(observed, loss, 0.0).flatten(1).sum(1) / num_observed).mean()
+
+
+def mean_over_observed_batch(loss: Tensor, observed: Tensor) -> Tensor:
+    """As `mean_over_observed`, but divided once, by the number observed in the whole batch (MissDiff's code); ()."""
+    return torch.where(observed, loss, 0.0).sum() / observed.sum().clamp(min=1)
+
+
+OBSERVED_MEANS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "per_sample": mean_over_observed,
+    "batch": mean_over_observed_batch,
+}
+"""The normalisers of Eq. 3 by name."""

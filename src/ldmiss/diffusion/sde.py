@@ -35,6 +35,25 @@ class VPSDE:
         alpha_t, sigma_t = self.marginal_prob(t)
         return append_dims(alpha_t, x_0) * x_0 + append_dims(sigma_t, x_0) * eps
 
+    def transition(self, x: Tensor, s: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        """A draw of x_t given x_s, s < t: the forward process from a state that is noisy already, (B, ...)."""
+        alpha_s, sigma_s = self.marginal_prob(s)
+        alpha_t, sigma_t = self.marginal_prob(t)
+        ratio = alpha_t / alpha_s
+        std = (sigma_t**2 - (ratio * sigma_s) ** 2).clamp(min=0).sqrt()
+        return append_dims(ratio, x) * x + append_dims(std, x) * eps
+
+    def log_snr(self, t: Tensor) -> Tensor:
+        """lambda_t = log(alpha_t / sigma_t), decreasing in t; shape of t."""
+        alpha_t, sigma_t = self.marginal_prob(t)
+        return (alpha_t / sigma_t).log()
+
+    def time_of_log_snr(self, log_snr: Tensor) -> Tensor:
+        """The inverse of `log_snr`, in closed form; shape of its argument."""
+        log_alpha = -0.5 * torch.nn.functional.softplus(-2 * log_snr)
+        slope = self.beta_max - self.beta_min
+        return -2 * log_alpha / (0.5 * self.beta_min + (0.25 * self.beta_min**2 - slope * log_alpha).sqrt())
+
     def drift(self, x: Tensor, t: Tensor) -> Tensor:
         """The forward drift -1/2 beta(t) x, (B, ...)."""
         return -0.5 * append_dims(self.beta(t), x) * x

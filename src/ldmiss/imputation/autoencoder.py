@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ldmiss.pixels import fill_missing, network_from_unit, unit_from_network
+from ldmiss.autoencoding.encoder_input import EncoderInput
+from ldmiss.pixels import unit_from_network
 
 
 @torch.no_grad()
@@ -15,14 +16,14 @@ def impute_autoencoder(
     x_obs: Tensor,
     observed: Tensor,
     *,
-    fill: float,
+    encoder_input: EncoderInput,
 ) -> Tensor:
-    """D(posterior mean of the filled image): x_obs in [0, 1] and observed (B, 1, H, W) -> (B, 1, H, W).
+    """D(posterior mean given the incomplete image): x_obs in [0, 1] and observed (B, 1, H, W) -> (B, 1, H, W).
 
     Args:
-        encoder: images in [-1, 1] to mean and log-variance, stacked along channels.
-        decoder: latents to images in [-1, 1].
-        fill: the value at missing pixels the encoder was trained with, in [0, 1] units.
+        encoder: what `encoder_input` gives to mean and log-variance, stacked along channels.
+        decoder: latents to images in the networks' range.
+        encoder_input: the one the encoder was trained with.
     """
-    mean, _ = encoder(network_from_unit(fill_missing(x_obs, observed, fill))).chunk(2, dim=1)
-    return unit_from_network(decoder(mean))
+    mean, _ = encoder(encoder_input(x_obs, observed)).chunk(2, dim=1)
+    return unit_from_network(decoder(mean), encoder_input.value_range)

@@ -35,16 +35,18 @@ class Normalizer:
     std: Tensor
 
     @classmethod
-    def fit(cls, x: Tensor, observed: Tensor, *, std_floor: float) -> "Normalizer":
-        """Moments over observed training entries, x and observed (N, d).
+    def fit(cls, x: Tensor, observed: Tensor, *, std_floor: float, per_feature: bool = True) -> "Normalizer":
+        """Moments over observed training entries, x and observed (N, d); one for all features if not `per_feature`.
 
         Pixels that are (almost) never lit have no spread to divide by: the floor stands in (METHODS section 0, 9).
         A feature never observed gets mean 0 and the floor.
         """
-        count = observed.sum(0).clamp(min=1).double()
-        mean = torch.where(observed, x, 0.0).double().sum(0) / count
-        variance = torch.where(observed, (x.double() - mean) ** 2, 0.0).sum(0) / count
-        return cls(mean.float(), variance.sqrt().clamp(min=std_floor).float())
+        axis = (0,) if per_feature else (0, 1)
+        count = observed.sum(axis).clamp(min=1).double()
+        mean = torch.where(observed, x, 0.0).double().sum(axis) / count
+        variance = torch.where(observed, (x.double() - mean) ** 2, 0.0).sum(axis) / count
+        std = variance.sqrt().clamp(min=std_floor)
+        return cls(mean.float().expand(x.shape[1]), std.float().expand(x.shape[1]))
 
     def normalize(self, x: Tensor) -> Tensor:
         """Pixel units to normalised, (B, d)."""

@@ -8,8 +8,8 @@ from torch import Tensor
 from ldmiss.autoencoding.codecs import Codec, PixelCodec
 from ldmiss.diffusion.conditioning import replace_observed
 from ldmiss.diffusion.guidance import self_guided_score
-from ldmiss.diffusion.parameterization import Denoiser, ScoreFn
-from ldmiss.diffusion.samplers import Condition, euler_maruyama, uniform_time_grid
+from ldmiss.diffusion.parameterization import Denoiser
+from ldmiss.diffusion.samplers import euler_maruyama, sample_from_prior, uniform_time_grid
 from ldmiss.noise import RowNoise
 
 
@@ -23,36 +23,55 @@ class ScoreModel:
     tau: float
 
     @torch.no_grad()
-    def generate(self, num_rows: int, noise: RowNoise, *, num_steps: int) -> Tensor:
-        """Unconditional images in [0, 1], (num_rows, 1, H, W)."""
-        z = self._integrate(self.denoiser.score, num_rows, noise, num_steps)
+    def generate(self, num_rows: int, noise: RowNoise, *, sampler: str, num_steps: int) -> Tensor:
+        """Unconditional images in [0, 1], (num_rows, 1, H, W), by a sampler of `sample_from_prior`."""
+        prior = self._prior(num_rows, noise)
+        z = sample_from_prior(sampler, self.denoiser, prior, num_steps=num_steps, tau=self.tau, noise=noise)
         return self.codec.decode(z).clamp(0, 1)
 
     @torch.no_grad()
     def impute_by_guidance(
-        self, x_obs: Tensor, observed: Tensor, noise: RowNoise, *, num_steps: int, weight: float
+        self,
+        x_obs: Tensor,
+        observed: Tensor,
+        noise: RowNoise,
+        *,
+        num_steps: int,
+        weight: float,
+        t_max: float,
+        backprop_score: bool,
     ) -> Tensor:
-        """Self-guided imputation (Eq. 4-6); x_obs in [0, 1] and observed (B, 1, H, W) -> x_hat (B, 1, H, W)."""
-        score = self_guided_score(self.denoiser, self.codec.decode, x_obs, observed, weight=weight)
-        return self.codec.decode(self._integrate(score, len(x_obs), noise, num_steps))
+        """Self-guided imputation (Eq. 4-6); x_obs in [0, 1] and observed (B, 1, H, W) -> x_hat (B, 1, H, W).
+
+        `weight`, `t_max`, `backprop_score`: see `self_guided_score`.
+        """
+        score = self_guided_score(
+            self.denoiser, self.codec.decode, x_obs, observed, weight=weight, t_max=t_max, backprop_score=backprop_score
+        )
+        grid = uniform_time_grid(num_steps, self.tau, self.device)
+        prior = self._prior(len(x_obs), noise)
+        return self.codec.decode(euler_maruyama(score, self.denoiser.sde, prior, time_grid=grid, noise=noise))
 
     @torch.no_grad()
-    def impute_by_replacement(self, x_obs: Tensor, observed: Tensor, noise: RowNoise, *, num_steps: int) -> Tensor:
-        """Replacement imputation (section 5); arguments as `impute_by_guidance`.
+    def impute_by_replacement(
+        self, x_obs: Tensor, observed: Tensor, noise: RowNoise, *, num_steps: int, num_resamples: int
+    ) -> Tensor:
+        """Replacement imputation (section 5); arguments as `impute_by_guidance`, `num_resamples` as `euler_maruyama`.
 
         Raises:
             ValueError: in latent space, where there is no notion of missing dimensions (section 5).
         """
         if not isinstance(self.codec, PixelCodec):
             raise ValueError("replacement needs diffusion in pixel space")
-        condition = replace_observed(self.denoiser.sde, self.codec.encode(x_obs), observed, noise)
-        return self.codec.decode(self._integrate(self.denoiser.score, len(x_obs), noise, num_steps, condition))
+        sde = self.denoiser.sde
+        condition = replace_observed(sde, self.codec.encode(x_obs), observed, noise)
+        grid = uniform_time_grid(num_steps, self.tau, self.device)
+        prior = condition(self._prior(len(x_obs), noise), grid[0])
+        z = euler_maruyama(
+            self.denoiser.score, sde, prior,
+            time_grid=grid, noise=noise, condition=condition, num_resamples=num_resamples,
+        )  # fmt: skip
+        return self.codec.decode(z)
 
-    def _integrate(
-        self, score: ScoreFn, num_rows: int, noise: RowNoise, num_steps: int, condition: Condition | None = None
-    ) -> Tensor:
-        time_grid = uniform_time_grid(num_steps, self.tau, self.device)
-        prior = noise(torch.empty(num_rows, *self.codec.shape, device=self.device))
-        if condition is not None:
-            prior = condition(prior, time_grid[0])
-        return euler_maruyama(score, self.denoiser.sde, prior, time_grid=time_grid, noise=noise, condition=condition)
+    def _prior(self, num_rows: int, noise: RowNoise) -> Tensor:
+        return noise(torch.empty(num_rows, *self.codec.shape, device=self.device))

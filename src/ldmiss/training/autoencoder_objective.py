@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from ldmiss.autoencoding.elbo import masked_negative_elbo
+from ldmiss.autoencoding.encoder_input import EncoderInput, remask
 from ldmiss.autoencoding.posterior import DiagonalGaussian
-from ldmiss.pixels import fill_missing, network_from_unit, unit_from_uint8
+from ldmiss.pixels import network_from_unit, unit_from_uint8
 from ldmiss.training.loop import BatchLoss
 
 
@@ -18,23 +19,27 @@ def autoencoder_loss(
     observed: Tensor,
     *,
     kl_weight: float,
-    fill: float,
+    encoder_input: EncoderInput,
 ) -> BatchLoss:
-    """The masked beta-VAE objective on zero-filled images (paper 4.1 and A.1.2).
+    """The masked beta-VAE objective on incomplete images (paper 4.1 and A.1.2).
+
+    The reconstruction counts on all observed pixels, also on those that the robust recipe hides from the encoder.
 
     Args:
-        encoder: images in [-1, 1] to mean and log-variance, stacked along channels.
-        decoder: latents to images in [-1, 1].
+        encoder: what `encoder_input` gives to mean and log-variance, stacked along channels.
+        decoder: latents to images in the networks' range.
         images: uint8 (N, 1, H, W); observed: bool (N, 1, H, W).
-        fill: what the encoder sees at missing pixels, in [0, 1] units.
         kl_weight: beta_KL.
+        encoder_input: what the encoder sees of an incomplete image.
     """
 
     def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
         known = observed[batch]
-        x = network_from_unit(fill_missing(unit_from_uint8(images[batch]), known, fill))
-        posterior = DiagonalGaussian(*encoder(x).chunk(2, dim=1))
+        x = unit_from_uint8(images[batch])
+        seen = remask(known, generator) if encoder_input.robust else known
+        posterior = DiagonalGaussian(*encoder(encoder_input(x, seen)).chunk(2, dim=1))
         eps = torch.randn(posterior.mean.shape, generator=generator, device=generator.device)
-        return masked_negative_elbo(x, decoder(posterior.sample(eps)), known, posterior.kl(), kl_weight=kl_weight)
+        x_hat, target = decoder(posterior.sample(eps)), network_from_unit(x, encoder_input.value_range)
+        return masked_negative_elbo(target, x_hat, known, posterior.kl(), kl_weight=kl_weight)
 
     return loss

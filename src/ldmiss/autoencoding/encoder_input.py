@@ -1,0 +1,51 @@
+"""What the encoder sees of an incomplete image: the paper's filled image, or the recipe that survives a change of rate.
+
+The zero-filled image alone cannot tell black from missing, and an encoder trained at one missing rate fails at another
+(METHODS sections 0 and 10). The robust recipe is grey fill, a channel of observed-indicators, and in training a random
+share of the observed pixels hidden from the encoder, but not from the loss. Each part alone is worse somewhere.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ldmiss.pixels import fill_missing, network_from_unit
+
+MIN_OBSERVED_SHARE = 0.1
+"""Re-masking leaves at least this share of all pixels, in expectation (docs/constants.md says where it was chosen)."""
+
+
+@dataclass(frozen=True)
+class EncoderInput:
+    """Incomplete images to the encoder's input.
+
+    Attributes:
+        fill: at missing pixels, in [0, 1], (1, 1, 1) or (1, H, W).
+        value_range: of the networks' pixels, one of `ldmiss.pixels.RANGES`.
+        robust: add the channel of observed-indicators, and re-mask in training.
+    """
+
+    fill: Tensor
+    value_range: str
+    robust: bool
+
+    def __call__(self, x: Tensor, observed: Tensor) -> Tensor:
+        """x in [0, 1] and observed (B, 1, H, W) -> (B, 1 or 2, H, W) in the networks' range."""
+        image = network_from_unit(fill_missing(x, observed, self.fill), self.value_range)
+        if not self.robust:
+            return image
+        return torch.cat([image, network_from_unit(observed.float(), self.value_range)], dim=1)
+
+
+def remask(observed: Tensor, generator: torch.Generator, *, min_share: float = MIN_OBSERVED_SHARE) -> Tensor:
+    """Hide a random share of each row's observed pixels: bool (B, 1, H, W) -> bool, True only where it was True.
+
+    The share of all pixels that stays is uniform between `min_share` and the row's own share (a row with less than
+    `min_share` stays as it is), so that one encoder meets every missing rate above that of its training images.
+    """
+    share = observed.flatten(1).double().mean(1).clamp(min=min_share)
+    uniform = torch.rand(len(observed), generator=generator, device=observed.device, dtype=torch.float64)
+    kept = (min_share + (share - min_share) * uniform) / share
+    draws = torch.rand(observed.shape, generator=generator, device=observed.device)
+    return observed & (draws < kept.float()[:, None, None, None])
