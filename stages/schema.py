@@ -1,8 +1,8 @@
 """The typed schema of `params.yaml`: one class per section, nothing filled in, nothing converted.
 
 It refuses; it never supplies: no field has a default, so that what a stage computes follows from `params.yaml` alone
-and this file need not be a dependency of every stage (a test holds both). `stages.params` loads the document and words the
-errors.
+and this file need not be a dependency of every stage (a test holds both). `stages.params` loads the document and words
+the errors.
 """
 
 import math
@@ -209,7 +209,7 @@ class DiffPuterNetwork(Section):
 
 
 class DiffPuter(Section):
-    recipe: Literal["quick", "standard", "official"]
+    recipe: Literal["quick", "lite", "standard", "official"]
     network: DiffPuterNetwork
     normalize: Literal["per_feature", "global"]
     std_floor: Positive

@@ -23,7 +23,7 @@ LAW = gaussian([-0.3, 0.0, 0.1, 0.2], COVARIANCE)  # of 2 x 2 images in [-1, 1]
 EXACT = ScoreModel(LAW.denoiser(SDE), PixelCodec((1, 2, 2)), CPU, 1e-3)
 NETWORK: dict[str, Any] = {
     "in_channels": 1, "size": 6, "base_channels": 8, "channel_multipliers": [1, 2], "num_res_blocks": 1,
-    "attention_resolutions": [3], "mid_attention": True, "dropout": 0.5, "num_groups": 4,
+    "attention_resolutions": [3], "mid_attention": True, "resampling": "biggan", "dropout": 0.5, "num_groups": 4,
 }  # fmt: skip
 X = torch.rand(5, 1, 6, 6, generator=torch.Generator().manual_seed(0))
 OBSERVED = torch.rand(5, 1, 6, 6, generator=torch.Generator().manual_seed(1)) < 0.5

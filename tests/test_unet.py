@@ -8,15 +8,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ldmiss.networks.layers import build, init_fan_avg, init_torch_default
-from ldmiss.networks.unet import SKIP_SCALE, ResBlock, UNet
+from ldmiss.networks.unet import RESAMPLING, SKIP_SCALE, ConvResample, ResBlock, UNet
 
 PIXEL: dict[str, Any] = {  # Table 1 of the paper
     "in_channels": 1, "size": 28, "base_channels": 48, "channel_multipliers": [1, 2, 4], "num_res_blocks": 3,
-    "attention_resolutions": [], "mid_attention": False, "dropout": 0.1, "num_groups": 16,
+    "attention_resolutions": [], "mid_attention": False, "resampling": "biggan", "dropout": 0.1, "num_groups": 16,
 }  # fmt: skip
 LATENT: dict[str, Any] = {
     "in_channels": 2, "size": 7, "base_channels": 64, "channel_multipliers": [1, 2], "num_res_blocks": 2,
-    "attention_resolutions": [7], "mid_attention": True, "dropout": 0.1, "num_groups": 16,
+    "attention_resolutions": [7], "mid_attention": True, "resampling": "biggan", "dropout": 0.1, "num_groups": 16,
 }  # fmt: skip
 SMALL = {**LATENT, "base_channels": 8, "num_res_blocks": 1, "dropout": 0.5, "num_groups": 4}
 
@@ -32,30 +32,59 @@ def data(config: dict[str, Any], batch: int = 3) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize(("config", "expected"), [(PIXEL, 11_029_633), (LATENT, 3_965_250)], ids=["pixel", "latent"])
-def test_number_of_parameters(config: dict[str, Any], expected: int) -> None:
-    """Pinned for the two networks of the paper's Table 1: a change of the architecture is a change of the method."""
+def count(config: dict[str, Any]) -> int:
+    """Number of parameters, without memory for them."""
     with torch.device("meta"):
-        assert sum(p.numel() for p in UNet(**config).parameters()) == expected
+        return sum(p.numel() for p in UNet(**config).parameters())
 
 
+@pytest.mark.parametrize(
+    ("config", "resampling", "mid", "expected"),
+    [
+        (PIXEL, "biggan", False, 11_029_633),
+        (PIXEL, "biggan", True, 11_178_241),
+        (PIXEL, "conv", False, 10_367_665),
+        (PIXEL, "conv", True, 10_516_273),
+        (LATENT, "biggan", False, 3_898_946),
+        (LATENT, "biggan", True, 3_965_250),
+        (LATENT, "conv", False, 3_643_650),
+        (LATENT, "conv", True, 3_709_954),
+    ],
+)
+def test_number_of_parameters(config: dict[str, Any], resampling: str, mid: bool, expected: int) -> None:
+    """Pinned for the two networks of the paper's Table 1: a change of the architecture is a change of the method."""
+    assert count(config | {"resampling": resampling, "mid_attention": mid}) == expected
+
+
+def test_unknown_resampling_is_refused() -> None:
+    """With the name of the argument, the value and what is allowed."""
+    with pytest.raises(ValueError, match="resampling: unknown 'fir'; allowed: biggan, conv"):
+        UNet(**SMALL | {"resampling": "fir"})
+
+
+@pytest.mark.parametrize("resampling", RESAMPLING)
 @pytest.mark.parametrize("size", [28, 7, 5])
 @pytest.mark.parametrize("multipliers", [[1], [1, 2], [1, 2, 2]])
-def test_output_has_the_shape_of_the_input(size: int, multipliers: list[int]) -> None:
+def test_output_has_the_shape_of_the_input(size: int, multipliers: list[int], resampling: str) -> None:
     """Even and odd sizes, one to three levels (7 -> 4 -> 2 and back up to 7)."""
-    config = {**SMALL, "size": size, "channel_multipliers": multipliers, "attention_resolutions": [size]}
+    config = SMALL | {"size": size, "channel_multipliers": multipliers, "attention_resolutions": [size]}
+    config["resampling"] = resampling
     x = data(config, batch=2)
     output = make(config)(x, torch.tensor([0.1, 0.9]))
     assert output.shape == x.shape
     assert output.isfinite().all()
 
 
+@pytest.mark.parametrize("resampling", RESAMPLING)
 @pytest.mark.parametrize("mid", [True, False])
 @pytest.mark.parametrize(("resolutions", "num_layers"), [([], 0), ([7], 2), ([7, 4], 4)])
-def test_attention_is_where_it_is_asked_for(resolutions: list[int], num_layers: int, mid: bool) -> None:
+def test_attention_is_where_it_is_asked_for(
+    resolutions: list[int], num_layers: int, mid: bool, resampling: str
+) -> None:
     """After each block on the way down and once per level on the way up, and between the middle blocks or not."""
+    config = SMALL | {"attention_resolutions": resolutions, "mid_attention": mid, "resampling": resampling}
     with torch.device("meta"):
-        network = UNet(**{**SMALL, "attention_resolutions": resolutions, "mid_attention": mid})
+        network = UNet(**config)
     found = [name for name, _ in network.named_modules() if name.endswith("qkv")]
     assert len(found) == num_layers + mid
 
@@ -101,6 +130,20 @@ def test_residual_branches_start_as_identity() -> None:
     torch.testing.assert_close(up(x[:, :, :4, :4], temb, None, size=(7, 7)), up.shortcut(x) * SKIP_SCALE)
 
 
+def test_resampling_by_convolution() -> None:
+    """Down keeps every other pixel of the convolution, from the first on (7 -> 4); up repeats pixels before it."""
+    x = data(LATENT)[:, :1].expand(3, 4, 7, 7)
+    small, temb = x[:, :, ::2, ::2], torch.zeros(1, 8)
+    down = build(lambda: ConvResample(4, resample="down"), "cpu", init_torch_default, torch.Generator())
+    expected = F.conv2d(x, down.conv.weight, down.conv.bias, padding=1)[:, :, ::2, ::2]
+    torch.testing.assert_close(down(x, temb, None), expected)
+    up = build(lambda: ConvResample(4, resample="up"), "cpu", init_torch_default, torch.Generator())
+    repeated = small.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    torch.testing.assert_close(up(small, temb, None, size=(8, 8)), up.conv(repeated))
+    nearest = torch.tensor([0, 0, 1, 1, 2, 2, 3])  # 4 -> 7
+    torch.testing.assert_close(up(small, temb, None, size=(7, 7)), up.conv(small[:, :, nearest][..., nearest]))
+
+
 def test_block_against_its_formula() -> None:
     """(shortcut(x) + conv2(silu(norm2(conv1(silu(norm1(x))) + time(silu(temb)))))) / sqrt(2), each row its own time."""
     block = build(
@@ -119,9 +162,10 @@ def test_rows_do_not_see_their_batch_mates() -> None:
     torch.testing.assert_close(network(x[1:2], t[1:2]), network(x, t)[1:2], rtol=1e-4, atol=1e-5)
 
 
-def test_gradient_reaches_every_weight() -> None:
+@pytest.mark.parametrize("resampling", RESAMPLING)
+def test_gradient_reaches_every_weight(resampling: str) -> None:
     """No layer is left out of the forward pass, and none is undone by the normalisation after it (but for rounding)."""
-    network = make(SMALL).requires_grad_(True)
+    network = make(SMALL | {"resampling": resampling}).requires_grad_(True)
     network(data(SMALL), torch.tensor([0.1, 0.5, 0.9])).square().sum().backward()
     norms = {name: float(p.grad.norm()) if p.grad is not None else 0.0 for name, p in network.named_parameters()}
     assert [name for name, norm in norms.items() if norm < 1e-6 * max(norms.values())] == []

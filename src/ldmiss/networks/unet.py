@@ -1,8 +1,9 @@
 """The DDPM++ score network (paper A.1.1 and Table 1; Song et al. 2021, appendix C, `ncsnpp` in its VP configuration).
 
-Written as what DDPM++ is, not as the flags that select it: residual blocks that resample inside ("biggan"), skip
-connections rescaled by 1/sqrt(2), attention after each block at the listed resolutions on the way down and once per
-level on the way up. Odd sizes work: 7 -> 4 going down, and back up to the size of the skip connection, 7.
+Written as what DDPM++ is, not as the flags that select it: residual blocks that resample inside ("biggan"; or plain
+convolutions, "conv"), skip connections rescaled by 1/sqrt(2), attention after each block at the listed resolutions on
+the way down and once per level on the way up. Odd sizes work: 7 -> 4 going down, and back up to the size of the skip
+connection, 7.
 """
 
 import math
@@ -17,6 +18,9 @@ TIME_SCALE = 999.0
 """t in [0, 1] times this goes into the sinusoidal embedding (Song et al. 2021); unscaled it is nearly constant."""
 
 SKIP_SCALE = 1 / math.sqrt(2)
+
+RESAMPLING = ("biggan", "conv")
+"""How a level's size changes: inside a residual block (DDPM++), or by a convolution of its own (Ho et al. 2020)."""
 
 
 class ResBlock(nn.Module):
@@ -66,10 +70,34 @@ class ResBlock(nn.Module):
         return (self.shortcut(self._resample(x, size)) + h) * SKIP_SCALE
 
 
+class ConvResample(nn.Module):
+    """A 3x3 convolution that halves the size, or that follows nearest-neighbour upsampling (Ho et al. 2020).
+
+    Called as a `ResBlock` is, so that either can end a level; it sees neither time nor dropout.
+
+    Args:
+        channels: of the (B, C, H, W) input and output.
+        resample: "down" (stride 2, padding 1 on all sides: 28 -> 14, 7 -> 4) or "up" (to a given size).
+    """
+
+    def __init__(self, channels: int, *, resample: str) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2 if resample == "down" else 1, padding=1)
+        self.resample = resample
+
+    def forward(
+        self, x: Tensor, temb: Tensor, generator: torch.Generator | None, size: tuple[int, int] | None = None
+    ) -> Tensor:
+        """x (B, C, H, W), `size` the output's for "up" -> (B, C, H', W')."""
+        return self.conv(F.interpolate(x, size=size, mode="nearest") if self.resample == "up" else x)
+
+
 class DownLevel(nn.Module):
     """One resolution on the way down: blocks with their attention (or none), then half the size (or not)."""
 
-    def __init__(self, blocks: nn.ModuleList, attentions: nn.ModuleList, resample: ResBlock | None) -> None:
+    def __init__(
+        self, blocks: nn.ModuleList, attentions: nn.ModuleList, resample: ResBlock | ConvResample | None
+    ) -> None:
         super().__init__()
         self.blocks, self.attentions, self.resample = blocks, attentions, resample
 
@@ -87,7 +115,7 @@ class DownLevel(nn.Module):
 class UpLevel(nn.Module):
     """One resolution on the way up: blocks on the concatenated skips, attention (or none), then the next size."""
 
-    def __init__(self, blocks: nn.ModuleList, attention: nn.Module, resample: ResBlock | None) -> None:
+    def __init__(self, blocks: nn.ModuleList, attention: nn.Module, resample: ResBlock | ConvResample | None) -> None:
         super().__init__()
         self.blocks, self.attention, self.resample = blocks, attention, resample
 
@@ -112,8 +140,13 @@ class UNet(nn.Module):
         num_res_blocks: residual blocks per level on the way down; one more on the way up.
         attention_resolutions: sizes at which there is attention.
         mid_attention: attention between the two middle blocks.
+        resampling: "biggan" (average or nearest, inside a residual block: DDPM++) or "conv" (a 3x3 convolution of
+            stride 2, or nearest and a 3x3 convolution: Ho et al. 2020); both go 7 -> 4 -> 7.
         dropout: of each residual block; active only where a generator is passed to `forward`.
         num_groups: groups of the normalisations (Table 1: 16).
+
+    Raises:
+        ValueError: an unknown `resampling`.
     """
 
     def __init__(
@@ -126,10 +159,13 @@ class UNet(nn.Module):
         num_res_blocks: int,
         attention_resolutions: list[int],
         mid_attention: bool,
+        resampling: str,
         dropout: float,
         num_groups: int,
     ) -> None:
         super().__init__()
+        if resampling not in RESAMPLING:
+            raise ValueError(f"resampling: unknown {resampling!r}; allowed: {', '.join(RESAMPLING)}")
         self.base_channels = base_channels
         time_channels = 4 * base_channels
 
@@ -137,6 +173,11 @@ class UNet(nn.Module):
             return ResBlock(
                 c_in, c_out, time_channels=time_channels, dropout=dropout, num_groups=num_groups, resample=resample
             )
+
+        def resampler(channels: int, resample: str) -> ResBlock | ConvResample:
+            if resampling == "conv":
+                return ConvResample(channels, resample=resample)
+            return block(channels, channels, resample)
 
         def attention(channels: int) -> SelfAttention:
             return SelfAttention(channels, num_groups, skip_scale=SKIP_SCALE)
@@ -160,7 +201,7 @@ class UNet(nn.Module):
                 skip_channels.append(channels)
             resample = None
             if level < last_level:
-                resample = block(channels, channels, "down")
+                resample = resampler(channels, "down")
                 skip_channels.append(channels)
                 resolution = math.ceil(resolution / 2)
             self.down.append(DownLevel(blocks, attentions, resample))
@@ -176,7 +217,7 @@ class UNet(nn.Module):
                 blocks.append(block(channels + skip_channels.pop(), channel_multipliers[level] * base_channels))
                 channels = channel_multipliers[level] * base_channels
             attends = resolutions[level] in attention_resolutions
-            resample = block(channels, channels, "up") if level > 0 else None
+            resample = resampler(channels, "up") if level > 0 else None
             self.up.append(UpLevel(blocks, attention(channels) if attends else nn.Identity(), resample))
 
         self.norm_out = GroupNorm(num_groups, channels)
