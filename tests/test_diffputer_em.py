@@ -28,7 +28,7 @@ E_STEP, FINAL = Sampling(num_steps=10, num_resamples=5), Sampling(num_steps=20, 
 
 
 def errors_of_em(seed: int) -> tuple[float, float, float]:
-    """Squared error of imputations after the first and the last M-step (30 draws), and of the exact conditional mean."""
+    """Squared errors: mean of 30 draws after the first and after the last M-step; the exact conditional mean."""
     generator = torch_generator("cpu", seed, "rows")
     truth = torch.randn(NUM_ROWS, 3, dtype=torch.float64, generator=generator) @ torch.linalg.cholesky(COVARIANCE).T
     observed = torch.rand(NUM_ROWS, 3, generator=generator) >= RATE
