@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 import torch
 
+from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.imputation.autoencoder import impute_autoencoder
 from ldmiss.networks.autoencoder import Autoencoder, Downsample
 from ldmiss.networks.layers import build, init_torch_default
 
+GREY = EncoderInput(torch.full((1, 1, 1), 0.5), "symmetric", robust=False)
 CONFIG: dict[str, Any] = {
     "in_channels": 1, "out_channels": 1, "latent_channels": 2, "base_channels": 8, "channel_multipliers": [1, 2, 4],
     "num_res_blocks": 1, "num_groups": 8, "mid_attention": True,
@@ -80,6 +82,6 @@ def test_imputation_decodes_the_posterior_mean_of_the_filled_image() -> None:
         return torch.cat([0.5 * x, torch.full_like(x, float("nan"))], dim=1)
 
     x_obs = torch.tensor([1.0, float("nan")]).reshape(1, 1, 1, 2)
-    x_hat = impute_autoencoder(encoder, lambda z: z - 0.25, x_obs, ~x_obs.isnan(), fill=0.5)
+    x_hat = impute_autoencoder(encoder, lambda z: z - 0.25, x_obs, ~x_obs.isnan(), encoder_input=GREY)
     assert seen[0].flatten().tolist() == [1.0, 0.0]  # grey is 0 in [-1, 1]
     assert x_hat.flatten().tolist() == [0.625, 0.375]  # ((0.5 * 1 - 0.25) + 1) / 2 and ((0 - 0.25) + 1) / 2

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.autoencoding.posterior import DiagonalGaussian
 from ldmiss.diffusion.losses import sample_times
 from ldmiss.diffusion.sde import VPSDE
@@ -17,6 +18,8 @@ SDE = VPSDE()
 SEEDED = torch.Generator().manual_seed(0)
 IMAGES = torch.randint(0, 256, (6, 1, 4, 4), generator=SEEDED, dtype=torch.uint8)
 OBSERVED = torch.rand(6, 1, 4, 4, generator=SEEDED) < 0.6
+BLACK = torch.zeros(1, 1, 1)
+GREY = EncoderInput(torch.full((1, 1, 1), 0.5), "symmetric", robust=False)
 BATCH = torch.tensor([4, 0, 5])
 
 
@@ -33,12 +36,12 @@ def encoder(x: Tensor) -> Tensor:
 
 def pixel(images: Tensor, observed: Tensor = OBSERVED) -> Callable[[Tensor, torch.Generator], Tensor]:
     """Eq. 3 with a black fill."""
-    return pixel_score_loss(eps_fn, SDE, images, observed, tau=1e-3, fill=0.0)
+    return pixel_score_loss(eps_fn, SDE, images, observed, tau=1e-3, fill=BLACK, value_range="symmetric")
 
 
 def vae(images: Tensor, observed: Tensor = OBSERVED) -> Callable[[Tensor, torch.Generator], Tensor]:
     """The masked ELBO with a grey fill."""
-    return autoencoder_loss(encoder, lambda z: z.tanh(), images, observed, kl_weight=0.3, fill=0.5)
+    return autoencoder_loss(encoder, lambda z: z.tanh(), images, observed, kl_weight=0.3, encoder_input=GREY)
 
 
 @pytest.mark.parametrize("objective", [pixel, vae])
@@ -55,7 +58,9 @@ def test_missing_pixels_never_enter(objective: Callable[..., Callable[[Tensor, t
 def test_missing_outputs_get_no_gradient() -> None:
     """Eq. 3: the network's output at a missing pixel has gradient exactly 0, at an observed one not."""
     output = torch.zeros(6, 1, 4, 4, requires_grad=True)
-    loss = pixel_score_loss(lambda x_t, t, g: output, SDE, IMAGES, OBSERVED, tau=1e-3, fill=0.0)
+    loss = pixel_score_loss(
+        lambda x_t, t, g: output, SDE, IMAGES, OBSERVED, tau=1e-3, fill=BLACK, value_range="symmetric"
+    )
     loss(torch.arange(6), torch.Generator().manual_seed(0)).backward()
     assert output.grad is not None
     assert torch.equal(output.grad != 0, OBSERVED)

@@ -33,8 +33,11 @@ def test_every_choice_of_every_group_is_valid(choice: str) -> None:
     """Composed and validated as a whole."""
     validated = params.validate(yaml.safe_load(composed(choice.split())), choice)
     group, _, name = choice.split()[-1].partition("=")
-    found = {"profile": validated.profile, "grid": validated.grid.name, "dataset": validated.dataset.name}
-    assert found.get(group, validated.diffputer.recipe) == name
+    found = {
+        "profile": validated.profile, "grid": validated.grid.name, "dataset": validated.dataset.name,
+        "diffputer": validated.diffputer.recipe, "recipe": validated.recipe,
+    }  # fmt: skip
+    assert found[group] == name
 
 
 def test_profiles_choose_their_data_set_and_can_be_overruled() -> None:
@@ -75,13 +78,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"grid": {"seeds": ["x"]}}, "grid.seeds.0: .* integer"),
     ({"dataset": {"name": "cifar"}}, "dataset.name: unknown 'cifar'; allowed: mnist5k, mnist"),
     ({"missing": {"mechanism": "mnar"}}, "missing.mechanism: unknown 'mnar'; allowed: mcar"),
-    ({"missing": {"fill": "pink"}}, "missing.fill: unknown 'pink'; allowed: black, grey"),
+    ({"missing": {"fill": "pink"}}, "missing.fill: unknown 'pink'; allowed: black, grey, mean"),
     ({"vae": {"train": {"epochs": 0}}}, "vae.train.epochs: .* greater than or equal to 1, got 0"),
     ({"ldmiss": {"sample": {"num_steps": 1}}}, "ldmiss.sample.num_steps: .* got 1"),
     ({"ddpm": {"train": {"lr": "fast"}}}, "ddpm.train.lr: .* number, got 'fast'"),
     ({"ddpm": {"train": {"lr": float("nan")}}}, "ddpm.train.lr"),
     ({"ddpm": {"train": {"momentum": 0.9}}}, "ddpm.train.momentum: unknown key; allowed here: epochs, batch_size"),
-    ({"bogus": 1}, "bogus: unknown key; allowed here: profile, missing_rate"),
+    ({"bogus": 1}, "bogus: unknown key; allowed here: profile, recipe, missing_rate"),
     ({"sample": {"methods": ["gan"]}}, "sample.methods: unknown 'gan'; allowed: ldmiss, ddpm, diffputer"),
     ({"impute": {"methods": ["ldmiss", "ldmiss"]}}, "impute.methods: .* twice"),
     ({"impute": {"num_draws": 0}}, "impute.num_draws: .* got 0"),

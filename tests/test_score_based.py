@@ -20,11 +20,13 @@ SDE = VPSDE()
 CPU = torch.device("cpu")
 COVARIANCE = (0.02 * torch.eye(4) + 0.03).tolist()
 LAW = gaussian([-0.3, 0.0, 0.1, 0.2], COVARIANCE)  # of 2 x 2 images in [-1, 1]
-EXACT = ScoreModel(LAW.denoiser(SDE), PixelCodec((1, 2, 2)), CPU, 1e-3)
+EXACT = ScoreModel(LAW.denoiser(SDE), PixelCodec((1, 2, 2), "symmetric"), CPU, 1e-3)
 NETWORK: dict[str, Any] = {
     "in_channels": 1, "size": 6, "base_channels": 8, "channel_multipliers": [1, 2], "num_res_blocks": 1,
     "attention_resolutions": [3], "mid_attention": True, "resampling": "biggan", "dropout": 0.5, "num_groups": 4,
 }  # fmt: skip
+PIXELS = PixelCodec((1, 6, 6), "symmetric")
+SCALE = torch.full((1, 1, 1), 2.0)
 X = torch.rand(5, 1, 6, 6, generator=torch.Generator().manual_seed(0))
 OBSERVED = torch.rand(5, 1, 6, 6, generator=torch.Generator().manual_seed(1)) < 0.5
 ROWS = torch.tensor([7, 3, 100, 0, 42])
@@ -33,8 +35,7 @@ ROWS = torch.tensor([7, 3, 100, 0, 42])
 def model(latent: bool) -> ScoreModel:
     """A random U-Net, in pixel space or under a decoder that bends and mixes."""
     unet = build(lambda: UNet(**NETWORK), "cpu", init_torch_default, torch.Generator()).eval().requires_grad_(False)
-    shape = (1, 6, 6)
-    codec = LatentCodec(shape, lambda z: (z + z.flip(-1)).tanh(), 2.0) if latent else PixelCodec(shape)
+    codec = LatentCodec((1, 6, 6), lambda z: (z + z.flip(-1)).tanh(), SCALE, "symmetric") if latent else PIXELS
     return ScoreModel(Denoiser(unet, SDE), codec, CPU, 1e-3)
 
 
@@ -88,7 +89,7 @@ def test_replacement_starts_from_the_noised_observation() -> None:
         states.append(x_t)
         return x_t
 
-    starting = ScoreModel(Denoiser(eps_fn, SDE), PixelCodec((1, 6, 6)), CPU, 1e-3)
+    starting = ScoreModel(Denoiser(eps_fn, SDE), PIXELS, CPU, 1e-3)
     starting.impute_by_replacement(X, OBSERVED, RowNoise(0, ROWS), num_steps=2)
     noise = RowNoise(0, ROWS)
     prior, known = noise(X), SDE.perturb(2 * X - 1, torch.tensor(1.0), noise(X))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
+import torch
 
 import stages.checkpoint
 import stages.mask
@@ -214,9 +215,10 @@ def test_a_truncated_checkpoint_is_ignored(
 def test_models_carry_what_they_need(project: Path) -> None:
     """A method's file holds the networks it samples and imputes with, and their configuration."""
     tensors, facts = load_tensors(project / tiny.CELL.model("ldmiss"), kind="ldmiss")
-    _, latent_facts = load_tensors(project / tiny.CELL.latents(), kind="latents")
-    assert facts["scale"] == latent_facts["scale"]
-    assert {name.split(".")[0] for name in tensors} == {"unet", "vae"}
+    latents, _ = load_tensors(project / tiny.CELL.latents(), kind="latents")
+    assert torch.equal(tensors["scale"], latents["scale"])
+    assert {name.split(".")[0] for name in tensors} == {"unet", "vae", "fill", "scale"}
+    assert facts["dataset"] == "mnist5k"
     with pytest.raises(InputError, match="expected 'ddpm'"):
         load_tensors(project / tiny.CELL.model("ldmiss"), kind="ddpm")
 

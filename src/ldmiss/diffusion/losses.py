@@ -49,12 +49,12 @@ def loss_weight(sde: VPSDE, t: Tensor, weighting: str) -> Tensor:
 
 
 def mean_over_observed(loss: Tensor, observed: Tensor) -> Tensor:
-    """Missing dimensions factored out, each row divided by its number of observed ones, mean over rows (Eq. 3).
+    """The missing dimensions factored out, normalised by the number of observed ones: (B, ...) -> (B,) (Eq. 3).
 
-    `where`, not a product: NaN * 0 is NaN. Rows with nothing observed give 0. (B, ...) -> ().
+    `where`, not a product: NaN * 0 is NaN. Rows with nothing observed give 0.
     """
     num_observed = observed.flatten(1).sum(1).clamp(min=1)
-    return (torch.where(observed, loss, 0.0).flatten(1).sum(1) / num_observed).mean()
+    return torch.where(observed, loss, 0.0).flatten(1).sum(1) / num_observed
 
 
 def mean_over_observed_batch(loss: Tensor, observed: Tensor) -> Tensor:
@@ -66,4 +66,4 @@ OBSERVED_MEANS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "per_sample": mean_over_observed,
     "batch": mean_over_observed_batch,
 }
-"""The normalisers of Eq. 3 by name."""
+"""The normalisers of Eq. 3 by name: (loss, observed), both (B, ...), to values whose mean is the batch's loss."""

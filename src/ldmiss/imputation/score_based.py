@@ -23,7 +23,7 @@ class ScoreModel:
     tau: float
 
     @torch.no_grad()
-    def generate(self, num_rows: int, noise: RowNoise, *, sampler: str, num_steps: int) -> Tensor:
+    def generate(self, num_rows: int, noise: RowNoise, *, num_steps: int, sampler: str = "euler_maruyama") -> Tensor:
         """Unconditional images in [0, 1], (num_rows, 1, H, W), by a sampler of `sample_from_prior`."""
         prior = self._prior(num_rows, noise)
         z = sample_from_prior(sampler, self.denoiser, prior, num_steps=num_steps, tau=self.tau, noise=noise)
@@ -37,9 +37,9 @@ class ScoreModel:
         noise: RowNoise,
         *,
         num_steps: int,
-        weight: float,
-        t_max: float,
-        backprop_score: bool,
+        weight: float = 1.0,
+        t_max: float = 1.0,
+        backprop_score: bool = True,
     ) -> Tensor:
         """Self-guided imputation (Eq. 4-6); x_obs in [0, 1] and observed (B, 1, H, W) -> x_hat (B, 1, H, W).
 
@@ -54,7 +54,7 @@ class ScoreModel:
 
     @torch.no_grad()
     def impute_by_replacement(
-        self, x_obs: Tensor, observed: Tensor, noise: RowNoise, *, num_steps: int, num_resamples: int
+        self, x_obs: Tensor, observed: Tensor, noise: RowNoise, *, num_steps: int, num_resamples: int = 1
     ) -> Tensor:
         """Replacement imputation (section 5); arguments as `impute_by_guidance`, `num_resamples` as `euler_maruyama`.
 

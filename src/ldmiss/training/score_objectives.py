@@ -13,7 +13,7 @@ from ldmiss.training.loop import BatchLoss
 
 
 def latent_score_loss(
-    forward: Callable[..., Tensor], sde: VPSDE, latents: Tensor, *, tau: float, weighting: str
+    forward: Callable[..., Tensor], sde: VPSDE, latents: Tensor, *, tau: float, weighting: str = "simple"
 ) -> BatchLoss:
     """Eq. 2 on scaled latents (N, C, h, w): every latent dimension counts (paper 4.1 and appendix B).
 
@@ -39,10 +39,10 @@ def pixel_score_loss(
     observed: Tensor,
     *,
     tau: float,
-    weighting: str,
-    normaliser: str,
     fill: Tensor,
     value_range: str,
+    weighting: str = "simple",
+    normaliser: str = "per_sample",
 ) -> BatchLoss:
     """Eq. 3 (MissDiff): filled images, loss on observed pixels only, divided by their number.
 
@@ -50,16 +50,17 @@ def pixel_score_loss(
         forward: network(x_t, t, generator) -> eps.
         images: uint8 (N, 1, H, W); observed: bool (N, 1, H, W).
         tau: smallest training time.
-        weighting: lambda_t, see `loss_weight`.
-        normaliser: one of `OBSERVED_MEANS`.
         fill: what the network sees at missing pixels, in [0, 1], broadcastable.
         value_range: of the network's pixels, one of `ldmiss.pixels.RANGES`.
+        weighting: lambda_t, see `loss_weight`.
+        normaliser: one of `OBSERVED_MEANS`.
     """
 
     def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
         known = observed[batch]
         x_0 = network_from_unit(fill_missing(unit_from_uint8(images[batch]), known, fill), value_range)
-        return OBSERVED_MEANS[normaliser](_score_loss(forward, sde, x_0, tau, weighting, generator), known)
+        loss = _score_loss(forward, sde, x_0, tau, weighting, generator)
+        return OBSERVED_MEANS[normaliser](loss, known).mean()
 
     return loss
 
