@@ -7,11 +7,14 @@ folders (they stay in DVC's cache), so that they neither enter a mean nor change
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ldmiss.evaluation.tables import summarise, tidy
 from ldmiss.figures.curves import against_rate, draw_against_rate, draw_training_curves, training_curves
+from ldmiss.figures.reliability import draw_uncertainty, uncertainty_table
 from ldmiss.figures.sheets import MISSING_GREY, draw_sheets, image_rows
 from ldmiss.missingness import remove_missing
 from stages.context import Context
@@ -46,10 +49,12 @@ def run(context: Context) -> str:
     curves = training_curves({(model, str(item.missing_rate)): _curve(item, model)
                               for model in models for item in one_seed})  # fmt: skip
     _save_figure("training_curves", curves, draw_training_curves(curves))
+    uncertainty = uncertainty_table(_reliability(items, list(cells[0]["imputation"])), table)
+    _save_figure("uncertainty", uncertainty, draw_uncertainty(uncertainty))
 
     save_text(TABLE, table.to_csv(index=False))
     save_json(SUMMARY, summarise(cells))
-    return f"{len(items)} cells, {len(table)} numbers, 5 figures in {PLOTS}/"
+    return f"{len(items)} cells, {len(table)} numbers, 6 figures in {PLOTS}/"
 
 
 def _sample_sheet(items: list[Item], methods: list[str], num_columns: int) -> pd.DataFrame:
@@ -74,6 +79,17 @@ def _imputation_sheet(items: list[Item], imputers: list[str], num_columns: int) 
             (images,) = load_arrays(item.sheet(), f"imputed/{imputer}")
             rows += image_rows(imputer, str(item.missing_rate), images[:num_columns])
     return pd.DataFrame(rows)
+
+
+def _reliability(items: list[Item], imputers: list[str]) -> dict[tuple[float, str], list[NDArray[np.float64]]]:
+    """(missing rate, imputer) -> the reliability curve of each seed."""
+    curves: dict[tuple[float, str], list[NDArray[np.float64]]] = {}
+    for item in items:
+        assert item.missing_rate is not None
+        for imputer in imputers:
+            (curve,) = load_arrays(item.sheet(), f"reliability/{imputer}")
+            curves.setdefault((item.missing_rate, imputer), []).append(curve)
+    return curves
 
 
 def _curve(item: Item, model: str) -> list[float]:

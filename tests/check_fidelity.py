@@ -1,4 +1,4 @@
-"""Resolve what docs/fidelity.md names: every test, every place in the code, every param (`python tests/check_fidelity.py`).
+"""Resolve what docs/fidelity.md names: tests, places in the code, params (`python tests/check_fidelity.py`).
 
 In that file, text in backticks means
 - `tests/test_x.py::test_y` (or with `[id]`): a test function in that file;

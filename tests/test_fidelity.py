@@ -1,11 +1,30 @@
-"""FID, Inception Score, accuracy and class shares against plain computations."""
+"""FID, IS, KID, precision / recall, accuracy and class shares against plain computations and torch-fidelity's own."""
+
+from typing import Any
 
 import numpy as np
 import pytest
 import scipy.linalg
 import torch
+import torch_fidelity
+from torch.utils.data import Dataset
+from torch_fidelity.defaults import DEFAULTS
+from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 
-from ldmiss.evaluation.fidelity import accuracy, class_shares, fid, fid_statistics, inception_score
+from ldmiss.evaluation import fidelity
+from ldmiss.evaluation.fidelity import (
+    accuracy,
+    class_shares,
+    fid,
+    fid_statistics,
+    inception_score,
+    kid,
+    precision_recall,
+)
+from ldmiss.networks.classifier import Classifier
+from ldmiss.networks.layers import build, init_torch_default
+from stages.build.classifier import extract_layers
 
 GENERATOR = torch.Generator().manual_seed(0)
 A = torch.randn(500, 6, generator=GENERATOR) @ torch.randn(6, 6, generator=GENERATOR)
@@ -71,3 +90,131 @@ def test_class_shares() -> None:
     logits = torch.log(torch.tensor([[0.95, 0.05], [0.85, 0.15], [0.05, 0.95], [0.91, 0.09]]))
     assert class_shares(logits, min_confidence=0.9) == {"confident": 0.75, "smallest_class": 0.25}
     assert class_shares(logits[:2], min_confidence=0.99) == {"confident": 0.0, "smallest_class": 0.0}
+
+
+def _small_classifier() -> Classifier:
+    """An untrained classifier of 12 x 12 images."""
+    return build(lambda: Classifier(size=12), "cpu", init_torch_default, torch.Generator().manual_seed(1)).eval()
+
+
+class _Extractor(FeatureExtractorBase):
+    """Our classifier as torch-fidelity wants one: layers in the order they are asked for, float64."""
+
+    def __init__(self, name: str, features_list: list[str], **kwargs: Any) -> None:
+        super().__init__(name, features_list)
+        self.kwargs = kwargs
+        self.classifier = _small_classifier()
+
+    @staticmethod
+    def get_provided_features_list() -> tuple[str, ...]:
+        return ("penultimate", "logits")
+
+    @staticmethod
+    def get_default_feature_layer_for_metric(metric: str) -> str:
+        return "logits" if metric == "isc" else "penultimate"
+
+    @staticmethod
+    def can_be_compiled() -> bool:
+        return False
+
+    @staticmethod
+    def get_dummy_input_for_compile() -> torch.Tensor:
+        return torch.zeros(1, 1, 12, 12)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        layers = extract_layers(self.classifier, images)
+        return tuple(layers[name].double() for name in self.features_list)
+
+
+class _Images(Dataset[torch.Tensor]):
+    """Bare tensors, as torch-fidelity wants them."""
+
+    def __init__(self, images: torch.Tensor) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return self.images[index]
+
+
+def test_registered_extractor_route(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch-fidelity's own command on images, with our classifier registered, gives what our functions give."""
+    monkeypatch.setattr(fidelity, "KID_SUBSETS", 5)
+    monkeypatch.setattr(fidelity, "KID_SUBSET_SIZE", 300)
+    if "ldmiss-test" not in FEATURE_EXTRACTORS_REGISTRY:
+        torch_fidelity.register_feature_extractor("ldmiss-test", _Extractor)
+    generator = torch.Generator().manual_seed(2)
+    real = torch.rand(1200, 1, 12, 12, generator=generator)
+    generated = (1.1 * torch.rand(1200, 1, 12, 12, generator=generator) - 0.05).clamp(0, 1)
+    theirs = torch_fidelity.calculate_metrics(
+        input1=_Images(generated), input2=_Images(real), feature_extractor="ldmiss-test", cuda=False, batch_size=200,
+        isc=True, fid=True, kid=True, prc=True, isc_splits=1, kid_subsets=5, kid_subset_size=300,
+        verbose=False, save_cpu_ram=True,
+    )  # fmt: skip
+    capsys.readouterr()
+    ours, reference = (extract_layers(_small_classifier(), images) for images in (generated, real))
+    features, of_real = ours["penultimate"], reference["penultimate"]
+    assert fid(fid_statistics(features), fid_statistics(of_real)) == pytest.approx(
+        theirs["frechet_inception_distance"], rel=1e-6
+    )
+    assert inception_score(ours["logits"]) == pytest.approx(theirs["inception_score_mean"], rel=1e-9)
+    assert kid(features, of_real) == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-6)
+    precision, recall = precision_recall(features, of_real)
+    assert (precision, recall) == pytest.approx((theirs["precision"], theirs["recall"]), abs=2 / 1200)
+    assert 0.05 < min(precision, recall) < 0.995
+    assert capsys.readouterr().out == ""
+
+
+def test_kid_is_unbiased_and_finds_a_shift(monkeypatch: pytest.MonkeyPatch) -> None:
+    """About 0 for two sets of one law, also small ones of unequal size; positive and larger for a larger shift."""
+    monkeypatch.setattr(fidelity, "KID_SUBSETS", 10)
+    a = torch.randn(500, 4, generator=torch.Generator().manual_seed(3))
+    same, near, far = (kid(a[:200] + shift, a[200:]) for shift in (0.0, 0.5, 2.0))
+    assert abs(same) < 0.1 * near
+    assert 0 < near < far
+
+
+def test_kid_of_sets_larger_than_a_subset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Averages random subsets, not the first images: that a set is sorted does not matter, what it lacks does."""
+    monkeypatch.setattr(fidelity, "KID_SUBSETS", 20)
+    monkeypatch.setattr(fidelity, "KID_SUBSET_SIZE", 200)
+    a, b = torch.randn(2, 600, 4, generator=torch.Generator().manual_seed(3))
+    by_norm = a[a.norm(dim=1).argsort()]
+    lacking = kid(by_norm[:400], b)
+    assert abs(kid(by_norm, b)) < 0.3 * lacking
+    assert abs(kid(a, b)) < 0.3 * lacking
+
+
+def test_kid_settings_are_the_usual() -> None:
+    """torch-fidelity's defaults, so that published KIDs of the same features compare."""
+    assert DEFAULTS["kid_subsets"] == fidelity.KID_SUBSETS
+    assert DEFAULTS["kid_subset_size"] == fidelity.KID_SUBSET_SIZE
+
+
+def test_precision_and_recall_by_hand() -> None:
+    """All generated at one real cluster: precise, but half of the real ones are never reached."""
+    generator = torch.Generator().manual_seed(4)
+    here, there = torch.randn(2, 400, 2, generator=generator)
+    real = torch.cat([here[:200], there[:200] + 100])
+    precision, recall = precision_recall(here[200:], real)
+    assert precision > 0.85
+    assert recall == pytest.approx(0.5, abs=0.06)
+
+
+def test_precision_recall_cuts_both_sides_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same number on both sides, spread over the whole of each set."""
+    seen = []
+
+    def spy(features: torch.Tensor, reference: torch.Tensor, **settings: Any) -> dict[str, float]:
+        seen.extend([features, reference])
+        return {"precision": 0.1, "recall": 0.2}
+
+    monkeypatch.setattr(fidelity, "prc_features_to_metric", spy)
+    monkeypatch.setattr(fidelity, "PRC_SIZE", 5)
+    rows = torch.arange(20.0)[:, None]
+    assert precision_recall(rows, rows[:7]) == (0.1, 0.2)
+    assert [part.flatten().tolist() for part in seen] == [[0, 4, 8, 12, 16], [0, 1, 2, 4, 5]]
+    with pytest.raises(ValueError, match="at least 4"):
+        precision_recall(rows[:3], rows)

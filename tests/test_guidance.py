@@ -1,5 +1,7 @@
 """Self-guidance: the gradient against closed forms and finite differences, its norm, and what it must not depend on."""
 
+from typing import Any
+
 import pytest
 import torch
 from exact import Mixture, gaussian
@@ -29,7 +31,7 @@ def decode(z: Tensor) -> Tensor:
     return (z + 0.3 * z.flip(-1)).tanh()
 
 
-def score_of(x_obs: Tensor = X_OBS, observed: Tensor = OBSERVED, rows: slice = slice(None), **kwargs: float) -> Tensor:
+def score_of(x_obs: Tensor = X_OBS, observed: Tensor = OBSERVED, rows: slice = slice(None), **kwargs: Any) -> Tensor:
     """The guided score of the mixture at Z_T."""
     guided = self_guided_score(MODEL.denoiser(SDE), decode, x_obs[rows], observed[rows], **kwargs)
     return guided(Z_T[rows], T)
@@ -141,3 +143,20 @@ def test_guidance_pulls_correlated_coordinates_along() -> None:
     x = guided_samples(0.9)
     assert x[:, 1].mean() == pytest.approx(1.8, abs=0.2)
     assert x[:, 1].std() < 0.7
+
+
+def test_no_guidance_above_t_max() -> None:
+    """At t > t_max the score is the unconditional one, at t <= t_max the guided one."""
+    assert torch.equal(score_of(t_max=0.29), MODEL.denoiser(SDE).score(Z_T, T))
+    assert torch.equal(score_of(t_max=0.31), score_of())
+
+
+def test_gradient_without_the_score_network() -> None:
+    """backprop_score=False: along the decoder's gradient at the posterior mean, taken as it is; same norm."""
+    score, z_0 = MODEL.denoiser(SDE).score_and_x_0(Z_T, T)
+    moved = z_0.clone().requires_grad_(True)
+    (-0.5 * ((X_OBS - decode(moved)) * OBSERVED).square().sum()).backward()
+    assert moved.grad is not None
+    guided = score_of(backprop_score=False)
+    torch.testing.assert_close(guided, score + rescale_to(moved.grad, score))
+    assert not torch.allclose(guided, score_of(), rtol=1e-3)

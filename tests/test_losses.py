@@ -5,7 +5,14 @@ import torch
 from exact import gaussian
 
 from ldmiss.diffusion.broadcast import append_dims
-from ldmiss.diffusion.losses import mean_over_observed, sample_times, score_matching_loss
+from ldmiss.diffusion.losses import (
+    OBSERVED_MEANS,
+    loss_weight,
+    mean_over_observed,
+    mean_over_observed_batch,
+    sample_times,
+    score_matching_loss,
+)
 from ldmiss.diffusion.parameterization import score_from_eps
 from ldmiss.diffusion.sde import VPSDE
 
@@ -64,3 +71,25 @@ def test_missing_values_neither_enter_nor_get_a_gradient(garbage: float) -> None
     assert reduced.tolist() == [1.0, 3.0]
     assert loss.grad is not None
     assert loss.grad.tolist() == [[1.0, 0.0], [0.5, 0.5]]
+
+
+def test_batch_normaliser_by_hand() -> None:
+    """One division by the number observed in the batch: images with more observed pixels weigh more."""
+    loss = torch.tensor([[1.0, 3.0], [9.0, float("nan")]])
+    observed = torch.tensor([[True, True], [True, False]])
+    assert mean_over_observed_batch(loss, observed).item() == pytest.approx(13 / 3)
+    assert mean_over_observed(loss, observed).mean().item() == pytest.approx((2 + 9) / 2)
+    assert mean_over_observed_batch(loss, torch.zeros_like(observed)).item() == 0
+    everything = torch.ones_like(observed)
+    whole = torch.tensor([[1.0, 3.0], [9.0, 2.0]])
+    assert {reduce(whole, everything).mean().item() for reduce in OBSERVED_MEANS.values()} == {3.75}
+
+
+def test_loss_weights() -> None:
+    """lambda_t relative to sigma_t^2: 1 for the simple loss, beta / sigma^2 for the likelihood's."""
+    sde, t = VPSDE(), torch.tensor([1e-3, 0.3, 1.0], dtype=torch.float64)
+    assert loss_weight(sde, t, "simple").tolist() == [1, 1, 1]
+    _, sigma = sde.marginal_prob(t)
+    torch.testing.assert_close(loss_weight(sde, t, "likelihood") * sigma**2, 0.1 + 19.9 * t)
+    with pytest.raises(ValueError, match="unknown loss weighting 'snr'; allowed: simple, likelihood"):
+        loss_weight(sde, t, "snr")

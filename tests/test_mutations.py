@@ -1,4 +1,4 @@
-"""Seeded mutations: a faithful-looking slip in the code must turn tests of docs/fidelity.md red (`make test-mutations`).
+"""Seeded mutations: a slip in the code must turn tests of docs/fidelity.md red (`make test-mutations`).
 
 Each is a replacement of text in a temporary copy of the sources. A replacement that does not match exactly once is an
 error: the list has to follow the code. The unchanged copy must be green under the same tests.

@@ -12,6 +12,7 @@ import yaml
 from torch import Tensor, nn
 
 from ldmiss.diffusion.samplers import uniform_time_grid
+from ldmiss.imputation.diffputer import Sampling
 from ldmiss.networks import autoencoder, unet
 from ldmiss.networks.autoencoder import Autoencoder
 from ldmiss.networks.classifier import Classifier
@@ -202,3 +203,34 @@ def test_a_1_3_classifier() -> None:
     assert [(conv.out_channels, conv.kernel_size) for conv in convolutions] == [(32, (3, 3)), (64, (3, 3))]
     assert [layer.out_features for layer in linear] == [64, 10]
     assert linear[0].in_features == 64 * 12 * 12  # 28 - 2 - 2, halved by the pooling
+
+
+def test_recipes() -> None:
+    """`recipe=paper` leaves the rates of A.2 alone; `recipe=tuned` has the same budget at another rate, averaged."""
+    tuned = params.validate(yaml.safe_load(composed(["profile=paper", "recipe=tuned"])), "tuned")
+    for one, other in ((PAPER.ddpm.train, tuned.ddpm.train), (PAPER.ldmiss.train, tuned.ldmiss.train)):
+        assert (other.lr, other.ema_decay, other.grad_clip) == (2e-4, 0.999, 1.0)
+        assert other.lr > one.lr
+        assert (one.epochs, one.batch_size) == (other.epochs, other.batch_size)
+
+
+@pytest.mark.parametrize("name", ["quick", "standard", "official"])
+def test_diffputer_recipes(name: str) -> None:
+    """Each is valid; the authors' settings are in `official` alone."""
+    diffputer = params.validate(yaml.safe_load(composed(["profile=paper", f"diffputer={name}"])), name).diffputer
+    assert diffputer.recipe == name
+    em, e_step = diffputer.em, diffputer.em.e_step
+    found = (em.num_iterations, em.train_first.epochs, e_step.num_trials, e_step.num_steps, e_step.num_resamples)
+    assert (found == (10, 10_001, 20, 50, 20)) == (name == "official")
+    assert em.warm_start == (name != "official")
+
+
+def test_diffputer_standard_recipe_is_the_one_described() -> None:
+    """As docs/fidelity.md has it: 241 evaluations a draw in the E-step, 5 draws, 4 iterations, 17,700 steps first."""
+    settings = PAPER.diffputer
+    em, e_step = settings.em, settings.em.e_step
+    assert Sampling(e_step.num_steps, e_step.num_resamples).num_evaluations() == 241
+    assert (e_step.num_trials, em.num_iterations, e_step.statistic) == (5, 4, "mean")
+    assert em.train_first.epochs * -(-60_000 // em.train_first.batch_size) == 17_700
+    authors = Sampling(50, 20).num_evaluations() * 20
+    assert authors / (241 * e_step.num_trials) == pytest.approx(32.5, abs=0.1)

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import tiny
 import torch
+import yaml
 
 import stages.checkpoint
 import stages.mask
@@ -25,38 +26,55 @@ IMPUTERS = {
 MADE = ("data/observed", "data/latents", "data/samples", "data/imputed", "models", "metrics", "plots")
 
 
-@pytest.fixture(scope="module")
-def raw() -> dict[str, Any]:
-    return tiny.digits()
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, raw: dict[str, Any]) -> Path:
-    """A project in which every stage has run."""
-    folder = tiny.make_project(tmp_path_factory.mktemp("tiny") / "project", raw)
-    tiny.run(folder)
-    return folder
-
-
 def test_metrics_have_the_documented_keys(project: Path) -> None:
     """metrics/summary.json under fixed keys, table.csv tidy."""
     summary = json.loads((project / "metrics/summary.json").read_text())
     assert set(summary["generation"]) == {"ldmiss", "ddpm", "diffputer"}
     assert set(summary["imputation"]) == IMPUTERS
-    assert {"fid", "is"} <= set(summary["generation"]["ldmiss"])
-    assert {"mse", "mse_draw", "mse_mean", "mse_all", "fid", "is", "accuracy"} == set(summary["imputation"]["mean"])
+    of_sets = {"fid", "fid_se", "is", "is_se"}
+    of_all = of_sets | {"accuracy", "accuracy_se", "mse_all"} | {f"mse{kind}{error}" for kind in ("", "_draw", "_mean")
+                                                               for error in ("", "_se")}  # fmt: skip
+    of_draws = {"crps", "coverage", "coverage_level", "coverage_share", "calibration"}
+    assert set(summary["generation"]["ldmiss"]) == of_sets | {
+        "kid",
+        "precision",
+        "recall",
+        "confident",
+        "smallest_class",
+    }
+    assert set(summary["imputation"]["mean"]) == of_all
+    assert set(summary["imputation"]["ldmiss-guidance"]) == of_all | of_draws
+    assert summary["imputation"]["ldmiss-guidance"]["coverage_level"] == 0.5  # of three draws
     assert {"accuracy", "fid_floor"} == set(summary["classifier"])
     table = pd.read_csv(project / "metrics/table.csv")
     assert list(table) == ["missing_rate", "seed", "task", "method", "metric", "value"]
-    assert "sha256" in set(table["metric"])
+    assert {"sha256", "source", "dataset", "fid_layer"} <= set(table[table["task"] == "classifier"]["metric"])
+    assert set(table[table["task"] == "run"]["metric"]) == {"profile", "recipe", "encoder_input", "test_rate"}
     assert not (project / "ckpt").exists() or not any((project / "ckpt").iterdir())
 
 
 def test_each_figure_lies_beside_its_table(project: Path) -> None:
-    """Five PNGs, each with a CSV that is not empty."""
+    """Six PNGs, each with a CSV that is not empty."""
     names = {path.stem for path in (project / "plots").glob("*.png")}
-    assert names == {"figure1", "figure2", "figure3", "figure4", "training_curves"}
+    assert names == {"figure1", "figure2", "figure3", "figure4", "training_curves", "uncertainty"}
     assert all(len(pd.read_csv(project / f"plots/{name}.csv")) for name in names)
+
+
+def test_another_fid_layer_measures_again(project: Path, tmp_path: Path) -> None:
+    """`evaluate.fid_layer` needs no other stage: the classifier's facts have the floor of every layer."""
+    folder = tmp_path / "logits"
+    shutil.copytree(project, folder, symlinks=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(tiny.document(evaluate={"fid_layer": "logits"})))
+    tiny.run(folder, lambda stage: stage == "evaluate")
+    before, after = (json.loads((path / tiny.CELL.metrics()).read_text()) for path in (project, folder))
+    floors = json.loads((project / "models/classifier.json").read_text())["fid_floors"]
+    assert set(floors) == {"penultimate", "pre_relu", "logits"}
+    for cell, layer in ((before, "penultimate"), (after, "logits")):
+        assert cell["classifier"]["fid_layer"] == layer
+        assert cell["classifier"]["fid_floor"] == floors[layer]
+    for method, metrics in before["imputation"].items():
+        for name, value in metrics.items():
+            assert (after["imputation"][method][name] == value) == (name not in ("fid", "fid_se"))
 
 
 def test_imputations_keep_what_was_observed(project: Path) -> None:

@@ -1,136 +1,106 @@
-"""Every switch for what the paper leaves open reaches the computation: another choice, another result of the stage.
-
-What each choice computes is tested beside its formula; docs/fidelity.md says where.
-"""
+"""Every switch of METHODS section 8 in its real place: each choice runs its stage and changes what the stage makes."""
 
 import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import tiny
 import yaml
 
-from stages import params
-from stages.compose import composed
-from stages.io import load_arrays, load_tensors
+from ldmiss.errors import InputError
+from stages.io import load_facts, load_tensors, save_tensors
 from stages.paths import Item
 
-VAE, LATENTS, LDMISS, DDPM, PUTER = "models/vae", "data/latents", "models/ldmiss", "models/ddpm", "models/diffputer"
-SWITCHES = [
-    ("missing.fill", "grey", "train_ddpm", DDPM),
-    ("missing.fill", "mean", "train_vae", VAE),
-    ("dataset.range", "unit", "train_vae", VAE),
-    ("dataset.range", "unit", "train_ddpm", DDPM),
-    ("vae.encoder_input", "robust", "train_vae", VAE),
-    ("latents.source", "sample", "encode_latents", LATENTS),
-    ("latents.scale", "per_channel", "encode_latents", LATENTS),
-    ("latents.scale", "none", "encode_latents", LATENTS),
-    ("ldmiss.loss.weighting", "likelihood", "train_ldm", LDMISS),
-    ("ddpm.loss.weighting", "likelihood", "train_ddpm", DDPM),
-    ("ddpm.loss.normaliser", "batch", "train_ddpm", DDPM),
-    ("ldmiss.network.mid_attention", False, "train_ldm", LDMISS),
-    ("ddpm.network.mid_attention", True, "train_ddpm", DDPM),
-    ("ldmiss.network.resampling", "conv", "train_ldm", LDMISS),
-    ("ddpm.network.resampling", "conv", "train_ddpm", DDPM),
-    ("ldmiss.train.ema_decay", None, "train_ldm", LDMISS),
-    ("ddpm.train.ema_decay", 0.9, "train_ddpm", DDPM),
-    ("diffputer.normalize", "global", "train_diffputer", PUTER),
-    ("diffputer.em.e_step.statistic", "sample", "train_diffputer", PUTER),
-    ("ldmiss.sample.sampler", "heun", "sample", "ldmiss"),
-    ("ldmiss.sample.sampler", "dpm_solver_pp", "sample", "ldmiss"),
-    ("ddpm.sample.sampler", "heun", "sample", "ddpm"),
-    ("ddpm.sample.sampler", "dpm_solver_pp", "sample", "ddpm"),
-    ("ldmiss.impute.guidance.weight", 0.5, "impute", "ldmiss"),
-    ("ldmiss.impute.guidance.t_max", 0.5, "impute", "ldmiss"),
-    ("ldmiss.impute.guidance.backprop_score", False, "impute", "ldmiss"),
-    ("ddpm.impute.guidance.t_max", 0.5, "impute", "ddpm"),
-    ("ddpm.impute.replacement.num_resamples", 2, "impute", "ddpm"),
+SWITCHES: list[tuple[str, str, Any]] = [
+    ("train_ddpm", "missing.fill", "grey"),
+    ("train_ddpm", "missing.fill", "mean"),
+    ("train_vae", "missing.fill", "mean"),
+    ("train_vae", "vae.encoder_input", "robust"),
+    ("train_vae", "dataset.range", "unit"),
+    ("train_ddpm", "dataset.range", "unit"),
+    ("encode_latents", "latents.source", "sample"),
+    ("encode_latents", "latents.scale", "per_channel"),
+    ("encode_latents", "latents.scale", "none"),
+    ("train_ldm", "ldmiss.loss.weighting", "likelihood"),
+    ("train_ldm", "ldmiss.network.resampling", "conv"),
+    ("train_ldm", "ldmiss.network.mid_attention", False),
+    ("train_ldm", "ldmiss.train.ema_decay", None),
+    ("train_ddpm", "ddpm.loss.weighting", "likelihood"),
+    ("train_ddpm", "ddpm.loss.normaliser", "batch"),
+    ("train_ddpm", "ddpm.network.resampling", "conv"),
+    ("train_ddpm", "ddpm.network.mid_attention", True),
+    ("train_ddpm", "ddpm.train.grad_clip", 0.1),
+    ("train_ddpm", "ddpm.train.lr_schedule", "constant"),
+    ("train_diffputer", "diffputer.normalize", "global"),
+    ("train_diffputer", "diffputer.em.e_step.statistic", "sample"),
+    ("train_diffputer", "diffputer.em.warm_start", False),
+    ("sample-ldmiss", "ldmiss.sample.sampler", "heun"),
+    ("sample-ldmiss", "ldmiss.sample.sampler", "dpm_solver_pp"),
+    ("sample-ddpm", "ddpm.sample.sampler", "heun"),
+    ("sample-ddpm", "ddpm.sample.num_steps", 4),
+    ("impute-ldmiss", "ldmiss.impute.guidance.weight", 0.5),
+    ("impute-ldmiss", "ldmiss.impute.guidance.t_max", 0.6),
+    ("impute-ldmiss", "ldmiss.impute.guidance.backprop_score", False),
+    ("impute-ddpm", "ddpm.impute.guidance.t_max", 0.6),
+    ("impute-ddpm", "ddpm.impute.replacement.num_resamples", 2),
+    ("impute-diffputer", "diffputer.impute.num_resamples", 1),
+    ("impute-ldmiss", "impute.num_draws", 2),
+    ("evaluate", "evaluate.fid_layer", "pre_relu"),
+    ("evaluate", "evaluate.fid_layer", "logits"),
 ]
+"""(stage, or stage-method; the param; a choice that is not the tiny project's)."""
+
+MADE = {
+    "train_vae": "models/vae", "encode_latents": "data/latents", "train_ldm": "models/ldmiss",
+    "train_ddpm": "models/ddpm", "train_diffputer": "models/diffputer", "sample": "data/samples",
+    "impute": "data/imputed", "evaluate": "metrics/cells",
+}  # fmt: skip
 
 
-def nested(key: str, value: Any) -> dict[str, Any]:
-    """{"a": {"b": value}} for "a.b"."""
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    return value
-
-
-def run_switched(trained: Path, folder: Path, changes: dict[str, Any], stage: str, item: Item) -> Path:
-    """A copy of the project in which one item of one stage ran with other params."""
-    shutil.copytree(trained, folder, symlinks=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump(tiny.document(**changes)))
-    tiny.run(folder, lambda name: name == stage, item)
+def with_choice(project: Path, folder: Path, param: str, value: Any) -> Path:
+    """A copy of the project with one param changed."""
+    shutil.copytree(project, folder, symlinks=True)
+    document = yaml.safe_load((folder / "params.yaml").read_text())
+    *sections, key = param.split(".")
+    section = document
+    for name in sections:
+        section = section[name]
+    assert section[key] != value, "this is the tiny project's own choice"
+    section[key] = value
+    (folder / "params.yaml").write_text(yaml.safe_dump(document))
     return folder
 
 
-@pytest.fixture(scope="module")
-def sampled(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The trained project, with its samples."""
-    folder = tmp_path_factory.mktemp("sampled") / "project"
-    shutil.copytree(trained, folder, symlinks=True)
-    for method in ("ldmiss", "ddpm"):
-        tiny.run(folder, lambda name: name == "sample", Item(tiny.RATE, tiny.SEED, method))
-    return folder
+@pytest.mark.parametrize(("where", "param", "value"), SWITCHES, ids=[f"{param}={v}" for _, param, v in SWITCHES])
+def test_each_choice_changes_its_stage(project: Path, tmp_path: Path, where: str, param: str, value: Any) -> None:
+    """The stage runs with it, and what it makes differs from what the default made."""
+    stage, _, method = where.partition("-")
+    folder = with_choice(project, tmp_path / "changed", param, value)
+    item = Item(tiny.RATE, tiny.SEED, method or None)
+    tiny.run(folder, lambda name: name == stage, only=item)
+    assert tiny.fingerprints(folder, MADE[stage]) != tiny.fingerprints(project, MADE[stage])
 
 
-@pytest.mark.parametrize(("key", "value", "stage", "output"), SWITCHES, ids=[f"{s[0]}={s[1]}-{s[2]}" for s in SWITCHES])
-def test_another_choice_is_another_result(
-    key: str, value: Any, stage: str, output: str, sampled: Path, tmp_path: Path
-) -> None:
-    """It is no default already, it is accepted, and the stage writes something else, all of it finite."""
-    item = Item(tiny.RATE, tiny.SEED, output) if stage in ("sample", "impute") else tiny.CELL
-    if stage in ("sample", "impute"):
-        output = f"data/{'samples' if stage == 'sample' else 'imputed'}/{tiny.CELL.cell}"
-    changes = tiny.merged({"diffputer": tiny.EARLY_STOP}, nested(key, value))
-    assert tiny.document(**changes) != tiny.document(diffputer=tiny.EARLY_STOP)
-    folder = run_switched(sampled, tmp_path / "switched", changes, stage, item)
-    assert tiny.fingerprints(folder, output) != tiny.fingerprints(sampled, output)
-    for path in (folder / output).rglob("*.safetensors"):
-        tensors, _ = load_tensors(path, kind=path.parent.name)
-        assert all(tensor.isfinite().all() for tensor in tensors.values())
-    for path in (folder / output).rglob("*.npz"):
-        assert np.isfinite(load_arrays(path, "images")[0].astype(float)).all()
+def test_the_robust_encoder_goes_all_the_way(project: Path, tmp_path: Path) -> None:
+    """Its two channels and grey fill reach the latents, LDMiss and the autoencoder baseline."""
+    folder = with_choice(project, tmp_path / "robust", "vae.encoder_input", "robust")
+    tiny.run(folder, lambda name: name in ("train_vae", "encode_latents", "train_ldm", "train_baselines"))
+    tiny.run(folder, lambda name: name == "impute", only=Item(tiny.RATE, tiny.SEED, "baselines"))
+    for name in ("vae", "ldmiss", "baselines"):
+        facts = load_facts(folder / tiny.CELL.model(name))
+        assert (facts["robust"], facts["vae"]["in_channels"]) == (True, 2)
+        tensors, _ = load_tensors(folder / tiny.CELL.model(name), kind=name)
+        assert tensors["fill"].tolist() == [[[0.5]]]
 
 
-def test_the_same_choices_are_the_same_result(sampled: Path, tmp_path: Path) -> None:
-    """The check above can fail: with nothing switched, the bytes are the same."""
-    folder = run_switched(sampled, tmp_path / "same", {"diffputer": tiny.EARLY_STOP}, "train_vae", tiny.CELL)
-    assert tiny.fingerprints(folder, VAE) == tiny.fingerprints(sampled, VAE)
-
-
-def test_number_of_draws(trained: Path, tmp_path: Path) -> None:
-    """`impute.num_draws`: so many draws of the subset, the first of them those of every image."""
-    item = Item(tiny.RATE, tiny.SEED, "ldmiss")
-    changes = {"impute": {"num_draws": 5}, "diffputer": tiny.EARLY_STOP}
-    folder = run_switched(trained, tmp_path / "draws", changes, "impute", item)
-    path = item.imputed("ldmiss") / "ldmiss-guidance.npz"
-    (five,), (three,) = (load_arrays(place / path, "draws") for place in (folder, trained))
-    assert (five.shape[1], three.shape[1]) == (5, 3)
-    np.testing.assert_allclose(five[:, :3].astype(float), three.astype(float), atol=2e-3)
-
-
-def test_recipes() -> None:
-    """`recipe=paper` leaves the rates of A.2 alone; `recipe=tuned` has the same budget at another rate, averaged."""
-    paper, tuned = (
-        params.validate(yaml.safe_load(composed(["profile=paper", f"recipe={name}"])), name)
-        for name in ("paper", "tuned")
-    )
-    for method in ("ldmiss", "ddpm"):
-        one, other = getattr(paper, method).train, getattr(tuned, method).train
-        assert (other.lr, other.ema_decay, other.grad_clip) == (2e-4, 0.999, 1.0)
-        assert other.lr > one.lr
-        assert (one.epochs, one.batch_size) == (other.epochs, other.batch_size)
-    assert (paper.ddpm.train.lr, paper.ldmiss.train.lr) == (1.96e-5, 9.05e-5)
-
-
-@pytest.mark.parametrize("name", ["quick", "lite", "standard", "official"])
-def test_diffputer_recipes(name: str) -> None:
-    """Each is valid; the authors' settings are in `official` alone."""
-    diffputer = params.validate(yaml.safe_load(composed(["profile=paper", f"diffputer={name}"])), name).diffputer
-    assert diffputer.recipe == name
-    em, e_step = diffputer.em, diffputer.em.e_step
-    found = (em.num_iterations, em.train_first.epochs, e_step.num_trials, e_step.num_steps, e_step.num_resamples)
-    assert (found == (10, 10_001, 20, 50, 20)) == (name == "official")
-    assert em.warm_start == (name != "official")
+def test_a_model_of_another_data_set_is_refused(project: Path, tmp_path: Path) -> None:
+    """A model trained on mnist has seen all of mnist5k, its test images too."""
+    folder = tmp_path / "other"
+    shutil.copytree(project, folder, symlinks=True)
+    path = folder / tiny.CELL.model("ddpm")
+    tensors, facts = load_tensors(path, kind="ddpm")
+    facts = {key: value for key, value in facts.items() if key not in ("kind", "format")}
+    save_tensors(path, tensors, kind="ddpm", facts={**facts, "dataset": "mnist"})
+    with pytest.raises(InputError, match=r"trained on dataset 'mnist', but .*test.npz is of 'mnist5k'"):
+        tiny.run(folder, lambda name: name == "impute", only=Item(tiny.RATE, tiny.SEED, "ddpm"))

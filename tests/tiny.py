@@ -68,10 +68,6 @@ ITEMS = [
 ]
 """Every stage after `download`, in order."""
 
-TRAINED = ("train_vae", "encode_latents", "train_ldm", "train_ddpm", "train_diffputer", "train_baselines")
-EARLY_STOP = {"em": {"train_first": {"epochs": 60, "lr": 0.05, "early_stop": 2}}}
-"""For `diffputer`: its M-step ends on its training loss, and keeps the weights of the lowest."""
-
 
 def document(**changes: Any) -> dict[str, Any]:
     """The committed params with the tiny sizes, and `changes` on top."""

@@ -13,10 +13,11 @@ def tidy(cells: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
     Args:
         cells: each {"missing_rate", "seed", "generation": {method: {metric: value}}, "imputation": {...},
-            "classifier": {metric: value}}.
+            "classifier": {metric: value}, and, where known, "run": {setting: value}}.
 
     Returns:
         columns missing_rate, seed, task, method, metric, value, in the cells' order. Texts (hashes) stay texts.
+        Tasks: generation, imputation, classifier (method "classifier") and run (method "run").
     """
     rows: list[tuple[Any, ...]] = []
     for cell in cells:
@@ -24,17 +25,18 @@ def tidy(cells: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         for task in ("generation", "imputation"):
             for method, metrics in cell[task].items():
                 rows += [(*key, task, method, metric, value) for metric, value in metrics.items()]
-        rows += [(*key, "classifier", "classifier", metric, value) for metric, value in cell["classifier"].items()]
+        for task in ("classifier", "run"):
+            rows += [(*key, task, task, metric, value) for metric, value in cell.get(task, {}).items()]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def summarise(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Means over the cells under fixed keys (no rate or seed in them), so that two experiments can be compared.
 
-    generation.<method>.<metric>, imputation.<imputer>.<metric>, classifier.<metric>; texts are left out.
+    generation.<method>.<metric>, imputation.<imputer>.<metric>, classifier.<metric>; texts and task "run" left out.
     """
     table = tidy(cells)
-    numbers = table[table["value"].map(lambda value: isinstance(value, int | float))]
+    numbers = table[table["value"].map(lambda value: isinstance(value, int | float)) & (table["task"] != "run")]
     means = numbers.astype({"value": float}).groupby(["task", "method", "metric"], sort=False)["value"].mean()
     summary: dict[str, Any] = {"generation": {}, "imputation": {}, "classifier": {}}
     for row in means.reset_index().to_dict("records"):

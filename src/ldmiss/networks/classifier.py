@@ -20,8 +20,12 @@ class Classifier(nn.Module):
         self.fc1 = nn.Linear(64 * ((size - 4) // 2) ** 2, num_features)
         self.fc2 = nn.Linear(num_features, num_classes)
 
+    def pre_relu(self, x: Tensor) -> Tensor:
+        """Images (B, 1, H, W) in [0, 1] to the hidden units before their ReLU, (B, 64)."""
+        h: Tensor = self.fc1(F.max_pool2d(F.relu(self.conv2(F.relu(self.conv1(x)))), 2).flatten(1))
+        return h
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Images (B, 1, H, W) in [0, 1] to (features (B, 64), post-ReLU; logits (B, 10))."""
-        h = F.max_pool2d(F.relu(self.conv2(F.relu(self.conv1(x)))), 2)
-        features = F.relu(self.fc1(h.flatten(1)))
+        features = F.relu(self.pre_relu(x))
         return features, self.fc2(features)

@@ -1,0 +1,109 @@
+"""The uncertainty figure: are the draws as far from the truth as they are from each other?"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ldmiss.figures.style import colour_of, marker_of, new_figure
+
+COLUMNS = ["kind", "missing_rate", "imputer", "predicted", "actual", "count"]
+_MIN_SHARE = 0.001
+"""Bins with a smaller share of the pixels are left out of the drawing (not of the table): noise."""
+
+
+def uncertainty_table(
+    curves: Mapping[tuple[float, str], Sequence[NDArray[np.float64]]], table: pd.DataFrame
+) -> pd.DataFrame:
+    """Reliability and coverage as rows of predicted against actual.
+
+    Args:
+        curves: (missing rate, imputer) -> the reliability of each seed, float64 (B, 3) with columns predicted, actual,
+            count, as from `ldmiss.evaluation.uncertainty.reliability`; (0, 3) for imputers with too few draws.
+        table: tidy (`ldmiss.evaluation.tables.tidy`), for coverage and coverage_level.
+
+    Returns:
+        kind, missing_rate, imputer, predicted, actual, count. Kind "reliability": root mean square errors of a bin,
+        pooled over seeds, and its number of (pixel, draw); empty bins are left out. Kind "coverage": nominal level,
+        mean coverage over seeds, number of seeds.
+    """
+    rows: list[tuple[Any, ...]] = []
+    for (rate, imputer), of_seeds in curves.items():
+        of_seeds = [curve for curve in of_seeds if len(curve)]
+        if not of_seeds:
+            continue
+        stacked = np.stack(of_seeds)  # (seeds, bins, 3)
+        counts = stacked[:, :, 2].sum(axis=0)
+        squares = (np.nan_to_num(stacked[:, :, :2]) ** 2 * stacked[:, :, 2:]).sum(axis=0)
+        for (predicted, actual), count in zip(squares, counts, strict=True):
+            if count:
+                rows.append(
+                    ("reliability", rate, imputer, (predicted / count) ** 0.5, (actual / count) ** 0.5, int(count))
+                )
+    chosen = table[(table["task"] == "imputation") & table["metric"].isin(["coverage", "coverage_level"])]
+    for key, group in chosen.groupby(["missing_rate", "method"], sort=False):
+        values = {name: part["value"].astype(float) for name, part in group.groupby("metric")}
+        if "coverage" in values:
+            level, covered = values["coverage_level"].mean(), values["coverage"]
+            rows.append(("coverage", *key, level, covered.mean(), len(covered)))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def draw_uncertainty(frame: pd.DataFrame) -> Figure:
+    """A panel per missing rate with actual against predicted error, and one with coverage against the rate.
+
+    Above the diagonal, and below the nominal coverage (dashed), the draws are too sure. Without any draws, one panel
+    that says so.
+    """
+    if frame.empty:
+        figure, axes = new_figure(1, 1, width=3.6, height=2.0)
+        axes[0].text(0.5, 0.5, "no imputer gives several draws", ha="center", va="center")
+        axes[0].set_axis_off()
+        return figure
+    curves = frame[frame["kind"] == "reliability"]
+    covered = frame[frame["kind"] == "coverage"]
+    rates = sorted(curves["missing_rate"].unique())
+    num_panels = len(rates) + (not covered.empty)
+    columns = min(4, num_panels)
+    figure, axes = new_figure(-(-num_panels // columns), columns, width=2.7, height=2.7)
+    limit = 1.05 * float(curves[["predicted", "actual"]].to_numpy().max()) if len(curves) else 1.0
+    for axis, rate in zip(axes, rates, strict=False):
+        _draw_reliability(axis, curves[curves["missing_rate"] == rate], limit)
+        axis.set_title(f"training missing rate {rate}")
+    if not covered.empty:
+        _draw_coverage(axes[num_panels - 1], covered)
+    for axis in axes[num_panels:]:
+        axis.set_axis_off()
+    lines = {str(line.get_label()): line for axis in axes for line in axis.lines}
+    named = {label: line for label, line in lines.items() if not label.startswith("_")}
+    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _draw_reliability(axis: Axes, curves: pd.DataFrame, limit: float) -> None:
+    axis.plot([0, limit], [0, limit], color="0.6", linewidth=0.8, linestyle="--")
+    for imputer, curve in curves.groupby("imputer", sort=False):
+        drawn = curve[curve["count"] >= _MIN_SHARE * curve["count"].sum()]
+        axis.plot(drawn["predicted"], drawn["actual"], **_style(str(imputer)))
+    axis.set(xlim=(0, limit), ylim=(0, limit), aspect="equal", xlabel="predicted RMSE", ylabel="actual RMSE")
+    sns.despine(ax=axis)
+
+
+def _draw_coverage(axis: Axes, covered: pd.DataFrame) -> None:
+    for level in covered["predicted"].unique():
+        axis.axhline(level, color="0.6", linewidth=0.8, linestyle="--")
+    for imputer, points in covered.groupby("imputer", sort=False):
+        points = points.sort_values("missing_rate")
+        axis.plot(points["missing_rate"], points["actual"], **_style(str(imputer)))
+    axis.set(ylim=(0, 1), xlabel="training missing rate", ylabel="coverage", title="interval of the draws")
+    axis.set_xticks(sorted(covered["missing_rate"].unique()))
+    sns.despine(ax=axis)
+
+
+def _style(imputer: str) -> dict[str, Any]:
+    return {"color": colour_of(imputer), "marker": marker_of(imputer), "markersize": 4, "label": imputer}
