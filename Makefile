@@ -9,10 +9,10 @@ export DVC_NO_ANALYTICS := 1
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-slow check format bench params classifier lock clean
+.PHONY: help setup repro test test-slow test-mutations check format bench params classifier lock clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 setup: $(STAMP)  ## create the virtual environment $(VENV) from requirements.lock
 
@@ -32,7 +32,10 @@ test: setup  ## the fast tests (under 3 minutes on 2 cores)
 	python -m pytest -q
 
 test-slow: setup  ## all tests, the long ones included
-	python -m pytest -q -m ""
+	python -m pytest -q -m "not mutation"
+
+test-mutations: setup  ## seeded slips in the code must turn tests of docs/fidelity.md red
+	python -m pytest -q -m mutation tests/test_mutations.py
 
 check: setup  ## lint, format, types, layering
 	ruff check .
