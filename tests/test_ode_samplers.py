@@ -70,9 +70,9 @@ def test_log_snr_grid() -> None:
 @pytest.mark.parametrize("solver", ODE_SOLVERS.values(), ids=list(ODE_SOLVERS))
 def test_convergence_is_second_order(solver: Solver) -> None:
     """On a mixture with an exact score, twice the steps give a quarter of the error."""
-    x = torch.randn(200, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = torch.randn(50, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     denoiser = MIXTURE.denoiser(SDE)
-    reference = ODE_SOLVERS["heun"](denoiser, x, time_grid=grid_in_float64(3000))
+    reference = ODE_SOLVERS["heun"](denoiser, x, time_grid=grid_in_float64(1500))
     errors = [
         float((solver(denoiser, x, time_grid=grid_in_float64(n)) - reference).square().mean().sqrt())
         for n in (100, 200, 400)
@@ -83,14 +83,14 @@ def test_convergence_is_second_order(solver: Solver) -> None:
 
 @pytest.mark.parametrize("sampler", ["euler_maruyama", *ODE_SOLVERS])
 def test_each_sampler_has_the_models_law(sampler: str) -> None:
-    """Mean and covariance of 20,000 samples of the mixture; few steps suffice for the ODE solvers."""
-    noise = RowNoise(0, torch.arange(20_000))
-    num_steps = 500 if sampler == "euler_maruyama" else 40
+    """Mean and covariance of 5,000 samples of the mixture (3-sigma error 0.05); the ODE solvers need few steps."""
+    noise = RowNoise(0, torch.arange(5000))
+    num_steps = 200 if sampler == "euler_maruyama" else 30
     x = sample_from_prior(
-        sampler, MIXTURE.denoiser(SDE), noise(torch.empty(20_000, 2)), num_steps=num_steps, tau=TAU, noise=noise
+        sampler, MIXTURE.denoiser(SDE), noise(torch.empty(5000, 2)), num_steps=num_steps, tau=TAU, noise=noise
     ).double()
-    torch.testing.assert_close(x.mean(0), MIXTURE.mean(), rtol=0, atol=0.04)
-    torch.testing.assert_close(x.T.cov(), MIXTURE.covariance(), rtol=0, atol=0.05)
+    torch.testing.assert_close(x.mean(0), MIXTURE.mean(), rtol=0, atol=0.06)
+    torch.testing.assert_close(x.T.cov(), MIXTURE.covariance(), rtol=0, atol=0.07)
 
 
 @pytest.mark.parametrize(("sampler", "per_step"), [("euler_maruyama", 1), ("dpm_solver_pp", 1), ("heun", 2)])
@@ -125,10 +125,10 @@ def test_resampling_brings_replacement_nearer_to_the_conditional() -> None:
     mean, covariance = conditional(law, observed, x_0)
     biases, ratios = [], []
     for num_resamples in (1, 10):
-        noise = RowNoise(0, torch.arange(4000))
-        condition = replace_observed(SDE, x_0.expand(4000, 2), observed.expand(4000, 2), noise)
-        grid = uniform_time_grid(60, TAU)
-        start = condition(noise(torch.empty(4000, 2)), grid[0])
+        noise = RowNoise(0, torch.arange(1500))
+        condition = replace_observed(SDE, x_0.expand(1500, 2), observed.expand(1500, 2), noise)
+        grid = uniform_time_grid(40, TAU)
+        start = condition(noise(torch.empty(1500, 2)), grid[0])
         x = euler_maruyama(
             law.denoiser(SDE).score, SDE, start, time_grid=grid, noise=noise, condition=condition,
             num_resamples=num_resamples,
