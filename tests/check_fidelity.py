@@ -115,4 +115,5 @@ def _param_problem(text: str) -> str | None:
 
 
 if __name__ == "__main__":
+    sys.path[:0] = [str(ROOT), str(ROOT / "src")]
     sys.exit(main())
