@@ -9,7 +9,7 @@ export DVC_NO_ANALYTICS := 1
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-slow test-mutations check format bench params lock clean
+.PHONY: help setup repro test test-slow test-mutations check format bench params classifier lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -51,6 +51,12 @@ bench: setup  ## measure against named baselines (benchmarks/)
 	python -m benchmarks.run
 
 params: setup  ## compose conf/ into params.yaml, without running anything
+	python -m stages.compose
+
+classifier: setup  ## train the committed classifier of dataset=mnist again (assets/README.md)
+	python -m stages.compose dataset=mnist profile=paper classifier.weights=null compute.num_threads=1
+	python -m stages download && python -m stages train_classifier
+	cp models/classifier.safetensors assets/classifier-mnist.safetensors
 	python -m stages.compose
 
 lock: setup  ## pin what pyproject.toml asks for, for all supported Pythons and platforms

@@ -12,6 +12,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ldmiss.evaluation.claims import claims_document
+from ldmiss.evaluation.published import compare_published
 from ldmiss.evaluation.tables import summarise, tidy
 from ldmiss.figures.curves import against_rate, draw_against_rate, draw_training_curves, training_curves
 from ldmiss.figures.reliability import draw_uncertainty, uncertainty_table
@@ -19,7 +21,7 @@ from ldmiss.figures.sheets import MISSING_GREY, draw_sheets, image_rows
 from ldmiss.missingness import remove_missing
 from stages.context import Context
 from stages.io import atomic_write, load_arrays, load_json, save_json, save_text
-from stages.paths import CELLS, CURVES, PLOTS, SUMMARY, TABLE, Item
+from stages.paths import CELLS, CLAIMS, CURVES, PLOTS, SUMMARY, TABLE, Item
 
 GENERATION_METRICS = ["fid", "is"]
 IMPUTATION_METRICS = ["mse", "fid", "is"]
@@ -27,7 +29,7 @@ _DPI = 150
 
 
 def run(context: Context) -> str:
-    """Write `metrics/table.csv`, `metrics/summary.json` and, in `plots/`, each PNG beside the CSV it is drawn from."""
+    """Write the table, the summary and the claims in `metrics/` and, in `plots/`, each PNG beside its CSV."""
     grid, num_columns = context.params.grid, context.params.plot.num_columns
     items = [Item(rate, seed) for rate in grid.missing_rates for seed in grid.seeds]
     one_seed = [item for item in items if item.seed == grid.seeds[0]]
@@ -43,7 +45,8 @@ def run(context: Context) -> str:
     samples = _sample_sheet(one_seed, list(cells[0]["generation"]), num_columns)
     _save_figure("figure2", samples, draw_sheets(samples, num_panel_columns=3, row_title="training missing rate"))
     imputation = against_rate(table, "imputation", IMPUTATION_METRICS)
-    _save_figure("figure3", imputation, draw_against_rate(imputation, IMPUTATION_METRICS))
+    published = compare_published(table).mse
+    _save_figure("figure3", imputation, draw_against_rate(imputation, IMPUTATION_METRICS, published=published))
     imputed = _imputation_sheet(one_seed, list(cells[0]["imputation"]), num_columns)
     _save_figure("figure4", imputed, draw_sheets(imputed, num_panel_columns=2, row_title="training missing rate"))
     curves = training_curves({(model, str(item.missing_rate)): _curve(item, model)
@@ -54,6 +57,7 @@ def run(context: Context) -> str:
 
     save_text(TABLE, table.to_csv(index=False))
     save_json(SUMMARY, summarise(cells))
+    save_json(CLAIMS, claims_document(table))
     return f"{len(items)} cells, {len(table)} numbers, 6 figures in {PLOTS}/"
 
 

@@ -1,4 +1,4 @@
-"""Print the metrics of the last run and where its figures are: `python -m stages.report`."""
+"""Print the metrics and claims of the last run and where its figures are: `python -m stages.report`."""
 
 import sys
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 
 from ldmiss.errors import InputError
+from ldmiss.evaluation.claims import verdict_lines
 from stages.io import load_json
-from stages.paths import PLOTS, SUMMARY, TABLE
+from stages.paths import CLAIMS, PLOTS, SUMMARY, TABLE
 
 
 def report(summary: dict[str, Any]) -> str:
@@ -24,6 +25,7 @@ def main() -> int:
     """Print the report; the exit status."""
     try:
         print(report(load_json(SUMMARY)))
+        print(f"\nthe paper's claims at this run's size ({CLAIMS})\n{verdict_lines(load_json(CLAIMS)['claims'])}")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -78,6 +78,7 @@ class Train(Section):
 class Classifier(Section):
     weights: str | None
     seed: Seed
+    dropout: Probability
     train: Train
 
 

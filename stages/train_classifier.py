@@ -64,7 +64,8 @@ def _take(context: Context, path: Path, test: Images) -> tuple[dict[str, Any], l
 
 def _train(context: Context, train: Images, test: Images) -> tuple[dict[str, Any], list[float]]:
     params, device = context.params.classifier, context.runtime.device
-    network = build(Classifier, device, init_torch_default, torch_generator("cpu", params.seed, "classifier", "init"))
+    generator = torch_generator("cpu", params.seed, "classifier", "init")
+    network = build(lambda: Classifier(dropout=params.dropout), device, init_torch_default, generator)
     training = Training(network, recipe_from(params.train), num_items=len(train.labels), seed=params.seed)
     images, labels = torch.tensor(train.images)[:, None].to(device), torch.tensor(train.labels).to(device)
     batch_loss = classifier_loss(at_precision(network, context.runtime.dtype), images, labels)

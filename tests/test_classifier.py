@@ -80,7 +80,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def committed(trained: Path, tmp_path: Path) -> Path:
     """A project that names the trained file as its committed classifier."""
     folder = tiny.make_project(tmp_path / "project", tiny.digits(), classifier={"weights": str(WEIGHTS)})
-    (folder / WEIGHTS.parent).mkdir()
     shutil.copy(trained / "models/classifier.safetensors", folder / WEIGHTS)
     return folder
 

@@ -69,6 +69,21 @@ def test_draw_against_rate() -> None:
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ldmiss", "ddpm"]
 
 
+def test_published_numbers_are_drawn_in_the_mse_panel_only() -> None:
+    """A marker of its own at the rate that is like for like, with an entry in the legend each; else nothing."""
+    wide = against_rate(TABLE, "imputation", ["mse", "mse_draw"])
+    figure = draw_against_rate(wide, ["mse", "mse_draw"], published={"EMFlow": 0.01, "GAIN": 0.03})
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels[:2] == ["EMFlow (published 0.0100)", "GAIN (published 0.0300)"]
+    extra = [line for line in figure.axes[0].lines if line.get_markeredgecolor() == "black"]
+    assert [(*line.get_xdata(), *line.get_ydata()) for line in extra] == [(0.5, 0.01), (0.5, 0.03)]
+    assert len({line.get_marker() for line in extra}) == 2
+    assert not [line for line in figure.axes[1].lines if line.get_markeredgecolor() == "black"]
+    for nothing in ({}, None):
+        plain = draw_against_rate(wide, ["mse", "mse_draw"], published=nothing)
+        assert [text.get_text() for text in plain.legends[0].get_texts()] == ["mean"]
+
+
 def test_training_curves() -> None:
     """A row per epoch, a column per model and rate, the model's mean over rates; shorter curves end in NaN."""
     frame = training_curves({("vae", "0.1"): [4.0, 2.0], ("vae", "0.5"): [6.0], ("ddpm", "0.1"): [1.0, 0.5]})
@@ -153,7 +168,7 @@ def test_draw_uncertainty() -> None:
     rows += [("coverage", rate, "ddpm-guidance", 0.6, 0.4 + rate, 3) for rate in (0.5, 0.1)]
     figure = draw_uncertainty(pd.DataFrame(rows, columns=COLUMNS))
     assert [axis.get_title() for axis in figure.axes] == [
-        "training missing rate 0.1", "training missing rate 0.5", "interval of the draws",
+        "training missing rate 0.1", "training missing rate 0.5", "coverage (dashed: nominal)",
     ]  # fmt: skip
     diagonal, first, second = figure.axes[0].lines
     assert diagonal.get_xdata().tolist() == diagonal.get_ydata().tolist()

@@ -128,7 +128,7 @@ def test_classifier_loss_by_hand() -> None:
     labels = torch.tensor([0, 1, 2, 3, 0, 1])
     seen = []
 
-    def forward(x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         seen.append(x)
         return x, x.flatten(1)[:, :4]
 

@@ -60,6 +60,15 @@ def test_each_figure_lies_beside_its_table(project: Path) -> None:
     assert all(len(pd.read_csv(project / f"plots/{name}.csv")) for name in names)
 
 
+def test_claims_are_judged(project: Path) -> None:
+    """metrics/claims.json has every claim with a verdict, under this project's classifier; one cell decides few."""
+    document = json.loads((project / "metrics/claims.json").read_text())
+    facts = json.loads((project / "models/classifier.json").read_text())
+    assert (document["table"]["sha256"], document["table"]["seeds"]) == (facts["sha256"], {"0.5": [42]})
+    assert len(document["claims"]) == 17
+    assert {claim["verdict"] for claim in document["claims"][:14]} == {"not tested"}
+
+
 def test_another_fid_layer_measures_again(project: Path, tmp_path: Path) -> None:
     """`evaluate.fid_layer` needs no other stage: the classifier's facts have the floor of every layer."""
     folder = tmp_path / "logits"

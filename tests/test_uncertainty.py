@@ -96,6 +96,15 @@ def test_coverage_of_pixels_with_an_atom() -> None:
     assert np.mean((draws.min(1) <= truth) & (truth <= draws.max(1))) > coverage_level(4) + 0.1
 
 
+def test_coverage_of_rarely_lit_pixels_lies_above_the_level() -> None:
+    """What the choice by predictive sd does to honest draws: up to 1 - 1 / K; without it, the level."""
+    values = (numpy_generator(4).random((10 * NUM_PIXELS, 5)) < 0.01).astype(float)
+    covered, share = coverage(values[:, 1:], values[:, 0])
+    assert covered == pytest.approx(1 - 1 / 4, abs=0.03)
+    assert share == pytest.approx(1 - 0.99**4, rel=0.1)
+    assert coverage(values[:, 1:], values[:, 0], min_sd=-1.0)[0] == pytest.approx(coverage_level(4), abs=0.01)
+
+
 def test_no_uncertain_pixel() -> None:
     """No coverage of nothing, and a share of 0; no calibration without any predicted error."""
     draws, truth = np.full((4, 3), 0.2), np.zeros(4)

@@ -100,6 +100,7 @@ def make_project(folder: Path, raw: dict[str, dict[str, np.ndarray[Any, Any]]], 
     folder.mkdir()
     for name in ("src", "stages", "conf"):
         (folder / name).symlink_to(ROOT / name)
+    (folder / "assets").mkdir()
     shutil.copy(ROOT / "dvc.yaml", folder / "dvc.yaml")
     (folder / "params.yaml").write_text(yaml.safe_dump(document(**changes)))
     for split, arrays in raw.items():

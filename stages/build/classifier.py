@@ -42,8 +42,10 @@ def load_facts(path: Path, *, dataset: str) -> dict[str, Any]:
     Raises:
         InputError: no such file, no facts in it, weights that are not those it names, or another data set's.
     """
+    if not path.is_file():
+        raise InputError(f"classifier.weights: {path}: missing file; name one that is there, or null to train")
     weights, header = load_tensors(path, kind=KIND)
-    if lacking := [name for name in FACTS if name not in header]:
+    if lacking := [name for name in ("size", *FACTS) if name not in header]:
         raise InputError(f"classifier.weights: {path} does not say its {', '.join(lacking)}; see `make classifier`")
     if header["dataset"] != dataset:
         raise InputError(

@@ -60,8 +60,9 @@ def coverage(draws: Values, truth: Values, *, min_sd: float = MIN_SD) -> tuple[f
     of the n + 1 with probability 1 / (n + 1). Without this, pixels with an atom (black background, values clipped at
     0 or 1) would be covered for free and hide under-dispersion. Draws and truth should be on the same grid of values.
 
-    Choosing pixels by the sd of the draws favours draws that are spread out by chance, so that honest draws cover
-    slightly more than the level where K is small and a pixel is nearly certain; far less is under-dispersion.
+    Choosing pixels by the sd of the draws favours draws that are spread out by chance, so that honest draws cover more
+    than the level where pixels are nearly certain: up to 1 - 1 / K, for a pixel that is rarely lit. Coverage below the
+    level is under-dispersion all the same.
 
     Args:
         draws: (M, K), K >= 2.

@@ -1,10 +1,12 @@
 """Curves against the training missing rate (Figures 1 and 3) and training curves, each drawn from a wide table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ldmiss.figures.style import colour_of, marker_of, new_figure
@@ -39,8 +41,18 @@ def against_rate(table: pd.DataFrame, task: str, metrics: Sequence[str]) -> pd.D
     return pd.DataFrame(columns).sort_index().reset_index()
 
 
-def draw_against_rate(wide: pd.DataFrame, metrics: Sequence[str]) -> Figure:
-    """One panel per metric, one line per method, bars of one standard deviation over seeds."""
+def draw_against_rate(
+    wide: pd.DataFrame, metrics: Sequence[str], *, published: Mapping[str, float] | None = None, at: float = 0.5
+) -> Figure:
+    """One panel per metric, one line per method, bars of one standard deviation over seeds.
+
+    Args:
+        wide: from `against_rate`.
+        metrics: one panel each.
+        published: method -> published MSE, drawn in the "mse" panel at the training rate `at` only: the only point of
+            a curve that is like for like. None draws nothing.
+        at: that rate.
+    """
     figure, axes = new_figure(1, len(metrics), width=3.6, height=3.0)
     for axis, metric in zip(axes, metrics, strict=True):
         longer = tuple(f"{other}_" for other in metrics if other.startswith(f"{metric}_"))
@@ -58,9 +70,20 @@ def draw_against_rate(wide: pd.DataFrame, metrics: Sequence[str]) -> Figure:
         axis.set(xlabel="training missing rate", title=TITLES.get(metric, metric))
         axis.set_xticks(wide["missing_rate"])
         sns.despine(ax=axis)
+        if metric == "mse" and published:
+            _draw_published(axis, published, at)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     return figure
+
+
+def _draw_published(axis: Axes, published: Mapping[str, float], at: float) -> None:
+    """A hollow black marker for each, over the curves; the legend also has the value, for markers may overlap."""
+    for (name, value), marker in zip(published.items(), cycle("osD^vph"), strict=False):
+        axis.plot(
+            at, value, linestyle="none", marker=marker, markersize=6, zorder=3,
+            markerfacecolor="none", markeredgecolor="black", label=f"{name} (published {value:.4f})",
+        )  # fmt: skip
 
 
 def training_curves(curves: dict[tuple[str, str], list[float]]) -> pd.DataFrame:

@@ -81,7 +81,9 @@ def draw_uncertainty(frame: pd.DataFrame) -> Figure:
         axis.set_axis_off()
     lines = {str(line.get_label()): line for axis in axes for line in axis.lines}
     named = {label: line for label, line in lines.items() if not label.startswith("_")}
-    figure.legend(list(named.values()), list(named), loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(
+        list(named.values()), list(named), loc="outside lower center", ncols=2 if columns < 3 else 4, frameon=False
+    )
     return figure
 
 
@@ -90,6 +92,7 @@ def _draw_reliability(axis: Axes, curves: pd.DataFrame, limit: float) -> None:
     for imputer, curve in curves.groupby("imputer", sort=False):
         drawn = curve[curve["count"] >= _MIN_SHARE * curve["count"].sum()]
         axis.plot(drawn["predicted"], drawn["actual"], **_style(str(imputer)))
+    axis.text(0.04, 0.96, "too sure", transform=axis.transAxes, va="top", color="0.5", fontsize="small")
     axis.set(xlim=(0, limit), ylim=(0, limit), aspect="equal", xlabel="predicted RMSE", ylabel="actual RMSE")
     sns.despine(ax=axis)
 
@@ -100,7 +103,12 @@ def _draw_coverage(axis: Axes, covered: pd.DataFrame) -> None:
     for imputer, points in covered.groupby("imputer", sort=False):
         points = points.sort_values("missing_rate")
         axis.plot(points["missing_rate"], points["actual"], **_style(str(imputer)))
-    axis.set(ylim=(0, 1), xlabel="training missing rate", ylabel="coverage", title="interval of the draws")
+    axis.set(
+        ylim=(0, 1),
+        xlabel="training missing rate",
+        ylabel="within the draws' range",
+        title="coverage (dashed: nominal)",
+    )
     axis.set_xticks(sorted(covered["missing_rate"].unique()))
     sns.despine(ax=axis)
 

@@ -1,7 +1,10 @@
 """The evaluation classifier (paper A.1.3): the yardstick of FID, IS and accuracy."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from ldmiss.networks.layers import drop
 
 
 class Classifier(nn.Module):
@@ -11,21 +14,26 @@ class Classifier(nn.Module):
         num_classes: of the logits.
         size: height and width of the images.
         num_features: hidden units of the first fully connected layer (64 in the paper).
+        dropout: before each fully connected layer, active only where a generator is passed. The paper does not say;
+            without it the classifier knows its training images by heart, and the FID of real training images against
+            real test images is more than twice as high.
     """
 
-    def __init__(self, *, num_classes: int = 10, size: int = 28, num_features: int = 64) -> None:
+    def __init__(self, *, num_classes: int = 10, size: int = 28, num_features: int = 64, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = dropout
         self.conv1 = nn.Conv2d(1, 32, 3)
         self.conv2 = nn.Conv2d(32, 64, 3)
         self.fc1 = nn.Linear(64 * ((size - 4) // 2) ** 2, num_features)
         self.fc2 = nn.Linear(num_features, num_classes)
 
-    def pre_relu(self, x: Tensor) -> Tensor:
+    def pre_relu(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Images (B, 1, H, W) in [0, 1] to the hidden units before their ReLU, (B, 64)."""
-        h: Tensor = self.fc1(F.max_pool2d(F.relu(self.conv2(F.relu(self.conv1(x)))), 2).flatten(1))
-        return h
+        h = F.max_pool2d(F.relu(self.conv2(F.relu(self.conv1(x)))), 2).flatten(1)
+        hidden: Tensor = self.fc1(drop(h, self.dropout, generator))
+        return hidden
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Images (B, 1, H, W) in [0, 1] to (features (B, 64), post-ReLU; logits (B, 10))."""
-        features = F.relu(self.pre_relu(x))
-        return features, self.fc2(features)
+        features = F.relu(self.pre_relu(x, generator))
+        return features, self.fc2(drop(features, self.dropout, generator))

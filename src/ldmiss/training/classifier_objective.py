@@ -9,12 +9,13 @@ from ldmiss.pixels import unit_from_uint8
 from ldmiss.training.loop import BatchLoss
 
 
-def classifier_loss(forward: Callable[[Tensor], tuple[Tensor, Tensor]], images: Tensor, labels: Tensor) -> BatchLoss:
-    """Cross entropy of uint8 images (N, 1, H, W) and int64 labels (N,)."""
+def classifier_loss(
+    forward: Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]], images: Tensor, labels: Tensor
+) -> BatchLoss:
+    """Cross entropy of uint8 images (N, 1, H, W) and int64 labels (N,); the step's generator draws the dropout."""
 
     def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
-        del generator  # nothing is random in this step
-        _, logits = forward(unit_from_uint8(images[batch]))
+        _, logits = forward(unit_from_uint8(images[batch]), generator)
         return torch.nn.functional.cross_entropy(logits, labels[batch])
 
     return loss
