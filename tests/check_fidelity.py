@@ -4,11 +4,13 @@ In that file, text in backticks means
 - `tests/test_x.py::test_y` (or with `[id]`): a test function in that file;
 - `src/...py::name`, `stages/...py::name`, `conf/...yaml::key`: a function, class, method (`Class.name`), constant or
   key in that file; without `::`, the file;
-- `param: a.b.c`, with or without `=value`: a key of the composed params; the value must be one the schema accepts.
+- `param: a.b.c`, with or without `=value`: a key of the params composed for `profile=paper`; the schema must accept
+  the value.
 Anything else in backticks is just text.
 """
 
 import ast
+import copy
 import re
 import sys
 from functools import cache
@@ -45,6 +47,7 @@ def unresolved(text: str) -> list[str]:
     return [problem for name in references(text) if (problem := _problem(name))]
 
 
+@cache
 def _problem(name: str) -> str | None:
     if name.startswith("param: "):
         return _param_problem(name.removeprefix("param: "))
@@ -93,18 +96,27 @@ def _yaml_keys(path: Path) -> set[str]:
     return found
 
 
+@cache
+def _paper() -> dict[str, Any]:
+    """The composed params of the paper's profile."""
+    from stages.compose import composed
+
+    document: dict[str, Any] = yaml.safe_load(composed(["profile=paper", "grid=paper"]))
+    return document
+
+
 def _param_problem(text: str) -> str | None:
     from ldmiss.errors import InputError
     from stages import params
 
     key, _, value = text.partition("=")
-    document = yaml.safe_load((ROOT / "params.yaml").read_text())
+    document = copy.deepcopy(_paper())
     section: Any = document
     *parents, last = key.split(".")
     for part in parents:
         section = section.get(part) if isinstance(section, dict) else None
     if not isinstance(section, dict) or last not in section:
-        return f"param: {text}: params.yaml has no key {key}"
+        return f"param: {text}: the composed params have no key {key}"
     if value:
         section[last] = yaml.safe_load(value)
         try:
@@ -115,4 +127,5 @@ def _param_problem(text: str) -> str | None:
 
 
 if __name__ == "__main__":
+    sys.path[:0] = [str(ROOT), str(ROOT / "src")]
     sys.exit(main())

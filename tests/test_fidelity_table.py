@@ -1,7 +1,10 @@
 """docs/fidelity.md names only what exists; and the check would notice if it did not."""
 
+import re
+
+import check_fidelity
 import pytest
-from check_fidelity import DOCUMENT, ROOT, named_tests, references, unresolved
+from check_fidelity import DOCUMENT, named_tests, references, unresolved
 
 TEXT = DOCUMENT.read_text()
 
@@ -19,7 +22,7 @@ WRONG = [
     ("src/ldmiss/diffusion/sde.py::VPSDE.nothing", "has no VPSDE.nothing"),
     ("src/ldmiss/diffusion/sde.py::marginal_prob", "has no marginal_prob"),
     ("conf/config.yaml::vae.kl", "has no vae.kl"),
-    ("param: vae.klweight", "params.yaml has no key vae.klweight"),
+    ("param: vae.klweight", "have no key vae.klweight"),
     ("param: missing.fill=pink", "unknown 'pink'"),
 ]
 
@@ -50,8 +53,8 @@ def test_a_right_name_is_accepted(name: str) -> None:
 
 
 STATEMENTS = [
-    "Eq. 1", "Eq. 2", "Eq. 3", "Eq. 4", "Eq. 5", "Eq. 6", "Eq. 7", "Eq. 8", "Section 2", "Section 3", "Section 4",
-    "Section 5", "Section 6", "Table 1", "A.1.1", "A.1.2", "A.1.3", "A.2", "A.2.1", "A.2.2", "A.2.3", "A.3", "B",
+    *[f"Eq. {number}" for number in range(1, 9)], *[f"Section {number}" for number in range(2, 7)], "Table 1",
+    "A.1.1", "A.1.2", "A.1.3", "A.2", "A.2.1", "A.2.2", "A.2.3", "A.3", "Appendix B",
 ]  # fmt: skip
 
 
@@ -62,22 +65,45 @@ def test_every_part_of_the_paper_is_there(statement: str) -> None:
     assert any(start.startswith((f"{statement} ", f"{statement}:", f"{statement}.")) for start in starts)
 
 
-def test_every_row_names_code_and_a_test() -> None:
-    """In the tables of statements each row has four cells: statement, code, tests, deviation."""
-    rows = [line for line in TEXT.splitlines() if line.startswith("| ") and not line.startswith("| ---")]
-    table = [row for row in rows if row.count("|") == 5 and not row.startswith(("| Statement", "| Open"))]
-    assert len(table) > 60
-    for row in table:
-        _, code, tests, _ = (cell.strip() for cell in row.strip("| ").split(" | "))
+def table_rows(header: str) -> list[list[str]]:
+    """The cells of every row of the tables whose header starts so."""
+    rows, inside = [], False
+    for line in TEXT.splitlines():
+        if not line.startswith("|"):
+            inside = False
+        elif inside and not line.startswith("| ---"):
+            rows.append([cell.strip() for cell in line.strip("| ").split(" | ")])
+        else:
+            inside = inside or line.startswith(f"| {header} |")
+    return rows
+
+
+def test_every_statement_names_code_and_a_test() -> None:
+    """Statement, code, tests, deviation (at least "none")."""
+    rows = table_rows("Statement")
+    assert len(rows) > 70
+    for row in rows:
+        assert len(row) == 4, row
+        _, code, tests, deviation = row
         assert references(code), row
+        assert any("::test_" in name for name in references(tests)), row
+        assert deviation, row
+
+
+def test_every_open_point_has_a_default_a_switch_and_a_test() -> None:
+    """All 34 points of METHODS section 8; a point without a switch says so."""
+    rows = table_rows("Open point")
+    assert [int(re.sub(r"\D", "", row[0].split()[0])) for row in rows] == list(range(1, 35))
+    for row in rows:
+        assert len(row) == 4, row
+        _, default, switch, tests = row
+        assert default, row
+        assert references(switch) or switch.startswith("none"), row
+        assert all(name.startswith("param: ") for name in references(switch)), row
         assert any("::test_" in name for name in references(tests)), row
 
 
-def test_the_check_runs_as_a_command() -> None:
-    """As its first line says."""
-    import subprocess
-    import sys
-
-    command = [sys.executable, "tests/check_fidelity.py"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "fidelity.md: every name resolves\n"), done.stdout + done.stderr
+def test_the_check_as_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 0 and one line where all is well."""
+    assert check_fidelity.main() == 0
+    assert capsys.readouterr().out == "fidelity.md: every name resolves\n"

@@ -4,6 +4,7 @@ Each is a replacement of text in a temporary copy of the sources. A replacement 
 error: the list has to follow the code. The unchanged copy must be green under the same tests.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -116,22 +117,32 @@ MUTATIONS = [
 
 def run_tests(folder: Path, tests: tuple[str, ...]) -> tuple[int, str]:
     """Exit status and output of pytest in a copy of the project."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=no", "-rf", *tests]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=line", "-rf", *tests]
+    # No bytecode: it is told apart by time and size, and a mutation may come within a second and keep the size.
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sources and tests, apart from the project; everything else is the project's own."""
+    """A copy of the project without its data; nothing in it leads back to the original."""
     folder = tmp_path_factory.mktemp("mutations") / "project"
     folder.mkdir()
-    ignore = shutil.ignore_patterns("__pycache__")
-    for name in ("src", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-    for name in ("stages", "conf", "docs", "pyproject.toml", "params.yaml", "dvc.yaml"):
-        (folder / name).symlink_to(ROOT / name)
+    for name in ("src", "stages", "tests", "conf", "docs", "hydra_plugins"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for name in ("pyproject.toml", "params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, folder / name)
     return folder
+
+
+def test_the_copy_is_what_is_tested(copy: Path) -> None:
+    """Not an installed package, and not the project that was copied."""
+    probe = copy / "tests/test_probe.py"
+    probe.write_text("import ldmiss, stages\n\ndef test_probe():\n    print(ldmiss.__file__, stages.__file__)\n")
+    _, output = run_tests(copy, ("tests/test_probe.py", "-s"))
+    probe.unlink()
+    assert f"{copy / 'src/ldmiss/__init__.py'} {copy / 'stages/__init__.py'}" in output
 
 
 def test_the_unchanged_copy_is_green(copy: Path) -> None:
