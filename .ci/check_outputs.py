@@ -11,6 +11,8 @@ summary = json.loads(Path("metrics/summary.json").read_text())
 generation, imputation = summary["generation"], summary["imputation"]
 error = {imputer: metrics["mse"] for imputer, metrics in imputation.items()}
 ldmiss = generation["ldmiss"]
+claims = json.loads(Path("metrics/claims.json").read_text())["claims"]
+uncertain = [metrics for metrics in imputation.values() if "crps" in metrics]
 promises = {
     "ldmiss-guidance has a lower MSE than neighbour": error["ldmiss-guidance"] < error["neighbour"],
     "60 % of LDMiss samples have a confidence above 0.9": ldmiss["confident"] >= 0.6,
@@ -19,8 +21,12 @@ promises = {
     == {"ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement", "autoencoder", "mean",
         "neighbour", "gaussian"},
     "every generator was measured": set(generation) == {"ldmiss", "ddpm", "diffputer"},
+    "every imputer with draws has its uncertainty measured": len(uncertain) == 4
+    and all({"crps", "coverage", "coverage_level", "calibration"} <= set(metrics) for metrics in uncertain),
+    "every claim has a verdict and a reason": len(claims) == 17
+    and all(c["verdict"] in ("holds", "fails", "consistent", "not tested") and c["reason"] for c in claims),
     "the table has as many numbers": len(pd.read_csv("metrics/table.csv")) > 60,
-    "five figures, none blank": len(figures := sorted(Path("plots").glob("*.png"))) == 5
+    "six figures, none blank": len(figures := sorted(Path("plots").glob("*.png"))) == 6
     and all(imread(path).std() > 0.05 for path in figures),
 }  # fmt: skip
 for promise, kept in promises.items():

@@ -15,17 +15,24 @@ def report(summary: dict[str, Any]) -> str:
     """The summary as two tables and a line for the classifier."""
     parts = []
     for task in ("generation", "imputation"):
-        table = pd.DataFrame(summary[task]).T
+        table = pd.DataFrame(summary[task]).T.dropna(axis=1, how="all")
         parts.append(f"{task} (means over the cells of the grid)\n{table.to_string(float_format='{:.4f}'.format)}")
     parts.append("classifier  " + "  ".join(f"{name} {value:.4f}" for name, value in summary["classifier"].items()))
     return "\n\n".join(parts)
+
+
+def verdicts(claims: list[dict[str, Any]]) -> str:
+    """The claims that this run's grid can decide, and how many it cannot."""
+    decided = [claim for claim in claims if claim["verdict"] != "not tested"]
+    left = f"{len(claims) - len(decided)} of {len(claims)} claims not tested: each says in {CLAIMS} what it needs"
+    return "\n".join([verdict_lines(decided), left] if decided else [left])
 
 
 def main() -> int:
     """Print the report; the exit status."""
     try:
         print(report(load_json(SUMMARY)))
-        print(f"\nthe paper's claims at this run's size ({CLAIMS})\n{verdict_lines(load_json(CLAIMS)['claims'])}")
+        print(f"\nthe paper's claims at this run's size\n{verdicts(load_json(CLAIMS)['claims'])}")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -33,10 +33,12 @@ def tidy(cells: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 def summarise(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Means over the cells under fixed keys (no rate or seed in them), so that two experiments can be compared.
 
-    generation.<method>.<metric>, imputation.<imputer>.<metric>, classifier.<metric>; texts and task "run" left out.
+    generation.<method>.<metric>, imputation.<imputer>.<metric>, classifier.<metric>. Left out: texts, task "run", and
+    the standard errors of single cells (`_se`), whose mean says nothing.
     """
     table = tidy(cells)
     numbers = table[table["value"].map(lambda value: isinstance(value, int | float)) & (table["task"] != "run")]
+    numbers = numbers[~numbers["metric"].str.endswith("_se")]
     means = numbers.astype({"value": float}).groupby(["task", "method", "metric"], sort=False)["value"].mean()
     summary: dict[str, Any] = {"generation": {}, "imputation": {}, "classifier": {}}
     for row in means.reset_index().to_dict("records"):
