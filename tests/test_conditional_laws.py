@@ -117,12 +117,11 @@ def test_guidance_is_nearly_calibrated_where_pixels_are_missing_here_and_there()
     assert 1.0 < law.miscalibration < 1.15
 
 
-@pytest.mark.parametrize("pattern", PATTERNS)
-def test_more_guidance_is_narrower(pattern: str) -> None:
-    """The draws' variance falls with the weight: .95, .81, .78 for a block at weights .5, 1 and 2."""
-    variances = [law_of(guided(250, weight), pattern).variance for weight in (0.5, 1.0, 2.0)]
-    assert variances[0] > variances[1] + 0.08
-    assert variances[1] > variances[2] + 0.01
+def test_more_guidance_is_narrower() -> None:
+    """The variance of draws for a block falls, and their bias rises, with the weight: .99, .17 at 0.5; .89, .39 at 1."""
+    half, one = (law_of(guided(100, weight), "block") for weight in (0.5, 1.0))
+    assert half.variance > one.variance + 0.05
+    assert half.bias < one.bias - 0.05
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
