@@ -118,7 +118,7 @@ def test_guidance_is_nearly_calibrated_where_pixels_are_missing_here_and_there()
 
 
 def test_more_guidance_is_narrower() -> None:
-    """The variance of draws for a block falls, and their bias rises, with the weight: .99, .17 at 0.5; .89, .39 at 1."""
+    """The variance of draws for a block falls, their bias rises with the weight: .99, .17 at 0.5; .89, .39 at 1."""
     half, one = (law_of(guided(100, weight), "block") for weight in (0.5, 1.0))
     assert half.variance > one.variance + 0.05
     assert half.bias < one.bias - 0.05
