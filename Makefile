@@ -53,11 +53,11 @@ bench: setup  ## measure against named baselines (benchmarks/)
 params: setup  ## compose conf/ into params.yaml, without running anything
 	python -m stages.compose
 
-classifier: setup  ## train the committed classifier of dataset=mnist again (assets/README.md)
-	python -m stages.compose dataset=mnist profile=paper classifier.weights=null compute.num_threads=1
-	python -m stages download && python -m stages train_classifier
-	cp models/classifier.safetensors assets/classifier-mnist.safetensors
-	python -m stages.compose
+classifier: setup  ## train the committed classifier of dataset=mnist again, in a clone (docs/classifier.md)
+	rm -rf ckpt/classifier-clone && git clone --quiet . ckpt/classifier-clone
+	cd ckpt/classifier-clone && python -m stages.compose dataset=mnist profile=paper classifier.weights=null compute.num_threads=1
+	cd ckpt/classifier-clone && python -m stages download && python -m stages train_classifier
+	cp ckpt/classifier-clone/models/classifier.safetensors assets/classifier-mnist.safetensors
 
 lock: setup  ## pin what pyproject.toml asks for, for all supported Pythons and platforms
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra dev pyproject.toml -o requirements.lock

@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: claims: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"error: claims: {args.out}: {error.strerror}", file=sys.stderr)
+        print(f"error: claims: {error.filename or args.out}: {error.strerror}", file=sys.stderr)
         return 1
     if args.markdown:
         print(f"{claims_markdown(document['claims'])}\n{published_markdown(compare_published(table))}", end="")

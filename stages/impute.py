@@ -4,6 +4,8 @@ One draw for every test image, and K draws for a fixed random subset where the i
 everything would cost K times the whole rest). Draw 0 of the subset is the one draw of those images.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -16,19 +18,21 @@ from ldmiss.errors import InputError
 from ldmiss.imputation.interface import Imputer
 from ldmiss.noise import RowNoise
 from ldmiss.pixels import unit_from_uint8
-from ldmiss.randomness import derive_seed, numpy_generator
+from ldmiss.randomness import derive_seed
 from stages.build.data import load_incomplete
 from stages.checkpoint import in_chunks
 from stages.context import Context
 from stages.io import load_dataset_name, load_facts, save_arrays
 from stages.progress import progress_bar
+from stages.subsets import draw_subset, evenly_spread
 
 
 def run(context: Context) -> str:
     """Write `data/imputed/<cell>/<method>/<imputer>.npz`.
 
-    images: float16 (N, H, W), the completed test images, observed pixels as given; subset: int64 (S,), the images with
-    several draws; draws: float16 (S, K, H, W), K = 1 for an imputer that is not stochastic.
+    images: float16 (N, H, W), completed test images, observed pixels as given; rows: int64 (N,), which of the test
+    images they are, evenly spread; subset: int64 (S,), which of `images` have several draws; draws: float16
+    (S, K, H, W), K = 1 for an imputer that is not stochastic.
     """
     item, params, device = context.item, context.params.impute, context.runtime.device
     assert isinstance(context.method, ModuleType)
@@ -36,18 +40,21 @@ def run(context: Context) -> str:
     refuse_other_dataset(item.model(item.method), item.observed("test"))
     images, observed = load_incomplete(item.observed("test"), device)
     num_images = len(images) if params.num_images == "all" else params.num_images
-    x_obs, observed = unit_from_uint8(images[:num_images]), observed[:num_images]
+    rows = torch.from_numpy(evenly_spread(len(images), num_images)).to(device)
+    x_obs, observed = unit_from_uint8(images[rows]), observed[rows]
     subset = draw_subset(num_images, params.num_draw_images)
     imputers = context.method.load_imputers(item, context.params, context.runtime)
     for name, imputer in imputers.items():
         row_images, row_draws = rows_to_impute(num_images, subset, params.num_draws if imputer.stochastic else 1)
         seed = derive_seed(item.root_seed, "impute", name)
-        completed = _complete(context, name, imputer, x_obs, observed, row_images, row_draws, seed)
+        row_images, row_draws = row_images.to(device), row_draws.to(device)
+        noise_of = partial(_noise_of, seed, rows[row_images], row_draws)
+        completed = _complete(context, name, imputer, x_obs, observed, row_images, noise_of)
         draws = torch.cat([completed[subset], completed[num_images:]])
         draws = draws.reshape(-1, len(subset), *draws.shape[1:]).transpose(0, 1)
         save_arrays(
             item.imputed(item.method) / f"{name}.npz",
-            images=completed[:num_images].numpy(), subset=subset, draws=draws.numpy(),
+            images=completed[:num_images].numpy(), rows=rows.cpu().numpy(), subset=subset, draws=draws.numpy(),
         )  # fmt: skip
     return f"{num_images} images by {', '.join(imputers)}"
 
@@ -65,11 +72,6 @@ def refuse_other_dataset(model: Path, images: Path) -> None:
         )
 
 
-def draw_subset(num_images: int, size: int) -> NDArray[np.int64]:
-    """The images with several draws: random but fixed, the same for all cells and imputers; sorted int64 (size,)."""
-    return np.sort(numpy_generator(0, "draws subset").permutation(num_images)[:size])
-
-
 def rows_to_impute(num_images: int, subset: NDArray[np.int64], num_draws: int) -> tuple[Tensor, Tensor]:
     """(image, draw) of every row: draw 0 of all images, then draws 1 to K-1 of the subset; int64 (rows,) each."""
     images, draws = [torch.arange(num_images)], [torch.zeros(num_images, dtype=torch.int64)]
@@ -79,6 +81,11 @@ def rows_to_impute(num_images: int, subset: NDArray[np.int64], num_draws: int) -
     return torch.cat(images), torch.cat(draws)
 
 
+def _noise_of(seed: int, numbers: Tensor, draws: Tensor, rows: slice) -> RowNoise:
+    """By the number of the image in the test set, so that a draw does not depend on how many images are imputed."""
+    return RowNoise(seed, numbers[rows], draws[rows])
+
+
 def _complete(
     context: Context,
     name: str,
@@ -86,15 +93,10 @@ def _complete(
     x_obs: Tensor,
     observed: Tensor,
     images: Tensor,
-    draws: Tensor,
-    seed: int,
+    noise_of: Callable[[slice], RowNoise],
 ) -> Tensor:
-    device = context.runtime.device
-    images, draws = images.to(device), draws.to(device)
-
     def compute(rows: slice) -> Tensor:
-        chosen = images[rows]
-        return imputer(x_obs[chosen], observed[chosen], RowNoise(seed, chosen, draws[rows]))[:, 0].half()
+        return imputer(x_obs[images[rows]], observed[images[rows]], noise_of(rows))[:, 0].half()
 
     with progress_bar(name, len(images), "image") as bar:
         return in_chunks(context.checkpoint, name, len(images), context.params.impute.chunk_size, compute, bar.update)

@@ -72,6 +72,10 @@ class Yardstick:
             self._weights[num_images] = resample_weights(num_images, NUM_RESAMPLES, rng)
         return self._weights[num_images]
 
+    def floor(self, features: Tensor) -> float:
+        """FID of real images, given by their features (N, F): what a perfect set of so many images would get."""
+        return fid(fid_statistics(features), self.reference)
+
     def measure(self, images: NDArray[np.float16]) -> tuple[dict[str, float], Tensor, Tensor]:
         """FID and IS of images (N, H, W) in [0, 1] with their standard errors; features (N, F) and logits (N, 10)."""
         features, logits = extract_features(self.classifier, torch.from_numpy(images)[:, None].float(), self.layer)
@@ -97,26 +101,28 @@ def measure_generation(yardstick: Yardstick, samples: NDArray[np.float16]) -> di
 def measure_imputation(
     yardstick: Yardstick,
     completed: NDArray[np.float16],
+    rows: NDArray[np.int64],
     subset: NDArray[np.int64],
     draws: NDArray[np.float16],
     observed: NDArray[np.bool_],
 ) -> tuple[dict[str, float], NDArray[np.float64]]:
-    """Metrics of the first N test images completed, and the reliability curve of the draws.
+    """Metrics of N completed test images, and the reliability curve of the draws.
 
     Args:
         yardstick: with the test images.
         completed: (N, H, W), one draw of each image, in [0, 1].
-        subset: (S,), the images with several draws.
+        rows: (N,), which of the test images they are.
+        subset: (S,), which of `completed` have several draws.
         draws: (S, K, H, W), in [0, 1].
-        observed: (at least N, H, W).
+        observed: of all test images, (M, H, W).
 
     Returns:
         metrics, and float64 (B, 3) as from `ldmiss.evaluation.uncertainty.reliability`.
     """
     num_images = len(completed)
-    truth, known = _unit(yardstick.test.images[:num_images]), observed[:num_images]
+    truth, known = _unit(yardstick.test.images[rows]), observed[rows]
     x_hat, x_draws = completed.astype(np.float32), draws.astype(np.float32)
-    labels = torch.tensor(yardstick.test.labels[:num_images])
+    labels = torch.tensor(yardstick.test.labels[rows])
     weights, subset_weights = yardstick.weights(num_images), yardstick.weights(len(subset))
     of_sets, _, logits = yardstick.measure(completed)
     right = (logits.argmax(1) == labels).double().numpy()

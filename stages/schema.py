@@ -6,6 +6,7 @@ the errors.
 """
 
 import math
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -76,10 +77,20 @@ class Train(Section):
 
 
 class Classifier(Section):
+    """`weights` has to lie in assets/, the folder that `dvc.yaml` names as the stage's dependency."""
+
     weights: str | None
     seed: Seed
     dropout: Probability
     train: Train
+
+    @model_validator(mode="after")
+    def _tracked(self) -> "Classifier":
+        if self.weights is not None and Path(self.weights).parent != Path("assets"):
+            raise ValueError(
+                f"weights: {self.weights!r} must be null or a file in assets/, like assets/name.safetensors"
+            )
+        return self
 
 
 class AutoencoderNetwork(Section):
@@ -322,6 +333,18 @@ class Params(Section):
             if unknown := [at for at in network.attention_resolutions if at not in sizes]:
                 raise ValueError(
                     f"{name}.network.attention_resolutions: {unknown} are no sizes of it; allowed: {sizes}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _choices_agree(self) -> "Params":
+        if self.recipe == "tuned" and self.profile != "paper":
+            raise ValueError(f"recipe: tuned is for profile paper; {self.profile} has learning rates of its own")
+        for name, impute in (("ldmiss", self.ldmiss.impute), ("ddpm", self.ddpm.impute)):
+            if impute.guidance.t_max < self.diffusion.tau:
+                raise ValueError(
+                    f"{name}.impute.guidance.t_max: {impute.guidance.t_max} is below diffusion.tau, "
+                    f"{self.diffusion.tau}: guidance would never act"
                 )
         return self
 

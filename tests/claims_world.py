@@ -38,7 +38,7 @@ ACCURACY = {
 }
 FACTS = {
     "classifier": {"accuracy": 0.99, "fid_floor": 2.0, "sha256": "abc", "dataset": "mnist", "fid_layer": "penultimate"},
-    "run": {"profile": "lite", "recipe": "paper", "encoder_input": "faithful", "test_rate": 0.5},
+    "run": {"profile": "paper", "recipe": "paper", "encoder_input": "faithful", "test_rate": 0.5, "num_imputed": 2000},
 }
 
 ROBUST_MSE = [(f"imputation.{method}.mse{way}", None, "x0.8") for method in ("ldmiss-guidance", "autoencoder")

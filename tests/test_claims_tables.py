@@ -23,7 +23,7 @@ def test_the_document_says_what_was_judged() -> None:
     document = claims_document(world((0.5, 0.8), (7,)))
     assert document["table"] == {
         "sha256": "abc", "dataset": "mnist", "fid_layer": "penultimate",
-        "profile": "lite", "recipe": "paper", "encoder_input": "faithful", "test_rate": "0.5",
+        "profile": "paper", "recipe": "paper", "encoder_input": "faithful", "test_rate": "0.5", "num_imputed": "2000",
         "seeds": {"0.5": [7], "0.8": [7]},
     }  # fmt: skip
     assert document["thresholds"]["competitive"] == 1.1
@@ -45,7 +45,7 @@ def test_the_document_says_what_was_judged() -> None:
         (lambda t: changed(t, "classifier.classifier.dataset", 0.8, "mnist5k"), "classifier dataset differs: mnist at"),
         (lambda t: changed(t, "classifier.classifier.fid_layer", 0.8, "logits"),
          "classifier fid_layer differs: penultimate at missing_rate 0, seed 42; logits at missing_rate 0.8, seed 42"),
-        (lambda t: changed(t, "run.run.profile", 0.8, "quick"), "run profile differs: lite at"),
+        (lambda t: changed(t, "run.run.profile", 0.8, "quick"), "run profile differs: paper at"),
         (lambda t: t[~where(t, "run.run.test_rate", 0.1)], "no run test_rate at missing_rate 0.1, seed 42"),
         (lambda t: t[~where(t, "classifier.classifier.sha256", 0.1)], "no classifier sha256 at missing_rate 0.1"),
         (lambda t: t[~where(t, "classifier.*.*")], "no classifier sha256 at missing_rate 0, seed 42"),
@@ -70,7 +70,7 @@ def test_a_run_may_not_say_what_it_is() -> None:
     assert judge(table, {})["14"]["verdict"] == "holds"
     with pytest.raises(InputError, match=r"the tuned table: its recipe is not recorded; it must be tuned"):
         claims_records(world(), {"tuned": table})
-    with pytest.raises(InputError, match=r"its profile is lite, the main table's is not recorded"):
+    with pytest.raises(InputError, match=r"its num_imputed is 2000, the main table's is not recorded"):
         claims_records(table, {"robust": world(encoder_input="robust")})
 
 
@@ -82,7 +82,7 @@ def test_a_run_may_not_say_what_it_is() -> None:
         ("robust", {"dataset": "mnist5k"}, "the robust table: its classifier dataset is mnist5k"),
         ("tuned", {"recipe": "paper"}, "its recipe is paper; it must be tuned"),
         ("robust", {"encoder_input": "faithful"}, "its encoder_input is faithful; it must be robust"),
-        ("robust", {"profile": "paper"}, "its profile is paper, the main table's is lite"),
+        ("robust", {"profile": "lite"}, "its profile is lite, the main table's is paper"),
         ("robust", {"recipe": "tuned"}, "its recipe is tuned, the main table's is paper"),
         ("tuned", {"test_rate": 0.8}, "its test_rate is 0.8, the main table's is 0.5"),
     ],
@@ -129,3 +129,11 @@ def test_markdown_and_lines() -> None:
     assert "**not tested**: needs the table of a second run" in rows[-1]
     assert "2 standard errors" in text.splitlines()[-1]
     assert len(verdict_lines(records).splitlines()) == 2 * 17
+
+
+def test_recipes_are_compared_in_the_paper_profile_only() -> None:
+    """The other profiles have learning rates of their own, so their "tuned" run would be no better tuned."""
+    tables = {"tuned": world(profile="lite", recipe="tuned")}
+    verdict = next(r for r in claims_records(world(profile="lite"), tables) if r["id"] == "Q2")
+    assert verdict["verdict"] == "not tested"
+    assert "profile lite has rates of its own" in verdict["reason"]

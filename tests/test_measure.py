@@ -44,7 +44,7 @@ def test_perfect_imputation(yardstick: Yardstick) -> None:
     """No error and none in the bootstrap; one draw has no uncertainty and no curve."""
     subset = np.array([3, 5])
     exact = (TEST.images[:10] / 255).astype(np.float16)
-    metrics, curve = measure_imputation(yardstick, exact, subset, exact[subset][:, None], OBSERVED)
+    metrics, curve = measure_imputation(yardstick, exact, np.arange(10), subset, exact[subset][:, None], OBSERVED)
     for name in ("mse", "mse_draw", "mse_mean", "mse_all"):
         assert metrics[name] == pytest.approx(0, abs=1e-6)  # float16
     assert metrics["mse_se"] == pytest.approx(0, abs=1e-7)
@@ -57,14 +57,14 @@ def test_imputation_by_draws(yardstick: Yardstick) -> None:
     subset = np.arange(4)
     completed = RNG.random((10, 8, 8)).astype(np.float16)
     draws = RNG.random((4, 5, 8, 8)).astype(np.float16)
-    metrics, curve = measure_imputation(yardstick, completed, subset, draws, OBSERVED)
+    metrics, curve = measure_imputation(yardstick, completed, np.arange(10), subset, draws, OBSERVED)
     assert list(metrics)[-5:] == DRAWS
     assert np.isfinite(list(metrics.values())).all()
     assert curve[:, 2].sum() == 5 * (~OBSERVED[:4]).sum()
     again = Yardstick(yardstick.classifier, TEST, layer="pre_relu", seed=7)
-    assert measure_imputation(again, completed, subset, draws, OBSERVED)[0] == metrics
+    assert measure_imputation(again, completed, np.arange(10), subset, draws, OBSERVED)[0] == metrics
     other = Yardstick(yardstick.classifier, TEST, layer="pre_relu", seed=8)
-    changed = measure_imputation(other, completed, subset, draws, OBSERVED)[0]
+    changed = measure_imputation(other, completed, np.arange(10), subset, draws, OBSERVED)[0]
     assert {name for name in metrics if changed[name] != metrics[name]} == {n for n in metrics if n.endswith("_se")}
 
 

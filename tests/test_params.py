@@ -16,10 +16,11 @@ from stages import params
 from stages.compose import composed
 
 CHOICES = [
-    *[f"{path.parent.name}={path.stem}" for path in sorted((ROOT / "conf").glob("*/*.yaml"))],
+    *[f"{path.parent.name}={path.stem}" for path in sorted((ROOT / "conf").glob("*/*.yaml")) if path.stem != "tuned"],
     "grid=paper profile=paper",
     "profile=paper dataset=mnist5k",
     "profile=quick diffputer=official",
+    "profile=paper recipe=tuned",
 ]
 
 
@@ -100,6 +101,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"compute": {"num_threads": 0}}, "compute.num_threads"),
     ({"compute": {"dtype": "float16"}}, "compute.dtype: .*'auto', 'float32' or 'bfloat16', got 'float16'"),
     ({"ddpm": {"network": {"num_groups": 16}}}, "ddpm.network.num_groups: 16 leaves one channel per group"),
+    ({"recipe": "tuned"}, "recipe: tuned is for profile paper; quick has learning rates of its own"),
+    ({"classifier": {"weights": "/tmp/x.safetensors"}}, r"classifier.weights: .* must be null or a file in assets/"),
+    ({"ddpm": {"impute": {"guidance": {"t_max": 1e-4}}}}, "ddpm.impute.guidance.t_max: 0.0001 is below diffusion.tau"),
+    ({"vae": {"encoder_input": "masked"}}, "vae.encoder_input: .*'faithful' or 'robust', got 'masked'"),
+    ({"ddpm": {"sample": {"sampler": "ddim"}}}, "ddpm.sample.sampler: .*'dpm_solver_pp', got 'ddim'"),
+    ({"evaluate": {"fid_layer": "conv1"}}, "evaluate.fid_layer: .*got 'conv1'"),
     ({"diffusion": {"beta_max": 0.05}}, "diffusion.beta_max must be larger than beta_min"),
     ({"diffputer": {"em": {"e_step": {"statistic": "mode"}}}}, "diffputer.em.e_step.statistic: .*'mean' or 'sample'"),
 ]

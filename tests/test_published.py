@@ -34,8 +34,8 @@ def test_ours_stand_beside_them() -> None:
     assert set(ours["num_seeds"]) == {3}
     assert comparison.mse == {name: of.mse for name, of in PUBLISHED.items()}
     text = published_markdown(comparison)
-    assert "| EMFlow | as published | 0.0986 | 0.00972 | 0.9860 | EMFlow paper" in text
-    assert "| ldmiss-guidance | one draw | 0.1049 | 0.01100 | 0.9700 | this run, 3 seeds |" in text
+    assert "| EMFlow | as published | 10000 | 0.0986 | 0.00972 | 0.9860 | EMFlow paper" in text
+    assert "| ldmiss-guidance | one draw | 2000 | 0.1049 | 0.01100 | 0.9700 | this run, 3 seeds |" in text
 
 
 @pytest.mark.parametrize(

@@ -92,15 +92,16 @@ def test_imputations_keep_what_was_observed(project: Path) -> None:
     files = sorted((project / f"data/imputed/{tiny.CELL.cell}").rglob("*.npz"))
     assert {path.stem for path in files} == IMPUTERS
     for path in files:
-        completed, subset, draws = load_arrays(path, "images", "subset", "draws")
+        completed, subset, draws, chosen = load_arrays(path, "images", "subset", "draws", "rows")
+        assert chosen.tolist() == [24 * i // 20 for i in range(20)]  # spread over the test images
         stochastic = path.stem in {"ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement"}
         assert completed.shape == (20, 28, 28)
         assert draws.shape == (4, 3 if stochastic else 1, 28, 28)
-        for result, rows in ((completed, slice(0, 20)), *((draws[:, k], subset) for k in range(draws.shape[1]))):
+        for result, rows in ((completed, chosen), *((draws[:, k], chosen[subset]) for k in range(draws.shape[1]))):
             assert np.array_equal(np.round(result.astype(float) * 255)[observed[rows]], images[rows][observed[rows]])
         assert np.array_equal(draws[:, 0], completed[subset])
         assert stochastic == (draws.shape[1] > 1 and not np.array_equal(draws[:, 0], draws[:, 1]))
-        missing = ~observed[:20]
+        missing = ~observed[chosen]
         assert 0 <= completed.min() <= completed.max() <= 1
         assert (completed[missing] != 0).any(), "nothing was imputed"
 

@@ -57,6 +57,16 @@ def load_facts(path: Path, *, dataset: str) -> dict[str, Any]:
     return {name: header[name] for name in FACTS}
 
 
+def refuse_other_weights(path: Path, facts: Mapping[str, Any]) -> None:
+    """Raise InputError where a classifier's file does not hold the weights that its facts name."""
+    weights, _ = load_tensors(path, kind=KIND)
+    if (found := weights_sha256(weights)) != facts["sha256"]:
+        raise InputError(
+            f"{path}: holds weights {found[:12]}, but its facts name {facts['sha256'][:12]}; "
+            "make both again with `dvc repro --force train_classifier`"
+        )
+
+
 def weights_sha256(weights: Mapping[str, Tensor]) -> str:
     """SHA-256 of the weights' bytes in the order of their names: the same however a file lays them out."""
     return hashlib.sha256(b"".join(weights[key].cpu().numpy().tobytes() for key in sorted(weights))).hexdigest()

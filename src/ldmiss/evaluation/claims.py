@@ -130,6 +130,8 @@ def _check_runs(claim: Claim, runs: Mapping[str, Results]) -> None:
     setting, wanted, _, override = _VARIANTS[claim.variant]
     if (found := runs["main"].facts.get(setting, wanted)) != wanted:
         raise Lacking(f"the main table's {setting} is {found}; it must be {wanted}")
+    if claim.variant == "tuned" and (profile := runs["main"].facts.get("profile", "paper")) != "paper":
+        raise Lacking(f"profile {profile} has rates of its own; recipes differ in profile paper alone")
     if claim.variant not in runs:
         raise Lacking(
             f"needs the table of a second run (`dvc exp run -S {override}` on the same grid), given to "

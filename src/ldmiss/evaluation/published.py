@@ -50,7 +50,8 @@ class Comparison:
 
     Attributes:
         table: method, statistic ("as published", "one draw", "mean of draws"), rmse, mse, accuracy (NaN where there is
-            none), num_seeds (0 for published), source; best RMSE first. None where nothing is comparable.
+            none), num_seeds (0 for published), images (of the test set), source; best RMSE first. None where nothing is
+            comparable.
         reason: why there is no table; empty where there is one.
     """
 
@@ -79,9 +80,9 @@ def compare_published(table: pd.DataFrame) -> Comparison:
     if reason := _not_comparable(results):
         return Comparison(None, reason)
     rows = [
-        (name, "as published", of.rmse, of.mse, of.accuracy, 0, EMFLOW_PAPER) for name, of in PUBLISHED.items()
+        (name, "as published", of.rmse, of.mse, of.accuracy, 0, "10000", EMFLOW_PAPER) for name, of in PUBLISHED.items()
     ] + _own_rows(results)
-    columns = ["method", "statistic", "rmse", "mse", "accuracy", "num_seeds", "source"]
+    columns = ["method", "statistic", "rmse", "mse", "accuracy", "num_seeds", "images", "source"]
     frame = pd.DataFrame(rows, columns=columns).astype({"accuracy": float})
     return Comparison(frame.sort_values("rmse", kind="stable", ignore_index=True), "")
 
@@ -96,10 +97,13 @@ def _not_comparable(results: Results) -> str:
     return ""
 
 
-def _own_rows(results: Results) -> list[tuple[str, str, float, float, float | None, int, str]]:
+def _own_rows(results: Results) -> list[tuple[str, str, float, float, float | None, int, str, str]]:
     rows = []
     for method in sorted({method for task, method, _ in results.values if task == "imputation"}):
-        for metric, statistic in (("mse", "one draw"), ("mse_mean", "mean of draws")):
+        for metric, statistic, fact in (
+            ("mse", "one draw", "num_imputed"), ("mse_mean", "mean of draws", "num_draw_images")
+        ):  # fmt: skip
+            images = results.facts.get(fact, "not recorded")
             try:
                 error = results.estimate("imputation", method, metric, RATE)
             except Lacking:
@@ -108,7 +112,9 @@ def _own_rows(results: Results) -> list[tuple[str, str, float, float, float | No
                 accuracy = results.estimate("imputation", method, "accuracy", RATE).mean if metric == "mse" else None
             except Lacking:
                 accuracy = None
-            rows.append((method, statistic, math.sqrt(error.mean), error.mean, accuracy, error.num_seeds, "this run"))
+            rows.append(
+                (method, statistic, math.sqrt(error.mean), error.mean, accuracy, error.num_seeds, images, "this run")
+            )
     return rows
 
 
@@ -116,12 +122,12 @@ def published_markdown(comparison: Comparison) -> str:
     """The comparison as a table in Markdown; the reason, in a line, where there is none."""
     if comparison.table is None:
         return f"No comparison with published numbers: {comparison.reason}.\n"
-    lines = ["| method | statistic | RMSE | MSE | accuracy | source |", "|---|---|---|---|---|---|"]
+    lines = ["| method | statistic | test images | RMSE | MSE | accuracy | source |", "|---|---|---|---|---|---|---|"]
     for row in comparison.table.to_dict("records"):
         accuracy = "" if math.isnan(row["accuracy"]) else f"{row['accuracy']:.4f}"
         seeds = f", {row['num_seeds']} seed{'s' * (row['num_seeds'] > 1)}" if row["num_seeds"] else ""
         lines.append(
-            f"| {row['method']} | {row['statistic']} | {row['rmse']:.4f} | {row['mse']:.5f} | {accuracy} | "
-            f"{row['source']}{seeds} |"
+            f"| {row['method']} | {row['statistic']} | {row['images']} | {row['rmse']:.4f} | {row['mse']:.5f} | "
+            f"{accuracy} | {row['source']}{seeds} |"
         )
     return "\n".join(lines) + "\n"

@@ -1,8 +1,9 @@
 """The rules that decide the paper's claims, and their thresholds, stated once.
 
 A rule reads estimates through a `Reader` (which keeps what was read) and returns an `Outcome`. Rates above 0.8 lie
-outside the paper's grid (A.2.3) and are not looked at. Standard errors of a difference are combined in quadrature; for
-methods measured on the same test images that is on the safe side.
+outside the paper's grid (A.2.3) and are not looked at. Standard errors of a difference are combined in quadrature. For
+methods measured on the same test images that is too large: on the safe side where a difference has to show, and lenient
+where it must not ("no step improves", claims 3 and 7, which therefore must also lose clearly from first to last rate).
 """
 
 import math
