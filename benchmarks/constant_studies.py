@@ -1,0 +1,219 @@
+"""The studies of `benchmarks.constants`: each constant's candidates and their score on held-out training images."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+
+from benchmarks.held_out import (
+    CHUNK,
+    SEED,
+    Bench,
+    Scores,
+    latent_model,
+    per_image,
+    pixel_model,
+    train_autoencoder,
+    with_epochs,
+)  # fmt: skip
+from ldmiss.autoencoding.encoder_input import MIN_OBSERVED_SHARE, remask
+from ldmiss.errors import InputError
+from ldmiss.evaluation.fidelity import fid, fid_statistics
+from ldmiss.imputation.autoencoder import impute_autoencoder
+from ldmiss.imputation.baselines import fit_gaussian, impute_gaussian
+from ldmiss.imputation.diffputer import Normalizer, Sampling, average_draws, m_step_loss
+from ldmiss.imputation.interface import Imputer, paste_observed
+from ldmiss.imputation.score_based import ScoreModel
+from ldmiss.networks.layers import at_precision, build, init_torch_default
+from ldmiss.networks.mlp import DiffPuterMLP
+from ldmiss.noise import RowNoise, torch_generator
+from ldmiss.pixels import unit_from_uint8
+from ldmiss.randomness import derive_seed
+from ldmiss.training import autoencoder_objective
+from stages.build.classifier import extract_features, restore_classifier
+from stages.build.diffputer import denoiser_from
+
+Row = dict[str, Any]
+"""constant, candidate, rate (of the training images), measure, score, seconds; and for paired scores `se_to_best`."""
+
+NUM_TRAIN, TRAIN_RATE, RATES = 10_000, 0.5, (0.0, 0.5, 0.8)
+SAMPLERS = [
+    ("euler_maruyama", 50), ("euler_maruyama", 100), ("dpm_solver_pp", 15), ("dpm_solver_pp", 25),
+    ("dpm_solver_pp", 40), ("heun", 12), ("heun", 25),
+]  # fmt: skip
+
+
+def ldmiss_few_steps(bench: Bench) -> Iterator[Row]:
+    """Sampler and steps of LDMiss's generation; steps, weight and t_max of its guidance."""
+    images, observed = bench.tensors(bench.size(NUM_TRAIN), TRAIN_RATE)
+    model = latent_model(
+        bench, images, observed,
+        vae=with_epochs(bench.params.vae.train, bench.size(3), batch_size=64),
+        ldm=with_epochs(bench.params.ldmiss.train, bench.size(10)),
+    )  # fmt: skip
+    yield from _generation(bench, model, "ldmiss.sample", bench.size(1000))
+    impute, num_images = model.impute_by_guidance, bench.size(200)
+    found = {
+        (steps, weight, t_max): bench.score(
+            Imputer(partial(impute, num_steps=steps, weight=weight, t_max=t_max), stochastic=True), num_images
+        )
+        for steps, weight, t_max in [
+            (25, 1.0, 1.0), (50, 1.0, 1.0), (100, 1.0, 1.0), (50, 0.5, 1.0), (50, 2.0, 1.0), (50, 1.0, 0.9)
+        ]
+    }  # fmt: skip
+    name = "ldmiss.impute.guidance"
+    yield from paired(f"{name}.num_steps", {str(n): found[n, 1.0, 1.0] for n in (25, 50, 100)}, TRAIN_RATE)
+    yield from paired(f"{name}.weight", {str(w): found[50, w, 1.0] for w in (0.5, 1.0, 2.0)}, TRAIN_RATE)
+    yield from paired(f"{name}.t_max", {str(t): found[50, 1.0, t] for t in (1.0, 0.9)}, TRAIN_RATE)
+
+
+def ddpm_few_steps(bench: Bench) -> Iterator[Row]:
+    """Steps of the pixel DDPM's guidance and replacement; sampler and steps of its generation."""
+    images, observed = bench.tensors(bench.size(NUM_TRAIN), TRAIN_RATE)
+    model = pixel_model(bench, images, observed, with_epochs(bench.params.ddpm.train, bench.size(3)))
+    for name, impute in (("guidance", model.impute_by_guidance), ("replacement", model.impute_by_replacement)):
+        found = {
+            str(steps): bench.score(Imputer(partial(impute, num_steps=steps), stochastic=True), bench.size(200))
+            for steps in (20, 30, 50)
+        }
+        yield from paired(f"ddpm.impute.{name}.num_steps", found, TRAIN_RATE)
+    yield from _generation(bench, model, "ddpm.sample", bench.size(400))
+
+
+def _generation(bench: Bench, model: ScoreModel, constant: str, num_images: int) -> Iterator[Row]:
+    weights = bench.classifier
+    classifier = restore_classifier(weights, bench.runtime.device)
+    reference = fid_statistics(extract_features(classifier, _unit(bench.split.held_out))[0])
+
+    def measure(images: torch.Tensor) -> float:
+        return fid(fid_statistics(extract_features(classifier, images)[0]), reference)
+
+    row = {"constant": constant, "rate": TRAIN_RATE, "measure": f"FID of {num_images}"}
+    yield {**row, "candidate": "real images", "score": measure(_unit(bench.split.fit[:num_images])), "seconds": 0.0}
+    for sampler, num_steps in SAMPLERS:
+        start = time.perf_counter()
+        samples = torch.cat([
+            model.generate(
+                len(rows), RowNoise(derive_seed(SEED, "sample"), rows), num_steps=num_steps, sampler=sampler
+            )
+            for rows in torch.split(torch.arange(num_images, device=bench.runtime.device), CHUNK)
+        ])  # fmt: skip
+        seconds = time.perf_counter() - start
+        yield {**row, "candidate": f"{sampler} {num_steps}", "score": measure(samples), "seconds": seconds}
+
+
+def _unit(images: Any) -> torch.Tensor:
+    return unit_from_uint8(torch.tensor(images)[:, None])
+
+
+def paired(constant: str, found: Mapping[str, tuple[Scores, float] | None], rate: float) -> Iterator[Row]:
+    """A row per candidate: mean error over images, and the standard error of its mean difference to the best's.
+
+    A candidate that could not be trained (None) has the score None.
+    """
+    best = min((result[0] for result in found.values() if result), key=lambda scores: float(scores.mean()))
+    row = {"constant": constant, "rate": rate, "measure": f"missing-pixel MSE of {len(best)}"}
+    for candidate, result in found.items():
+        if result is None:
+            yield {**row, "candidate": candidate, "score": None, "seconds": 0.0}
+            continue
+        scores, seconds = result
+        difference = scores - best
+        se_to_best = float(difference.std(ddof=1) / np.sqrt(len(difference)))
+        yield {
+            **row, "candidate": candidate, "score": float(scores.mean()), "seconds": seconds, "se_to_best": se_to_best
+        }  # fmt: skip
+
+
+def ridge(bench: Bench) -> Iterator[Row]:
+    """The ridge of the linear Gaussian baseline; fitted once per rate, for the ridge is only added at the end."""
+    truth, known = bench.split.to_score(bench.size(500))
+    truth, known = truth.reshape(len(truth), -1), known.reshape(len(known), -1)
+    for rate in RATES:
+        images, observed = bench.split.incomplete(bench.size(55_000), rate)
+        x, observed = (images / 255).astype(np.float32).reshape(len(images), -1), observed.reshape(len(images), -1)
+        mean, covariance = fit_gaussian(x, observed, ridge=0.0)
+        found = {}
+        for value in (0.001, 0.003, 0.01):
+            start = time.perf_counter()
+            x_obs = np.where(known, truth, np.float32(0))
+            x_hat = impute_gaussian(x_obs, known, mean, covariance + value * np.eye(len(mean)))
+            found[str(value)] = per_image(x_hat.clip(0, 1), truth, known), time.perf_counter() - start
+        yield from paired("baselines.ridge", found, rate)
+
+
+def diffputer(bench: Bench) -> Iterator[Row]:
+    """DiffPuter's floor of the standard deviation and its normalisation: one M-step, then the mean of two draws."""
+    images, observed = bench.tensors(bench.size(NUM_TRAIN), TRAIN_RATE)
+    rows, known = unit_from_uint8(images).flatten(1), observed.flatten(1)
+    section, runtime = bench.params.diffputer, bench.runtime
+    config = {"num_features": rows.shape[1], **section.network.model_dump()}
+    train = with_epochs(section.em.train_first, bench.size(20), batch_size=128)
+    sampling = Sampling(**section.impute.model_dump())
+    truth, shown = (
+        torch.from_numpy(array).flatten(1).to(runtime.device) for array in bench.split.to_score(bench.size(300))
+    )
+
+    def measure(std_floor: float, *, per_feature: bool = True) -> tuple[Scores, float] | None:
+        start = time.perf_counter()
+        normalizer = Normalizer.fit(rows, known, std_floor=std_floor, per_feature=per_feature)
+        generator = torch_generator("cpu", SEED, "diffputer", "init")
+        network = build(lambda: DiffPuterMLP(**config), runtime.device, init_torch_default, generator)
+        denoise = denoiser_from(network, runtime)
+        x = torch.where(known, normalizer.normalize(rows), 0.0)  # the feature mean where missing, as EM starts
+        try:
+            bench.train(network, train, m_step_loss(denoise, x), len(x), "diffputer")
+        except InputError:  # a loss that is not finite: a pixel that is never lit is divided by 0
+            return None
+
+        given = normalizer.normalize(torch.where(shown, truth, 0.0))
+        numbers = torch.arange(len(given), device=runtime.device)
+        mean = average_draws(denoise, given, shown, numbers, sampling, num_trials=2, seed=SEED)
+        x_hat = paste_observed(truth, shown, normalizer.denormalize(mean)).cpu().numpy()
+        return per_image(x_hat, truth.cpu().numpy(), shown.cpu().numpy()), time.perf_counter() - start
+
+    floors = {str(floor): measure(floor) for floor in (0.01, 0.05, 0.1)} | {"none": measure(0.0)}
+    yield from paired("diffputer.std_floor", floors, TRAIN_RATE)
+    in_use = floors.get(str(section.std_floor)) or measure(section.std_floor)
+    kinds = {"per_feature": in_use, "global": measure(section.std_floor, per_feature=False)}
+    yield from paired("diffputer.normalize", kinds, TRAIN_RATE)
+
+
+def encoder(bench: Bench) -> Iterator[Row]:
+    """The smallest share of pixels that the robust encoder is shown in training; the faithful input as a reference."""
+    for rate in RATES:
+        images, observed = bench.tensors(bench.size(8_000), rate)
+        found = {str(share): _autoencoder(bench, "robust", images, observed, share) for share in (0.05, 0.1, 0.2)}
+        found["faithful input"] = _autoencoder(bench, "faithful", images, observed, MIN_OBSERVED_SHARE)
+        yield from paired("MIN_OBSERVED_SHARE", found, rate)
+
+
+def _autoencoder(
+    bench: Bench, encoder_input: str, images: torch.Tensor, observed: torch.Tensor, min_share: float
+) -> tuple[Scores, float]:
+    start = time.perf_counter()
+    params = bench.params.model_copy(
+        update={"vae": bench.params.vae.model_copy(update={"encoder_input": encoder_input})}
+    )
+    train = with_epochs(params.vae.train, bench.size(3), batch_size=64)
+    # The share is a constant of the recipe and no argument of the objective; only this study varies it.
+    with mock.patch.object(autoencoder_objective, "remask", partial(remask, min_share=min_share)):
+        network, given = train_autoencoder(bench, params, images, observed, train)
+    encoder, decoder = (at_precision(part, bench.runtime.dtype) for part in (network.encoder, network.decoder))
+
+    def complete(x_obs: torch.Tensor, observed: torch.Tensor, noise: RowNoise) -> torch.Tensor:
+        del noise
+        return impute_autoencoder(encoder, decoder, x_obs, observed, encoder_input=given)
+
+    scores, _ = bench.score(Imputer(complete, stochastic=False), bench.size(1000))
+    return scores, time.perf_counter() - start
+
+
+STUDIES: dict[str, Callable[[Bench], Iterator[Row]]] = {
+    "ldmiss_few_steps": ldmiss_few_steps, "ddpm_few_steps": ddpm_few_steps,
+    "ridge": ridge, "diffputer": diffputer, "encoder": encoder,
+}  # fmt: skip

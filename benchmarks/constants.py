@@ -1,0 +1,186 @@
+"""`python -m benchmarks.constants`: choose our constants on training images held out for it, and list where.
+
+Fits on a part of the first 55,000 training images of MNIST, scores on the last 5,000 at 50 % missing, and never reads
+the test split. Writes `benchmarks/results/constants.json`, study by study, and from it the table `docs/constants.md`.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from benchmarks.constant_studies import STUDIES, Row
+from benchmarks.held_out import NUM_HELD_OUT, SEED, Bench, Split
+from ldmiss.autoencoding.encoder_input import MIN_OBSERVED_SHARE
+from ldmiss.errors import InputError
+from stages import params
+from stages.compose import composed
+from stages.io import load_json, load_tensors, save_json, save_text
+from stages.paths import RAW
+from stages.runtime import resolve
+
+if TYPE_CHECKING:
+    from stages.schema import Params
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks/results/constants.json"
+TABLE = ROOT / "docs/constants.md"
+TOLERANCE = 1.05
+"""A cheaper setting is chosen over the best one if its score is within this factor of the lowest."""
+REFERENCES = ("real images", "faithful input")
+"""Rows that are there to compare with and cannot be chosen."""
+COSTS_GROW = ("sample", "num_steps")
+"""Constants (by the last part of their name) whose candidates differ in network evaluations."""
+
+HEADER = """# Where our constants were chosen
+
+Every constant that is ours and not the paper's was chosen on the last 5,000 *training* images of MNIST, at 50 % missing
+pixels; the models behind the scores were fitted on a part of the other 55,000, and the test split was not read. Made by
+`python -m benchmarks.constants` ({machine}; one thread; {seconds:.0f} s), all scores with full digits in
+`benchmarks/results/constants.json`.
+
+**Lowest** score in bold; `~` marks a candidate whose paired difference to the lowest over images is within two standard
+errors. They know nothing of the spread over trainings: one seed each. *Chosen* is the lowest of the mean over
+rates or, for numbers of steps and samplers, the fewest network evaluations with a score within 5 % of the lowest.
+*In use* is the value in the code or in the profile `lite` today. An FID compares only within its row: it falls with the
+number of images, and `real images` is the floor that so many of them leave.
+
+| Constant | Where | Trained at rate | Score | Candidates: score (seconds) | Chosen | In use |
+|---|---|---|---|---|---|---|
+"""
+
+
+def evaluations(candidate: str) -> int:
+    """Network evaluations of "<steps>" or "<sampler> <steps>": Heun takes two per step but the last."""
+    sampler, _, steps = candidate.rpartition(" ")
+    return 2 * int(steps) - 1 if sampler == "heun" else int(steps)
+
+
+def choose(rows: list[Row]) -> str:
+    """The candidate that a constant's rows speak for, by the rule in `HEADER`."""
+    scores: dict[str, list[float]] = {}
+    for row in rows:
+        if row["candidate"] not in REFERENCES and row["score"] is not None:
+            scores.setdefault(row["candidate"], []).append(row["score"])
+    means = {candidate: sum(values) / len(values) for candidate, values in scores.items()}
+    lowest = min(means, key=lambda candidate: means[candidate])
+    if rows[0]["constant"].rpartition(".")[2] not in COSTS_GROW:
+        return lowest
+    good = [candidate for candidate in means if means[candidate] <= TOLERANCE * means[lowest]]
+    return min(good, key=lambda candidate: (evaluations(candidate), means[candidate]))
+
+
+def in_use(constant: str, profile: "Params") -> tuple[str, str]:
+    """Where a constant is set, and its value there today as a candidate is named."""
+    if constant == "MIN_OBSERVED_SHARE":
+        return f"`{constant}` in `src/ldmiss/autoencoding/encoder_input.py`", str(MIN_OBSERVED_SHARE)
+    value: Any = profile
+    for part in constant.split("."):
+        value = getattr(value, part)
+    if constant.endswith(".sample"):
+        return f"params `{constant}`", f"{value.sampler} {value.num_steps}"
+    return f"params `{constant}`", str(value)
+
+
+def table(record: dict[str, Any], profile: "Params") -> str:
+    """The Markdown of `docs/constants.md` from what the studies found and the composed profile `lite`."""
+    studies = record["studies"].values()
+    rows = [row for study in studies for row in study["rows"]]
+    lines = []
+    for constant in dict.fromkeys(row["constant"] for row in rows):
+        own = [row for row in rows if row["constant"] == constant]
+        where, used = in_use(constant, profile)
+        chosen = choose(own)
+        for rate in dict.fromkeys(row["rate"] for row in own):
+            at_rate = [row for row in own if row["rate"] == rate]
+            cells = "; ".join(_cell(row, at_rate) for row in at_rate)
+            measure = at_rate[0]["measure"]
+            lines.append(f"| `{constant}` | {where} | {rate} | {measure} | {cells} | {chosen} | {used} |")
+    made = dict.fromkeys("{machine}, {dtype}, torch {torch}, seed {seed}".format(**study) for study in studies)
+    seconds = sum(study["seconds"] for study in studies)
+    return HEADER.format(machine="; ".join(made), seconds=seconds) + "\n".join(lines) + "\n"
+
+
+def _cell(row: Row, rows: list[Row]) -> str:
+    if row["score"] is None:
+        return f"{row['candidate']}: does not train"
+    score = f"{row['score']:.4f}" if "MSE" in row["measure"] else f"{row['score']:.1f}"
+    if row["candidate"] in REFERENCES:
+        return f"({row['candidate']}: {score})"
+    lowest = min(
+        other["score"] for other in rows if other["candidate"] not in REFERENCES and other["score"] is not None
+    )
+    if row["score"] == lowest:
+        score = f"**{score}**"
+    elif "se_to_best" in row and row["score"] - lowest <= 2 * row["se_to_best"]:
+        score = f"~{score}"
+    return f"{row['candidate']}: {score} ({row['seconds']:.0f})"
+
+
+def main(argv: list[str] | None = None, *, scale: int = 1, num_held_out: int = NUM_HELD_OUT) -> int:
+    """Run the named studies (default all) and write both files; `scale` and `num_held_out` are for tests."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.constants", description=__doc__)
+    parser.add_argument("--only", nargs="*", choices=[*STUDIES], default=[*STUDIES], metavar="NAME",
+                        help=f"run these alone and keep what is known of the others; none: only write the table again; "
+                             f"of {', '.join(STUDIES)}")  # fmt: skip
+    parser.add_argument("--raw", type=Path, default=RAW, help="folder of `dvc repro download` with dataset=mnist")
+    parser.add_argument("--classifier", type=Path, help="weights for the FIDs (default: the profile's)")
+    arguments = parser.parse_args(argv)
+    profile = params.validate(yaml.safe_load(composed(["profile=lite", "compute.num_threads=1"])), "profile=lite")
+    try:
+        record = load_json(RESULTS) if RESULTS.is_file() else {"studies": {}}
+        if arguments.only:
+            classifier = arguments.classifier or ROOT / str(profile.classifier.weights)
+            bench = Bench(Split.load(arguments.raw, num_held_out), profile, resolve(profile.compute), classifier, scale)
+            _run(bench, arguments.only, record)
+        if not record["studies"]:
+            raise InputError(f"{RESULTS}: no study was run yet; run without --only")
+        save_text(TABLE, table(record, profile))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(bench: Bench, names: list[str], record: dict[str, Any]) -> None:
+    runtime = bench.runtime.record()
+    for name in names:
+        start = time.perf_counter()
+        rows = []
+        for row in STUDIES[name](bench):
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+        record["studies"][name] = {
+            "machine": _machine(runtime["device"]), "dtype": runtime["dtype"], "torch": runtime["torch"], "seed": SEED,
+            "seconds": time.perf_counter() - start,
+            "classifier": _hash(bench.classifier) if any("FID" in row["measure"] for row in rows) else None,
+            "rows": rows,
+        }  # fmt: skip
+        save_json(RESULTS, record)
+
+
+def _hash(weights: Path) -> str:
+    """SHA-256 of a classifier's tensors, as the stage `train_classifier` records it."""
+    tensors, _ = load_tensors(weights, kind="classifier")
+    return hashlib.sha256(b"".join(tensors[key].numpy().tobytes() for key in sorted(tensors))).hexdigest()
+
+
+def _machine(device: str) -> str:
+    """The processor in words, or the accelerator's name."""
+    if device != "cpu":
+        return device
+    info = Path("/proc/cpuinfo")
+    models = re.findall(r"model name\s*: (.*)", info.read_text()) if info.is_file() else []
+    return f"{os.cpu_count()} vCPUs, {models[0] if models else platform.processor()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
