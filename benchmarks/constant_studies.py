@@ -186,7 +186,7 @@ def diffputer(bench: Bench) -> Iterator[Row]:
 def encoder(bench: Bench) -> Iterator[Row]:
     """The smallest share of pixels that the robust encoder is shown in training; the faithful input as a reference."""
     for rate in RATES:
-        images, observed = bench.tensors(bench.size(8_000), rate)
+        images, observed = bench.tensors(bench.size(5_000), rate)
         found = {str(share): _autoencoder(bench, "robust", images, observed, share) for share in (0.05, 0.1, 0.2)}
         found["faithful input"] = _autoencoder(bench, "faithful", images, observed, MIN_OBSERVED_SHARE)
         yield from paired("MIN_OBSERVED_SHARE", found, rate)

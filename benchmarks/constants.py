@@ -40,18 +40,25 @@ REFERENCES = ("real images", "faithful input")
 COSTS_GROW = ("sample", "num_steps")
 """Constants (by the last part of their name) whose candidates differ in network evaluations."""
 
+PAPERS = {"ldmiss.impute.guidance.weight": "1.0", "ldmiss.impute.guidance.t_max": "1.0"}
+"""Constants that the paper does give a value: kept within the same factor of the lowest score."""
+
 HEADER = """# Where our constants were chosen
 
-Every constant that is ours and not the paper's was chosen on the last 5,000 *training* images of MNIST, at 50 % missing
-pixels; the models behind the scores were fitted on a part of the other 55,000, and the test split was not read. Made by
-`python -m benchmarks.constants` ({machine}; one thread; {seconds:.0f} s), all scores with full digits in
+Candidates for the constants that are ours and not the paper's, scored on the last 5,000 *training* images of MNIST at
+50 % missing pixels. The models behind the scores were fitted on a part of the other 55,000 (how much and how long:
+`benchmarks/constant_studies.py`); the test split was not read. Made by `python -m benchmarks.constants`
+({machine}; one thread; {seconds:.0f} s of wall time beside whatever else ran). All digits are in
 `benchmarks/results/constants.json`.
 
-**Lowest** score in bold; `~` marks a candidate whose paired difference to the lowest over images is within two standard
-errors. They know nothing of the spread over trainings: one seed each. *Chosen* is the lowest of the mean over
-rates or, for numbers of steps and samplers, the fewest network evaluations with a score within 5 % of the lowest.
-*In use* is the value in the code or in the profile `lite` today. An FID compares only within its row: it falls with the
-number of images, and `real images` is the floor that so many of them leave.
+- **Lowest** score in bold; `~` marks a candidate whose paired difference to the lowest over images is within two
+  standard errors. These know nothing of the spread over trainings: one seed each.
+- *Chosen*: the lowest mean over rates; for samplers and numbers of steps the fewest network evaluations with a score
+  within 5 % of the lowest; where the paper gives a value, that one if it is within 5 %.
+- *In use*: the value in the code or in the profile `lite` today, and by how much its mean score exceeds the lowest
+  where it is not the chosen one.
+- An FID compares only within its row: it falls with the number of images, and `real images` is the floor that so many
+  of them leave. Classifier: {classifier}.
 
 | Constant | Where | Trained at rate | Score | Candidates: score (seconds) | Chosen | In use |
 |---|---|---|---|---|---|---|
@@ -64,17 +71,25 @@ def evaluations(candidate: str) -> int:
     return 2 * int(steps) - 1 if sampler == "heun" else int(steps)
 
 
-def choose(rows: list[Row]) -> str:
-    """The candidate that a constant's rows speak for, by the rule in `HEADER`."""
+def mean_scores(rows: list[Row]) -> dict[str, float]:
+    """The mean over rates of each candidate that can be chosen, from one constant's rows."""
     scores: dict[str, list[float]] = {}
     for row in rows:
         if row["candidate"] not in REFERENCES and row["score"] is not None:
             scores.setdefault(row["candidate"], []).append(row["score"])
-    means = {candidate: sum(values) / len(values) for candidate, values in scores.items()}
+    return {candidate: sum(values) / len(values) for candidate, values in scores.items()}
+
+
+def choose(rows: list[Row]) -> str:
+    """The candidate that a constant's rows speak for, by the rule in `HEADER`."""
+    means = mean_scores(rows)
     lowest = min(means, key=lambda candidate: means[candidate])
-    if rows[0]["constant"].rpartition(".")[2] not in COSTS_GROW:
-        return lowest
     good = [candidate for candidate in means if means[candidate] <= TOLERANCE * means[lowest]]
+    constant = rows[0]["constant"]
+    if PAPERS.get(constant) in good:
+        return PAPERS[constant]
+    if constant.rpartition(".")[2] not in COSTS_GROW:
+        return lowest
     return min(good, key=lambda candidate: (evaluations(candidate), means[candidate]))
 
 
@@ -98,7 +113,11 @@ def table(record: dict[str, Any], profile: "Params") -> str:
     for constant in dict.fromkeys(row["constant"] for row in rows):
         own = [row for row in rows if row["constant"] == constant]
         where, used = in_use(constant, profile)
-        chosen = choose(own)
+        chosen, means = choose(own), mean_scores(own)
+        if used not in means:
+            used += " (not a candidate)"
+        elif used != chosen:
+            used += f" (+{means[used] / min(means.values()) - 1:.1%})"
         for rate in dict.fromkeys(row["rate"] for row in own):
             at_rate = [row for row in own if row["rate"] == rate]
             cells = "; ".join(_cell(row, at_rate) for row in at_rate)
@@ -106,13 +125,15 @@ def table(record: dict[str, Any], profile: "Params") -> str:
             lines.append(f"| `{constant}` | {where} | {rate} | {measure} | {cells} | {chosen} | {used} |")
     made = dict.fromkeys("{machine}, {dtype}, torch {torch}, seed {seed}".format(**study) for study in studies)
     seconds = sum(study["seconds"] for study in studies)
-    return HEADER.format(machine="; ".join(made), seconds=seconds) + "\n".join(lines) + "\n"
+    hashes = dict.fromkeys(f"SHA-256 `{study['classifier'][:16]}...`" for study in studies if study["classifier"])
+    header = HEADER.format(machine="; ".join(made), seconds=seconds, classifier="; ".join(hashes) or "none used")
+    return header + "\n".join(lines) + "\n"
 
 
 def _cell(row: Row, rows: list[Row]) -> str:
     if row["score"] is None:
         return f"{row['candidate']}: does not train"
-    score = f"{row['score']:.4f}" if "MSE" in row["measure"] else f"{row['score']:.1f}"
+    score = f"{row['score']:.5f}" if "MSE" in row["measure"] else f"{row['score']:.1f}"
     if row["candidate"] in REFERENCES:
         return f"({row['candidate']}: {score})"
     lowest = min(

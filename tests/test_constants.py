@@ -144,15 +144,26 @@ def _rows(constant: str, **scores: list[float | None]) -> list[dict[str, Any]]:
 
 
 def test_the_rule_of_choice() -> None:
-    """Lowest mean over rates; for steps the cheapest within 5 %; references and what does not train never."""
+    """Lowest mean over rates; for steps the cheapest within 5 %; the paper's value within 5 %; references never."""
     assert choose(_rows("baselines.ridge", a=[0.1, 0.5], b=[0.2, 0.3], faithful_input=[0.0, 0.0])) == "b"
     assert choose(_rows("diffputer.std_floor", a=[0.1], none=[None])) == "a"
     steps = {"20": [1.06], "50": [1.04], "100": [1.0]}
     assert choose(_rows("ldmiss.impute.guidance.num_steps", **steps)) == "50"
-    assert choose(_rows("ldmiss.impute.guidance.weight", **steps)) == "100"
+    assert choose(_rows("diffputer.std_floor", **steps)) == "100"
+    assert choose(_rows("ldmiss.impute.guidance.weight", **{"0.5": [1.0], "1.0": [1.04]})) == "1.0"
+    assert choose(_rows("ldmiss.impute.guidance.weight", **{"0.5": [1.0], "1.0": [1.06]})) == "0.5"
     samplers = {"heun_12": [5.0], "dpm_25": [5.01], "dpm_40": [4.9], "real_images": [1.0]}
     assert choose(_rows("ldmiss.sample", **samplers)) == "heun 12"
     assert [evaluations(name) for name in ("50", "dpm_solver_pp 25", "heun 12")] == [50, 25, 23]
+
+
+def test_a_value_in_use_that_is_not_the_chosen_one_is_marked() -> None:
+    """By how much it exceeds the lowest, or that it was no candidate."""
+    profile = params.validate(yaml.safe_load(composed(["profile=lite"])), "profile=lite")
+    rows = [{**row, "seconds": 1.0} for row in _rows("diffputer.std_floor", **{"0.01": [0.1], "0.05": [0.11]})]
+    made = {"machine": "m", "dtype": "d", "torch": "t", "seed": 0, "seconds": 1.0, "classifier": None}
+    assert table({"studies": {"diffputer": {**made, "rows": rows}}}, profile).endswith("| 0.01 | 0.05 (+10.0%) |\n")
+    assert table({"studies": {"diffputer": {**made, "rows": rows[:1]}}}, profile).endswith("(not a candidate) |\n")
 
 
 def test_errors_are_of_missing_pixels_per_image() -> None:
