@@ -13,7 +13,7 @@ from helpers_imports import ROOT
 
 import stages.__main__ as runner
 from ldmiss.errors import InputError
-from stages import params
+from stages import params, schema
 from stages.paths import Item
 from stages.work import declared_work
 
@@ -98,7 +98,7 @@ class Recorder:
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._section, name)
         path = f"{self._path}.{name}".lstrip(".")
-        if isinstance(value, params.Section):
+        if isinstance(value, schema.Section):
             return Recorder(value, path, self._seen)
         if name == "model_dump":
             self._seen.add(self._path)
@@ -117,7 +117,7 @@ def test_stages_read_only_the_params_they_declare(project: Path, monkeypatch: py
         return Recorder(validated, "", seen), document
 
     monkeypatch.setattr(runner.params_module, "load", recorded)
-    monkeypatch.setattr(params.Params, "off_grid", lambda self: [])
+    monkeypatch.setattr(schema.Params, "off_grid", lambda self: [])
     for stage, item in tiny.ITEMS:
         seen.clear()
         runner.run_stage(stage, item)

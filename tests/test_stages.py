@@ -44,12 +44,15 @@ def test_metrics_have_the_documented_keys(project: Path) -> None:
     assert set(summary["imputation"]["mean"]) == of_all
     assert set(summary["imputation"]["ldmiss-guidance"]) == of_all | of_draws
     assert summary["imputation"]["ldmiss-guidance"]["coverage_level"] == 0.5  # of three draws
-    assert {"accuracy", "fid_floor"} == set(summary["classifier"])
+    assert {"accuracy", "fid_floor", "fid_floor_generated", "fid_floor_imputed"} == set(summary["classifier"])
     table = pd.read_csv(project / "metrics/table.csv")
     assert list(table) == ["missing_rate", "seed", "task", "method", "metric", "value"]
     assert {"fid_se", "is_se", "mse_se", "mse_draw_se", "mse_mean_se", "accuracy_se"} <= set(table["metric"])
     assert {"sha256", "source", "dataset", "fid_layer"} <= set(table[table["task"] == "classifier"]["metric"])
-    assert set(table[table["task"] == "run"]["metric"]) == {"profile", "recipe", "encoder_input", "test_rate"}
+    assert set(table[table["task"] == "run"]["metric"]) == {
+        "profile", "recipe", "encoder_input", "test_rate", "fill", "num_generated", "num_imputed", "num_draws",
+        "num_draw_images",
+    }  # fmt: skip
     assert not (project / "ckpt").exists() or not any((project / "ckpt").iterdir())
 
 
