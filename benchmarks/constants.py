@@ -56,7 +56,10 @@ Candidates for the constants that are ours and not the paper's, scored on the la
 - *Chosen*: the lowest mean over rates; for samplers and numbers of steps the fewest network evaluations with a score
   within 5 % of the lowest; where the paper gives a value, that one if it is within 5 %.
 - *In use*: the value in the code or in the profile `lite` today, and by how much its mean score exceeds the lowest
-  where it is not the chosen one.
+  where it is not the chosen one. A value within 5 % of the lowest was kept. One is not: `lite` takes 50 guidance steps
+  for LDMiss as for the DDPM, because 100 would double what its imputation costs; LDMiss is that much worse there.
+- Not chosen here: the evaluation classifier's dropout, taken after two runs measured on the test images
+  (docs/classifier.md), and the sizes of the profile `quick`, which were chosen looking at its own test images.
 - An FID compares only within its row: it falls with the number of images, and `real images` is the floor that so many
   of them leave. Classifier: {classifier}.
 

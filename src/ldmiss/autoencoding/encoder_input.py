@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ldmiss.pixels import fill_missing, network_from_unit
 
-MIN_OBSERVED_SHARE = 0.1
+MIN_OBSERVED_SHARE = 0.2
 """Re-masking leaves at least this share of all pixels, in expectation (docs/constants.md says where it was chosen)."""
 
 
