@@ -34,7 +34,7 @@ from ldmiss.noise import RowNoise, torch_generator
 from ldmiss.pixels import unit_from_uint8
 from ldmiss.randomness import derive_seed
 from ldmiss.training import autoencoder_objective
-from stages.build.classifier import extract_features, restore_classifier
+from stages.build.classifier import extract_features, restore_classifier, unit_images
 from stages.build.diffputer import denoiser_from
 
 Row = dict[str, Any]
@@ -87,13 +87,22 @@ def ddpm_few_steps(bench: Bench) -> Iterator[Row]:
 def _generation(bench: Bench, model: ScoreModel, constant: str, num_images: int) -> Iterator[Row]:
     weights = bench.classifier
     classifier = restore_classifier(weights, bench.runtime.device)
-    reference = fid_statistics(extract_features(classifier, _unit(bench.split.held_out))[0])
+
+    def statistics(images: torch.Tensor) -> dict[str, Any]:
+        return fid_statistics(extract_features(classifier, images, bench.params.evaluate.fid_layer)[0])
+
+    reference = statistics(unit_images(bench.split.held_out))
 
     def measure(images: torch.Tensor) -> float:
-        return fid(fid_statistics(extract_features(classifier, images)[0]), reference)
+        return fid(statistics(images), reference)
 
     row = {"constant": constant, "rate": TRAIN_RATE, "measure": f"FID of {num_images}"}
-    yield {**row, "candidate": "real images", "score": measure(_unit(bench.split.fit[:num_images])), "seconds": 0.0}
+    yield {
+        **row,
+        "candidate": "real images",
+        "score": measure(unit_images(bench.split.fit[:num_images])),
+        "seconds": 0.0,
+    }
     for sampler, num_steps in SAMPLERS:
         start = time.perf_counter()
         samples = torch.cat([
@@ -104,10 +113,6 @@ def _generation(bench: Bench, model: ScoreModel, constant: str, num_images: int)
         ])  # fmt: skip
         seconds = time.perf_counter() - start
         yield {**row, "candidate": f"{sampler} {num_steps}", "score": measure(samples), "seconds": seconds}
-
-
-def _unit(images: Any) -> torch.Tensor:
-    return unit_from_uint8(torch.tensor(images)[:, None])
 
 
 def paired(constant: str, found: Mapping[str, tuple[Scores, float] | None], rate: float) -> Iterator[Row]:

@@ -61,7 +61,10 @@ Candidates for the constants that are ours and not the paper's, scored on the la
 - Not chosen here: the evaluation classifier's dropout, taken after two runs measured on the test images
   (docs/classifier.md), and the sizes of the profile `quick`, which were chosen looking at its own test images.
 - An FID compares only within its row: it falls with the number of images, and `real images` is the floor that so many
-  of them leave. Classifier: {classifier}.
+  of them leave. Classifier: {classifier}; it was trained on all training images, the held-out ones too.
+- All models here are trained for minutes, so what interacts with the length of training (the share that the robust
+  encoder is shown, DiffPuter's floor, samplers of a poor score network) is settled for models of this kind only.
+  Images trained at rate 0.8 show a fifth of their pixels: there a share of 0.2 means no re-masking at all.
 
 | Constant | Where | Trained at rate | Score | Candidates: score (seconds) | Chosen | In use |
 |---|---|---|---|---|---|---|

@@ -1,5 +1,8 @@
 """The choice of constants: on held-out training images alone, by the stated rule, and listed as it stands."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +10,7 @@ import numpy as np
 import pytest
 import tiny
 import yaml
+from helpers_imports import ROOT
 
 from benchmarks import constant_studies, constants
 from benchmarks.constants import choose, evaluations, table
@@ -63,6 +67,16 @@ def test_the_last_training_images_are_held_out(splits: list[str], tmp_path: Path
     for number in (0, 48, 60):
         with pytest.raises(InputError, match=f"held-out images: {number} of 48"):
             Split.load(tmp_path, number)
+
+
+def test_benchmarks_measure_the_library_of_this_clone(tmp_path: Path) -> None:
+    """Another clone's library that is installed or on the path is not what they import."""
+    (tmp_path / "ldmiss").mkdir()
+    (tmp_path / "ldmiss/__init__.py").touch()
+    command = [sys.executable, "-c", "import benchmarks, ldmiss; print(ldmiss.__file__)"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    assert Path(found.strip()) == ROOT / "src/ldmiss/__init__.py"
 
 
 def test_a_study_without_the_test_split(splits: list[str]) -> None:
