@@ -89,13 +89,13 @@ def test_their_latent_network_does_not_run_at_7() -> None:
 
 
 def copy_attention(ours: SelfAttention, theirs: Attention) -> None:
-    """Weights of one attention, and the factor 1/sqrt(2)."""
+    """Weights of one attention, and its factor on the sum: 1/sqrt(2) in the U-Net, 1 in the autoencoder."""
     theirs.group_norm.load_state_dict(ours.norm.state_dict())
     weights, biases = ours.qkv.weight.flatten(1).chunk(3), ours.qkv.bias.chunk(3)
     for linear, weight, bias in zip((theirs.to_q, theirs.to_k, theirs.to_v), weights, biases, strict=True):
         linear.load_state_dict({"weight": weight, "bias": bias})
     theirs.to_out[0].load_state_dict({"weight": ours.proj.weight.flatten(1), "bias": ours.proj.bias})
-    theirs.rescale_output_factor = math.sqrt(2)
+    theirs.rescale_output_factor = 1 / ours.skip_scale
 
 
 def copy_block(ours: ResBlock, theirs: ResnetBlock2D) -> None:

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 
 import pytest
 import torch
-from diffusers.models.attention_processor import Attention
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.resnet import ResnetBlock2D
+from test_against_diffusers import copy_attention
 from torch import Tensor, nn
 
 from ldmiss.networks.autoencoder import Autoencoder, Downsample, ResBlock, Upsample
-from ldmiss.networks.layers import SelfAttention, build, init_torch_default
+from ldmiss.networks.layers import build, init_torch_default
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +75,6 @@ def copy_block(block: ResBlock, other: ResnetBlock2D) -> None:
         getattr(other, name).load_state_dict(getattr(block, name).state_dict())
     if other.conv_shortcut is not None:
         other.conv_shortcut.load_state_dict(block.shortcut.state_dict())
-
-
-def copy_attention(attention: SelfAttention, other: Attention) -> None:
-    """Single-head attention: our one 1x1 convolution is their three linear layers."""
-    other.group_norm.load_state_dict(attention.norm.state_dict())
-    weights, biases = attention.qkv.weight.flatten(1).chunk(3), attention.qkv.bias.chunk(3)
-    for layer, weight, bias in zip((other.to_q, other.to_k, other.to_v), weights, biases, strict=True):
-        layer.load_state_dict({"weight": weight, "bias": bias})
-    other.to_out[0].load_state_dict({"weight": attention.proj.weight.flatten(1), "bias": attention.proj.bias})
 
 
 def test_number_of_parameters(ours: Autoencoder, theirs: AutoencoderKL) -> None:
