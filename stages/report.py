@@ -8,7 +8,7 @@ import pandas as pd
 from ldmiss.errors import InputError
 from ldmiss.evaluation.claims import verdict_lines
 from stages.io import load_json
-from stages.paths import CLAIMS, PLOTS, SUMMARY, TABLE
+from stages.paths import CLAIMS, CLASSIFIER_FACTS, PLOTS, SUMMARY, TABLE
 
 
 def report(summary: dict[str, Any]) -> str:
@@ -28,10 +28,18 @@ def verdicts(claims: list[dict[str, Any]]) -> str:
     return "\n".join([verdict_lines(decided), left] if decided else [left])
 
 
+def yardstick(facts: dict[str, Any]) -> str:
+    """Which classifier the FIDs are under, and what they compare with."""
+    if facts["source"] == "trained":
+        return f"classifier {facts['sha256'][:12]} is this run's own: its FIDs compare with no other run's"
+    return f"classifier {facts['sha256'][:12]} is the committed one: FIDs compare between all runs under it"
+
+
 def main() -> int:
     """Print the report; the exit status."""
     try:
         print(report(load_json(SUMMARY)))
+        print(yardstick(load_json(CLASSIFIER_FACTS)))
         print(f"\nthe paper's claims at this run's size\n{verdicts(load_json(CLAIMS)['claims'])}")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -99,8 +99,12 @@ def test_report_prints_the_verdicts(
     (tmp_path / "metrics").mkdir()
     summary = {"generation": {"ldmiss": {"fid": 1.0}}, "imputation": {"mean": {"mse": 0.1}}, "classifier": {}}
     (tmp_path / "metrics/summary.json").write_text(json.dumps(summary))
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models/classifier.json").write_text(json.dumps({"source": "trained", "sha256": 64 * "a"}))
     assert stages.report.main() == 1
     assert "metrics/claims.json: missing file" in capsys.readouterr().err
     (tmp_path / "metrics/claims.json").write_text(json.dumps(claims_document(world())))
     assert stages.report.main() == 0
-    assert " 14  holds       LDMiss beats the pixel DDPM on imputation at all rates" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert " 14  holds       LDMiss beats the pixel DDPM on imputation at all rates" in printed
+    assert "classifier aaaaaaaaaaaa is this run's own: its FIDs compare with no other run's" in printed
