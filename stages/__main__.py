@@ -1,7 +1,7 @@
 """Run one item of one stage: `python -m stages NAME [--missing-rate R --seed S] [--method M]`.
 
-Validates the whole params document first, hands the stage its context, turns bad input into one line and an exit
-status of 1, and appends what the run took to `runs/`.
+Validates the whole params document and the inputs first, hands the stage its context, turns bad input into one line
+and an exit status of 1, and appends what the run took to `runs/`. For SIGTERM and Ctrl-C see `stages.stop`.
 """
 
 import argparse
@@ -13,18 +13,27 @@ import platform
 import resource
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from ldmiss.errors import InputError
 from stages import params as params_module
+from stages import uncommitted
 from stages.context import Context
+from stages.io import sweep_temporaries
 from stages.paths import RUNS, Item
+from stages.provenance import check_recorded, check_stamps, load_lock, under_dvc
+from stages.stop import Stop, Stopped
 from stages.table import METHODS, STAGES
-from stages.work import declared_work
+from stages.work import Pipeline, Work
 
 RECORDED_PACKAGES = ["torch", "numpy", "scipy", "torch-fidelity", "dvc"]
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,65 +45,104 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--method", choices=list(METHODS))
     args = parser.parse_args(arguments)
     item = Item(args.missing_rate, args.seed, args.method)
-    try:
-        run_stage(args.stage, item)
-    except InputError as error:
-        return _fail(args.stage, item, str(error))
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        return _fail(args.stage, item, f"{error.filename or 'disk'}: no space left; free some and run again")
-    except KeyboardInterrupt:
-        return _fail(args.stage, item, "interrupted; run again to go on from the last checkpoint", status=130)
+    label = f"{args.stage}@{item.name}" if item.name else args.stage
+    stop = Stop()
+    with stop.installed():
+        try:
+            run_stage(args.stage, item, stop)
+        except InputError as error:
+            return _fail(label, str(error))
+        except OSError as error:
+            if error.errno not in (*_NO_SPACE, errno.EROFS):
+                raise
+            advice = "no space left; free some" if error.errno in _NO_SPACE else "cannot be written to; make it so"
+            return _fail(label, f"{error.filename or 'disk'}: {advice} and run again")
+        except Stopped as stopped:
+            message = f"stopped by {stopped}; run again to go on from the last checkpoint"
+            return _fail(label, message, status=stopped.status)
     return 0
 
 
-def run_stage(stage: str, item: Item) -> None:
+def run_stage(stage: str, item: Item, stop: Stop | None = None) -> None:
     """Validate, run, record.
 
     Raises:
-        InputError: bad params or files.
+        InputError: bad params or files; or the item is being run by another process.
+        Stopped: the process was asked to leave.
     """
     start = time.monotonic()
     params, document = params_module.load()
     for warning in params.off_grid():
         print(f"warning: {warning}", file=sys.stderr)
-    work = declared_work(stage, item, document)
-    work.check_inputs()
+    pipeline = Pipeline(document)
+    work = pipeline.work(stage, item)
     context = Context(
         item=item,
         params=params,
-        checkpoint_folder=lambda runtime: work.checkpoint_folder(stage, item, runtime),
+        work=work,
         method=importlib.import_module(METHODS[item.method]) if item.method else None,
+        stop=stop or Stop(),
     )
-    made = importlib.import_module(f"stages.{stage}").run(context)
+    with _only_process(work):
+        for out in work.outs:
+            sweep_temporaries(out)
+        work.check_inputs()
+        producers = pipeline.producers([item] if item.missing_rate is not None else pipeline.cells())
+        lock = load_lock()
+        if under_dvc():
+            check_recorded(work, producers, lock)
+        check_stamps(work, producers)
+        uncommitted.remove_recorded(lock)
+        made = _run(context, lock)
+        _record(context, made, time.monotonic() - start)
+
+
+def _run(context: Context, lock: dict[str, Any]) -> str:
+    """The stage itself, or its outs from a run that ended before DVC could record them."""
+    work = context.work
+    if uncommitted.candidates(work) and uncommitted.restore(context.checkpoint.folder):
+        return "outs of the run that finished before, which DVC had not recorded"
+    made: str = importlib.import_module(f"stages.{work.stage}").run(context)
     if "checkpoint" in vars(context):
-        context.checkpoint.remove()
-    _record(stage, item, context.used, made, time.monotonic() - start)
+        context.used["checkpoint_seconds"] = round(context.checkpoint.seconds_saving, 2)
+        context.used["restored"] = context.checkpoint.restored
+        if under_dvc():
+            uncommitted.keep(context.checkpoint.folder, work, lock.get(work.label))
+        else:
+            context.checkpoint.remove()
+    return made
 
 
-def _record(stage: str, item: Item, used: dict[str, Any], made: str, seconds: float) -> None:
+@contextmanager
+def _only_process(work: Work) -> Iterator[None]:
+    """Hold the item's lock, which the system releases however the process ends."""
+    path = RUNS / "locks" / f"{work.label}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path, timeout=0):
+            yield
+    except Timeout:
+        raise InputError(f"{path}: another process is running {work.label} in this folder; wait for it") from None
+
+
+def _record(context: Context, made: str, seconds: float) -> None:
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
-    print(f"{_label(stage, item)}: {made}; {seconds:.1f} s, peak memory {peak_mb:.0f} MB", flush=True)
+    print(f"{context.work.label}: {made}; {seconds:.1f} s, peak memory {peak_mb:.0f} MB", flush=True)
     record = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"), "stage": stage, "item": item.name,
-        "seconds": round(seconds, 2), "peak_memory_mb": round(peak_mb), **used, "host": platform.node(),
-        "python": platform.python_version(), "versions": {name: version(name) for name in RECORDED_PACKAGES},
+        "time": datetime.now(UTC).isoformat(timespec="seconds"), "stage": context.work.stage,
+        "item": context.item.name, "seconds": round(seconds, 2), "peak_memory_mb": round(peak_mb), **context.used,
+        "host": platform.node(), "python": platform.python_version(),
+        "versions": {name: version(name) for name in RECORDED_PACKAGES},
     }  # fmt: skip
-    RUNS.mkdir(exist_ok=True)
     with (RUNS / "records.jsonl").open("a") as file:
         file.write(json.dumps(record) + "\n")
 
 
-def _fail(stage: str, item: Item, message: str, status: int = 1) -> int:
-    print(f"error: {_label(stage, item)}: {message}", file=sys.stderr)
+def _fail(label: str, message: str, status: int = 1) -> int:
+    print(f"error: {label}: {message}", file=sys.stderr)
     if os.environ.get("LDMISS_TRACEBACK"):
         raise
     return status
-
-
-def _label(stage: str, item: Item) -> str:
-    return f"{stage}@{item.name}" if item.name else stage
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Checkpoints outside DVC's outs (DVC deletes outs before a run): `ckpt/<key>/`, removed when the stage succeeds.
+"""Checkpoints outside DVC's outs (DVC deletes outs before a run): `ckpt/<label>-<key>/`, removed on success.
 
-The key hashes everything that defines the work, so that a checkpoint of other work is never found. A checkpoint that
-cannot be read is left aside with a warning.
+The key hashes everything that defines the work, so that a checkpoint of other work is never found; each file in the
+folder repeats it. A checkpoint that cannot be read, or that is of other work, is left out with a warning.
 """
 
+import os
 import shutil
 import sys
 import time
@@ -15,6 +16,7 @@ import torch
 
 from ldmiss.errors import InputError
 from stages.io import load_tensors, save_tensors
+from stages.stop import Stop
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,14 +24,53 @@ if TYPE_CHECKING:
     from ldmiss.training.loop import Training
 
 SECONDS_BETWEEN = 30.0
-"""Saving takes well under 2 % of this for the networks here."""
+INTERVAL_VARIABLE = "LDMISS_CHECKPOINT_SECONDS"
+"""Environment variable with another number of seconds between two checkpoints; 0: after every step and chunk."""
+MAX_SHARE = 0.02
+"""Saving takes at most this share of the time: where a checkpoint is large, the interval is longer."""
+
+MakeTensors = Callable[[], Mapping[str, "Tensor"]]
+
+
+def seconds_between() -> float:
+    """The wanted interval between two checkpoints.
+
+    Raises:
+        InputError: the environment variable is no number of seconds.
+    """
+    text = os.environ.get(INTERVAL_VARIABLE)
+    if text is None:
+        return SECONDS_BETWEEN
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise InputError(f"{INTERVAL_VARIABLE}: {text!r} is no number of seconds; allowed: 0 or more")
+    return seconds
 
 
 class Checkpoint:
-    """Named slots of tensors in one folder, each written atomically."""
+    """Named slots of tensors in one folder, each written atomically.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Work that goes on *offers* its state to a slot again and again; now and then everything offered since the last
+    time is saved. So a slot whose work has ended is saved with the next one, and a kill at any moment costs one
+    interval.
+
+    Args:
+        folder: of this work alone.
+        key: of the work; files with another key are refused.
+        stop: whether the process was asked to leave.
+    """
+
+    def __init__(self, folder: Path, key: str, stop: Stop | None = None) -> None:
+        self.folder, self.key, self.stop = folder, key, stop or Stop()
+        self.seconds_saving = 0.0
+        self.restored: list[str] = []
+        self._offered: dict[str, MakeTensors] = {}
+        self._interval = seconds_between()
+        self._last_saved = time.monotonic()
+        self._last_cost = 0.0
 
     def load(self, slot: str) -> dict[str, "Tensor"] | None:
         """The tensors of a slot, or None where there is nothing usable."""
@@ -37,17 +78,49 @@ class Checkpoint:
         if not path.exists():
             return None
         try:
-            return load_tensors(path, kind="checkpoint")[0]
+            tensors, facts = load_tensors(path, kind="checkpoint")
+            if facts.get("key") != self.key:
+                raise InputError(f"{path}: of other work (params, code, inputs or machine were different)")
         except InputError as error:
             print(f"warning: checkpoint ignored: {error}", file=sys.stderr)
             return None
+        self.restored.append(slot)
+        return tensors
 
     def save(self, slot: str, tensors: Mapping[str, "Tensor"]) -> None:
-        """Write a slot, replacing what it held."""
-        save_tensors(self._path(slot), tensors, kind="checkpoint", facts={})
+        """Write a slot now, replacing what it held."""
+        start = time.monotonic()
+        save_tensors(self._path(slot), tensors, kind="checkpoint", facts={"key": self.key})
+        self._charge(time.monotonic() - start)
+
+    def offer(self, slot: str, make: MakeTensors) -> bool:
+        """At a safe point: the state of a slot, made only if it is saved. Whether it was.
+
+        Raises:
+            Stopped: the process was asked to leave; everything offered was saved.
+        """
+        self._offered[slot] = make
+        if not (self.stop.asked or self._due()):
+            return False
+        start, before = time.monotonic(), self.seconds_saving
+        for name in list(self._offered):
+            self.save(name, self._offered.pop(name)())
+        self.seconds_saving = before
+        self._charge(time.monotonic() - start)  # with the making of the tensors
+        self.stop.leave()
+        return True
+
+    def _charge(self, seconds: float) -> None:
+        self.seconds_saving += seconds
+        self._last_saved, self._last_cost = time.monotonic(), seconds
+
+    def _due(self) -> bool:
+        wait = max(self._interval, self._last_cost / MAX_SHARE) if self._interval else 0.0
+        return time.monotonic() - self._last_saved >= wait
 
     def drop(self, prefix: str) -> None:
         """Remove the slots whose names start with `prefix`."""
+        self._offered = {slot: make for slot, make in self._offered.items() if not slot.startswith(prefix)}
         for path in self.folder.glob(f"{prefix}*.safetensors"):
             path.unlink()
 
@@ -55,31 +128,14 @@ class Checkpoint:
         """Remove the whole folder: the work is done."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def chunk(self, slot: str, compute: Callable[[], "Tensor"]) -> "Tensor":
-        """A chunk of a long inference: the stored one, or computed now and stored. CPU."""
-        stored = self.load(slot)
-        if stored is not None and "chunk" in stored:
-            return stored["chunk"]
-        value = compute().cpu().contiguous()
-        if not bool(torch.isfinite(value).all()):
-            raise InputError(
-                f"{slot}: values that are not finite: the sampler diverged; more num_steps or more training"
-            )
-        self.save(slot, {"chunk": value})
-        return value
-
     def resume(self, training: "Training", slot: str) -> Callable[["Training"], None]:
-        """Restore a training run from its slot, and give the callback that saves it from time to time."""
+        """Restore a training run from its slot, and give the callback for its steps that saves it from time to time."""
         stored = self.load(slot)
         if stored is not None:
             training.restore(stored)
-        last_saved = time.monotonic()
 
         def on_step(training: "Training") -> None:
-            nonlocal last_saved
-            if time.monotonic() - last_saved >= SECONDS_BETWEEN:
-                self.save(slot, training.snapshot())
-                last_saved = time.monotonic()
+            self.offer(slot, training.snapshot)
 
         return on_step
 
@@ -95,16 +151,48 @@ def in_chunks(
     compute: Callable[[slice], "Tensor"],
     advance: Callable[[int], object],
 ) -> "Tensor":
-    """Rows computed chunk by chunk, each stored as soon as it is done: (num_rows, ...), CPU.
+    """Rows computed chunk by chunk, and saved from time to time: (num_rows, ...), CPU.
 
     Args:
-        slot: name of these chunks in the checkpoint.
+        slot: name of these rows in the checkpoint.
         compute: a slice of the rows -> their results.
         advance: told the number of rows done, for the progress bar.
+
+    Raises:
+        InputError: values that are not finite.
     """
-    chunks = []
-    for start in range(0, num_rows, chunk_size):
-        rows = slice(start, min(start + chunk_size, num_rows))
-        chunks.append(checkpoint.chunk(f"{slot}-{start}-{rows.stop}", lambda rows=rows: compute(rows)))  # type: ignore[misc]
-        advance(rows.stop - rows.start)
-    return torch.cat(chunks)
+    parts: list[Tensor] = []
+    start = 0
+    group = _Group(checkpoint, slot, start)
+    while start < num_rows:
+        stored = checkpoint.load(f"{slot}-{start}")
+        if stored is not None:
+            parts.append(stored["rows"])
+            start += len(parts[-1])
+            group = _Group(checkpoint, slot, start)
+        else:
+            rows = slice(start, min(start + chunk_size, num_rows))
+            parts.append(_finite(compute(rows).cpu().contiguous(), f"{slot}, rows {rows.start} to {rows.stop - 1}"))
+            start = rows.stop
+            if group.add(parts[-1]):
+                group = _Group(checkpoint, slot, start)
+        advance(len(parts[-1]))
+    return torch.cat(parts)
+
+
+class _Group:
+    """Consecutive chunks that are saved together, under the number of their first row."""
+
+    def __init__(self, checkpoint: Checkpoint, slot: str, start: int) -> None:
+        self._checkpoint, self._slot, self._chunks = checkpoint, f"{slot}-{start}", list["Tensor"]()
+
+    def add(self, chunk: "Tensor") -> bool:
+        """Whether the group was saved, and so is complete."""
+        self._chunks.append(chunk)
+        return self._checkpoint.offer(self._slot, lambda: {"rows": torch.cat(self._chunks)})
+
+
+def _finite(rows: "Tensor", what: str) -> "Tensor":
+    if not bool(torch.isfinite(rows).all()):
+        raise InputError(f"{what}: values that are not finite: the sampler diverged; more num_steps or more training")
+    return rows

@@ -38,6 +38,7 @@ def run(context: Context) -> str:
     rows = torch.arange(len(images), device=runtime.device)
     latents = torch.cat([encode(batch) for batch in torch.split(rows, _BATCH_SIZE)])
     scale = latent_scale(latents, params.scale)
-    save_tensors(item.latents(), {"latents": latents, "scale": scale}, kind="latents", facts={})
+    facts = {"vae": facts["digest"]}
+    save_tensors(item.latents(), {"latents": latents, "scale": scale}, kind="latents", facts=facts | context.stamp)
     factors = ", ".join(f"{factor:.4f}" for factor in scale.flatten().tolist())
     return f"{len(latents)} latents of shape {tuple(latents.shape[1:])}, scale {factors}"

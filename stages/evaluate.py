@@ -14,7 +14,7 @@ from ldmiss.errors import InputError
 from stages.build.classifier import extract_features, refuse_other_weights, restore_classifier, unit_images
 from stages.context import Context
 from stages.datasets import load_split
-from stages.io import load_arrays, load_json, load_observed, save_arrays, save_json
+from stages.io import load_arrays, load_checked_json, load_observed, save_arrays, save_checked_json
 from stages.measure import Yardstick, measure_generation, measure_imputation
 from stages.paths import CLASSIFIER, CLASSIFIER_FACTS, RAW
 from stages.subsets import evenly_spread
@@ -36,7 +36,7 @@ def run(context: Context) -> str:
     train, test = (load_split(params.dataset.name, RAW, split) for split in ("train", "test"))
     images, observed = load_observed(item.observed("test"))
     layer = params.evaluate.fid_layer
-    facts = load_json(CLASSIFIER_FACTS)
+    facts = load_checked_json(CLASSIFIER_FACTS)
     refuse_other_weights(CLASSIFIER, facts)
     classifier = restore_classifier(CLASSIFIER, context.runtime.device)
     yardstick = Yardstick(classifier, test, layer=layer, seed=item.root_seed)
@@ -58,7 +58,7 @@ def run(context: Context) -> str:
         sheet[f"imputed/{path.stem}"] = _to_uint8(completed[:SHEET_IMAGES])
     shown = rows[:SHEET_IMAGES]
     sheet |= {"truth": test.images[shown], "observed_images": images[shown], "observed": observed[shown]}
-    save_arrays(item.sheet(), **sheet)
+    save_arrays(item.sheet(), facts=context.stamp, **sheet)
     real = train.images[evenly_spread(len(train.images), min(num_generated, len(train.images)))]
     floors = {
         "fid_floor_generated": yardstick.floor(extract_features(classifier, unit_images(real), layer)[0]),
@@ -73,8 +73,9 @@ def run(context: Context) -> str:
             "test_rate": params.missing.test_rate, "fill": params.missing.fill, "num_generated": num_generated,
             "num_imputed": len(rows), "num_draws": num_draws, "num_draw_images": num_draw_images,
         },
+        "stamp": context.stamp,
     }  # fmt: skip
-    save_json(item.metrics(), metrics)
+    save_checked_json(item.metrics(), metrics)
     return f"{len(generation)} generators and {len(imputation)} imputers measured"
 
 

@@ -54,6 +54,7 @@ def run(context: Context) -> str:
         draws = draws.reshape(-1, len(subset), *draws.shape[1:]).transpose(0, 1)
         save_arrays(
             item.imputed(item.method) / f"{name}.npz",
+            facts=context.stamp,
             images=completed[:num_images].numpy(), rows=rows.cpu().numpy(), subset=subset, draws=draws.numpy(),
         )  # fmt: skip
     return f"{num_images} images by {', '.join(imputers)}"

@@ -1,10 +1,12 @@
 """The one home of file formats and atomic writes: npz (no pickles), safetensors, JSON, CSV.
 
 A file is written under a temporary name in the same folder and then renamed, so that a reader, or a run after a kill,
-never sees half a file. The same content gives the same bytes.
+never sees half a file. The same content gives the same bytes. Every format that a stage reads again is checked as it
+is read: npz by zip's CRC, safetensors and JSON by a SHA-256 of their own (a CSV only by DVC's hash, see provenance).
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import struct
@@ -22,13 +24,19 @@ from ldmiss.errors import InputError
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+TEMPORARY_SUFFIX = ".tmp"
+"""Of the temporary files, `.<name>.<pid>.tmp`; `.dvcignore` names it, so that one left by a kill changes no hash."""
+_FACTS = "facts"
+_NPZ_ERRORS = (
+    zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, ValueError, KeyError, EOFError, OSError,
+)  # fmt: skip
 
 
 def atomic_write(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     """Call `write` on a temporary file beside `path`, then rename it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
         with temporary.open("wb") as file:
             write(file)
@@ -40,6 +48,18 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a file is one that `atomic_write` had not finished."""
+    return path.name.startswith(".") and path.name.endswith(TEMPORARY_SUFFIX)
+
+
+def sweep_temporaries(path: Path) -> None:
+    """Remove what a killed run left of writing `path`, a file or a folder of files."""
+    pattern = f".*{TEMPORARY_SUFFIX}" if path.is_dir() else f".{path.name}.*{TEMPORARY_SUFFIX}"
+    for temporary in path.rglob(pattern) if path.is_dir() else path.parent.glob(pattern):
+        temporary.unlink()
 
 
 def save_json(path: Path, value: Any) -> None:
@@ -56,8 +76,29 @@ def load_json(path: Path) -> Any:
     """
     try:
         return json.loads(_existing(path).read_text())
-    except ValueError as error:
-        raise InputError(f"{path}: not valid JSON ({error})") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not valid JSON ({_one_line(error)})") from None
+
+
+def save_checked_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object with a last entry "checksum", for `load_checked_json`."""
+    save_json(path, {**value, "checksum": _json_digest(value)})
+
+
+def load_checked_json(path: Path) -> dict[str, Any]:
+    """Read what `save_checked_json` wrote, without the checksum.
+
+    Raises:
+        InputError: missing, malformed or altered file.
+    """
+    value = load_json(path)
+    if not isinstance(value, dict) or value.pop("checksum", None) != _json_digest(value):
+        raise InputError(f"{path}: corrupted (its content does not have the checksum it names)")
+    return value
+
+
+def _json_digest(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def save_text(path: Path, text: str) -> None:
@@ -65,9 +106,10 @@ def save_text(path: Path, text: str) -> None:
     atomic_write(path, lambda file: file.write(text.encode()))
 
 
-def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
-    """Write named arrays as a compressed npz."""
-    atomic_write(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+def save_arrays(path: Path, *, facts: Mapping[str, Any] | None = None, **arrays: NDArray[Any]) -> None:
+    """Write named arrays as a compressed npz, with `facts` (JSON) as one more member."""
+    named = {_FACTS: np.array(json.dumps(facts or {}, sort_keys=True)), **arrays}
+    atomic_write(path, lambda file: np.savez_compressed(file, **named))  # type: ignore[arg-type]
 
 
 def load_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
@@ -79,28 +121,30 @@ def load_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
     try:
         with np.load(_existing(path), allow_pickle=False) as archive:
             return [archive[name] for name in names]
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        struct.error,
-        NotImplementedError,
-        ValueError,
-        KeyError,
-        EOFError,
-        OSError,
-    ) as error:
+    except _NPZ_ERRORS as error:
         raise InputError(f"{path}: corrupted, or not the file expected here ({_one_line(error)})") from None
 
 
-def save_observed(path: Path, images: NDArray[np.uint8], observed: NDArray[np.bool_], *, dataset: str) -> None:
-    """Write incomplete images, uint8 (N, H, W) 0 where missing, their observed-indicators, and their data set."""
-    save_arrays(path, images=images, observed=np.packbits(observed), dataset=np.array(dataset))
+def load_array_facts(path: Path) -> dict[str, Any]:
+    """The facts of an npz; raises as `load_arrays`."""
+    (text,) = load_arrays(path, _FACTS)
+    try:
+        facts = json.loads(str(text))
+    except ValueError as error:
+        raise InputError(f"{path}: corrupted facts ({_one_line(error)})") from None
+    return dict(facts)
 
 
 def load_dataset_name(path: Path) -> str:
     """The data set that the incomplete images in a file are from; raises as `load_arrays`."""
-    (name,) = load_arrays(path, "dataset")
-    return str(name)
+    return str(load_array_facts(path).get("dataset"))
+
+
+def save_observed(
+    path: Path, images: NDArray[np.uint8], observed: NDArray[np.bool_], *, facts: Mapping[str, Any]
+) -> None:
+    """Write incomplete images, uint8 (N, H, W) 0 where missing, and their observed-indicators."""
+    save_arrays(path, facts=facts, images=images, observed=np.packbits(observed))
 
 
 def load_observed(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -118,22 +162,28 @@ def load_observed(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     return images, observed
 
 
-def save_tensors(path: Path, tensors: Mapping[str, "Tensor"], *, kind: str, facts: Mapping[str, Any]) -> None:
-    """Write tensors as safetensors with `facts` (JSON) and their kind in the header.
+def save_tensors(path: Path, tensors: Mapping[str, "Tensor"], *, kind: str, facts: Mapping[str, Any]) -> str:
+    """Write tensors as safetensors with `facts` (JSON), their kind and a digest of everything in the header.
 
     The header holds one JSON text under one key: safetensors keeps its keys in no fixed order.
+
+    Returns:
+        The digest, SHA-256 in hexadecimal: what a file that belongs to this one can name.
     """
     from safetensors.torch import save
 
-    header = json.dumps({"kind": kind, "format": FORMAT_VERSION, **facts}, sort_keys=True)
-    atomic_write(path, lambda file: file.write(save(dict(tensors), metadata={"ldmiss": header})))
+    header = {"kind": kind, "format": FORMAT_VERSION, **{key: facts[key] for key in facts if key != "digest"}}
+    digest = _tensors_digest(tensors, header)
+    text = json.dumps({**header, "digest": digest}, sort_keys=True)
+    atomic_write(path, lambda file: file.write(save(dict(tensors), metadata={"ldmiss": text})))
+    return digest
 
 
 def load_tensors(path: Path, *, kind: str) -> tuple[dict[str, "Tensor"], dict[str, Any]]:
     """Tensors (on the CPU) and facts of a safetensors file.
 
     Raises:
-        InputError: missing or truncated file, another kind, another format version.
+        InputError: missing, truncated or altered file, another kind, another format version.
     """
     with _open_tensors(path) as file:
         header = _header(file)
@@ -141,13 +191,27 @@ def load_tensors(path: Path, *, kind: str) -> tuple[dict[str, "Tensor"], dict[st
     if header.get("kind") != kind or header.get("format") != FORMAT_VERSION:
         found = f"{header.get('kind')!r}, format {header.get('format')}"
         raise InputError(f"{path}: expected {kind!r}, format {FORMAT_VERSION}, found {found}")
-    return tensors, header
+    digest = header.pop("digest", None)
+    if digest != _tensors_digest(tensors, header):
+        raise InputError(f"{path}: corrupted (its content does not have the checksum it names)")
+    return tensors, {**header, "digest": digest}
 
 
 def load_facts(path: Path) -> dict[str, Any]:
-    """The facts of a safetensors file, without its tensors; raises as `load_tensors`, but for any kind."""
+    """The facts of a safetensors file, without its tensors (and unchecked); raises as `load_tensors`, for any kind."""
     with _open_tensors(path) as file:
         return _header(file)
+
+
+def _tensors_digest(tensors: Mapping[str, "Tensor"], header: Mapping[str, Any]) -> str:
+    import torch
+
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        digest.update(f"\0{name}\0{value.dtype}\0{tuple(value.shape)}\0".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager
@@ -157,12 +221,15 @@ def _open_tensors(path: Path) -> Iterator[Any]:
     try:
         with safe_open(_existing(path), framework="pt") as file:
             yield file
-    except (SafetensorError, OSError, ValueError) as error:
+    except InputError:
+        raise
+    except (SafetensorError, OSError, ValueError, TypeError, RuntimeError) as error:
         raise InputError(f"{path}: corrupted, or no safetensors file ({_one_line(error)})") from None
 
 
 def _header(file: Any) -> dict[str, Any]:
-    return json.loads((file.metadata() or {}).get("ldmiss", "{}"))
+    header = json.loads((file.metadata() or {}).get("ldmiss", "{}"))
+    return header if isinstance(header, dict) else {}
 
 
 def _existing(path: Path) -> Path:

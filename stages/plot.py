@@ -20,7 +20,7 @@ from ldmiss.figures.reliability import draw_uncertainty, uncertainty_table
 from ldmiss.figures.sheets import MISSING_GREY, draw_sheets, image_rows
 from ldmiss.missingness import remove_missing
 from stages.context import Context
-from stages.io import atomic_write, load_arrays, load_json, save_json, save_text
+from stages.io import atomic_write, load_arrays, load_checked_json, save_json, save_text
 from stages.paths import CELLS, CLAIMS, CURVES, PLOTS, SUMMARY, TABLE, Item
 
 GENERATION_METRICS = ["fid", "is"]
@@ -38,7 +38,7 @@ def run(context: Context) -> str:
     _prune(CURVES, {path.name for path in CURVES.glob("*.csv") if path.name.endswith(of_grid)} | {"classifier.csv"})
     models = sorted({path.name.removesuffix(f"-{items[0].cell}.csv") for path in CURVES.glob(f"*-{items[0].cell}.csv")})
 
-    cells = [load_json(item.metrics()) for item in items]
+    cells = [load_checked_json(item.metrics()) for item in items]
     table = tidy(cells)
     generation = against_rate(table, "generation", GENERATION_METRICS)
     _save_figure("figure1", generation, draw_against_rate(generation, GENERATION_METRICS))

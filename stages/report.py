@@ -7,7 +7,7 @@ import pandas as pd
 
 from ldmiss.errors import InputError
 from ldmiss.evaluation.claims import verdict_lines
-from stages.io import load_json
+from stages.io import load_checked_json, load_json
 from stages.paths import CLAIMS, CLASSIFIER_FACTS, PLOTS, SUMMARY, TABLE
 
 
@@ -39,7 +39,7 @@ def main() -> int:
     """Print the report; the exit status."""
     try:
         print(report(load_json(SUMMARY)))
-        print(yardstick(load_json(CLASSIFIER_FACTS)))
+        print(yardstick(load_checked_json(CLASSIFIER_FACTS)))
         print(f"\nthe paper's claims at this run's size\n{verdicts(load_json(CLAIMS)['claims'])}")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -26,5 +26,5 @@ def run(context: Context) -> str:
 
     with progress_bar(f"sample {item.method}", params.num_images, "image") as bar:
         images = in_chunks(context.checkpoint, "sample", params.num_images, params.chunk_size, compute, bar.update)
-    save_arrays(item.samples(item.method), images=images[:, 0].numpy())
+    save_arrays(item.samples(item.method), facts=context.stamp, images=images[:, 0].numpy())
     return f"{len(images)} images"

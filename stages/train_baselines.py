@@ -16,5 +16,7 @@ def run(context: Context) -> str:
     mean, covariance = fit_gaussian(rows, observed.reshape(rows.shape), ridge=context.params.baselines.ridge)
     vae_tensors, vae_facts = load_tensors(item.model("vae"), kind="vae")
     moments = {"mean": torch.from_numpy(mean), "covariance": torch.from_numpy(covariance)}
-    save_tensors(item.model("baselines"), moments | vae_tensors, kind="baselines", facts=carried(vae_facts))
+    save_tensors(
+        item.model("baselines"), moments | vae_tensors, kind="baselines", facts=carried(vae_facts) | context.stamp
+    )
     return f"Gaussian in {len(mean)} dimensions, mean pixel {mean.mean():.4f}"

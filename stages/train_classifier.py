@@ -27,7 +27,7 @@ from stages.build.classifier import (
 )
 from stages.context import Context
 from stages.datasets import Images, load_split
-from stages.io import atomic_write, save_json
+from stages.io import atomic_write, save_checked_json
 from stages.paths import CLASSIFIER, CLASSIFIER_FACTS, CURVES, RAW
 from stages.training import recipe_from, run_training, save_curve
 
@@ -41,7 +41,7 @@ def run(context: Context) -> str:
     train, test = (load_split(name, RAW, split) for split in ("train", "test"))
     committed = context.params.classifier.weights
     facts, curve = _train(context, train, test) if committed is None else _take(context, Path(committed), test)
-    save_json(CLASSIFIER_FACTS, {**facts, "source": "trained" if committed is None else "committed"})
+    save_checked_json(CLASSIFIER_FACTS, {**facts, "source": "trained" if committed is None else "committed"})
     save_curve(CURVES / "classifier.csv", curve)
     floor = facts["fid_floors"]["penultimate"]
     return f"accuracy {facts['accuracy']:.4f}, FID floor {floor:.2f}, weights {facts['sha256'][:12]}"

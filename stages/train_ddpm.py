@@ -41,6 +41,7 @@ def run(context: Context) -> str:
         facts={
             "unet": config, "diffusion": diffusion.model_dump(), "shape": [channels, height, width],
             "value_range": value_range, "dataset": load_dataset_name(item.observed("train")),
+            **context.stamp,
         },
     )  # fmt: skip
     save_curve(item.curve("ddpm"), training.curve)

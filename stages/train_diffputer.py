@@ -108,7 +108,7 @@ def run(context: Context) -> str:
     weights = {name: value.cpu().contiguous() for name, value in em.network.state_dict().items()}
     moments = {"mean": em.normalizer.mean.cpu().contiguous(), "std": em.normalizer.std.cpu().contiguous()}
     dataset = load_dataset_name(item.observed("train"))
-    facts = {"mlp": em.config, "size": images.shape[-1], "dataset": dataset}
+    facts = {"mlp": em.config, "size": images.shape[-1], "dataset": dataset, **context.stamp}
     save_tensors(item.model("diffputer"), with_prefix("mlp", weights) | moments, kind="diffputer", facts=facts)
     save_curve(item.curve("diffputer"), em.curve)
     return f"{context.params.diffputer.em.num_iterations} EM iterations, final loss {em.curve[-1]:.4f}"

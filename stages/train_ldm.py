@@ -1,5 +1,6 @@
 """Train the score network of LDMiss on scaled latents (paper section 3 and appendix B)."""
 
+from ldmiss.errors import InputError
 from ldmiss.networks.layers import at_precision, build, init_fan_avg
 from ldmiss.networks.unet import UNet
 from ldmiss.noise import torch_generator
@@ -18,7 +19,9 @@ def run(context: Context) -> str:
     """Write `models/ldmiss/<cell>.safetensors`, the score network with the autoencoder and scale it belongs to."""
     item, params, diffusion, runtime = context.item, context.params.ldmiss, context.params.diffusion, context.runtime
     vae_tensors, vae_facts = load_tensors(item.model("vae"), kind="vae")
-    stored, _ = load_tensors(item.latents(), kind="latents")
+    stored, latents_facts = load_tensors(item.latents(), kind="latents")
+    if latents_facts["vae"] != vae_facts["digest"]:
+        raise InputError(f"{item.latents()}: latents and scale of another VAE than {item.model('vae')}; `dvc repro`")
     latents = (stored["latents"] * stored["scale"]).to(runtime.device)
     channels, height, width = latents.shape[1:]
     config = unet_config(params.network, (channels, height, width))
@@ -38,7 +41,7 @@ def run(context: Context) -> str:
         kind="ldmiss",
         facts={
             "unet": config, "diffusion": diffusion.model_dump(), "shape": [channels, height, width],
-            **carried(vae_facts),
+            **carried(vae_facts), **context.stamp,
         },
     )  # fmt: skip
     save_curve(item.curve("ldmiss"), training.curve)

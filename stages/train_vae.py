@@ -36,7 +36,7 @@ def run(context: Context) -> str:
         kind="vae",
         facts={
             "vae": config, "value_range": encoder_input.value_range, "robust": encoder_input.robust,
-            "dataset": load_dataset_name(item.observed("train")),
+            "dataset": load_dataset_name(item.observed("train")), **context.stamp,
         },
     )  # fmt: skip
     save_curve(item.curve("vae"), training.curve)

@@ -1,6 +1,6 @@
 """What defines a stage's work, read off `dvc.yaml`: its dependencies, params and outs for one item.
 
-One definition serves DVC, the check that inputs exist, and the key of the checkpoints.
+One definition serves DVC, the check of the inputs, the stamps of the artifacts, and the key of the checkpoints.
 """
 
 import hashlib
@@ -8,24 +8,38 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from ldmiss.errors import InputError
-from stages.paths import CHECKPOINTS, Item
+from stages.io import FORMAT_VERSION, is_temporary
+from stages.paths import Item
 
 PIPELINE_FILE = Path("dvc.yaml")
 
 
 @dataclass(frozen=True)
 class Work:
-    """A stage's declared dependencies, params (key -> value) and outs."""
+    """One item of a stage: its declared dependencies, params (key -> value) and outs."""
 
+    stage: str
+    item: Item
     deps: list[Path]
     params: dict[str, Any]
     outs: list[Path]
+
+    @property
+    def label(self) -> str:
+        """`<stage>@<item>`, the name that DVC gives the item; `<stage>` for a stage that runs once."""
+        return f"{self.stage}@{self.item.name}" if self.item.name else self.stage
+
+    @cached_property
+    def stamp(self) -> dict[str, str]:
+        """What the artifacts of this work say about where they are from: `made_by` and the hash of its `params`."""
+        return {"made_by": self.label, "params": _digest(self.params)}
 
     def check_inputs(self) -> None:
         """Raise InputError for a dependency that is not there, before any long work."""
@@ -33,43 +47,81 @@ class Work:
             if not path.exists():
                 raise InputError(f"{path}: missing input; make it with `dvc repro` (it runs what comes before, too)")
 
-    def checkpoint_folder(self, stage: str, item: Item, runtime: dict[str, Any]) -> Path:
-        """`ckpt/<hash of stage, item, params, contents of all dependencies and the runtime>`."""
-        digest = hashlib.sha256(json.dumps([stage, item.name, self.params, runtime], sort_keys=True).encode())
-        for path in sorted(_files(self.deps)):
-            digest.update(str(path).encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-        return CHECKPOINTS / digest.hexdigest()[:32]
+    def key(self, runtime: dict[str, Any]) -> str:
+        """Hash of everything that the outs follow from, as hexadecimal.
+
+        Stage, item, params, contents of all dependencies (code and data), the format of our files, and what the work
+        runs on: on another machine, or with other threads, the last bits differ.
+        """
+        digest = hashlib.sha256()
+        digest.update(json.dumps([self.label, self.params, runtime, FORMAT_VERSION], sort_keys=True).encode())
+        for path in sorted(files_in(self.deps)):
+            with path.open("rb") as file:
+                digest.update(f"{path}\0{hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
+        return digest.hexdigest()
 
 
-def declared_work(stage: str, item: Item, document: dict[str, Any]) -> Work:
-    """The work of one item of a stage, from `dvc.yaml` and the plain params document."""
-    definition = yaml.safe_load(PIPELINE_FILE.read_text())["stages"][stage]
-    fields = {f"item.{key}": str(value) for key, value in vars(item).items()}
+class Pipeline:
+    """The stages that `dvc.yaml` defines, with the params document that fills in its templates."""
 
-    def resolved(key: str) -> list[str]:
-        entries = (next(iter(entry)) if isinstance(entry, dict) else entry for entry in definition.get(key, []))
-        return [
-            re.sub(r"\$\{([\w.]+)\}", lambda match: _lookup(match[1], fields, document), entry) for entry in entries
-        ]
+    def __init__(self, document: dict[str, Any], path: Path = PIPELINE_FILE) -> None:
+        self._stages: dict[str, Any] = yaml.load(path.read_text(), _YAML_LOADER)["stages"]
+        self._document = document
 
-    params = {key: _value_at(document, key) for key in resolved("params")}
-    return Work([Path(path) for path in resolved("deps")], params, [Path(path) for path in resolved("outs")])
+    def work(self, stage: str, item: Item) -> Work:
+        """The work of one item of a stage."""
+        params = {key: self._value_at(key) for key in self._resolved(stage, "params", item)}
+        deps, outs = ([Path(path) for path in self._resolved(stage, key, item)] for key in ("deps", "outs"))
+        return Work(stage, item, deps, params, outs)
+
+    def cells(self) -> list[Item]:
+        """The cells of the grid."""
+        rates, seeds = self._value_at("grid.missing_rates"), self._value_at("grid.seeds")
+        return [Item(rate, seed) for rate in rates for seed in seeds]
+
+    def items(self, stage: str, cells: list[Item]) -> list[Item]:
+        """The items of a stage in the given cells."""
+        matrix = self._stages[stage].get("matrix")
+        if matrix is None:
+            return [Item()]
+        methods = self._value_at(matrix["method"].strip("${}")) if "method" in matrix else [None]
+        return [Item(cell.missing_rate, cell.seed, method) for cell in cells for method in methods]
+
+    def producers(self, cells: list[Item]) -> dict[Path, Work]:
+        """Every out of the given cells, and of the stages that run once -> the work that makes it."""
+        works = (self.work(stage, item) for stage in self._stages for item in self.items(stage, cells))
+        return {out: work for work in works for out in work.outs}
+
+    def _resolved(self, stage: str, key: str, item: Item) -> list[str]:
+        fields = {f"item.{name}": str(value) for name, value in vars(item).items()}
+        entries = (
+            next(iter(entry)) if isinstance(entry, dict) else entry for entry in self._stages[stage].get(key, [])
+        )
+
+        def value(match: re.Match[str]) -> str:
+            return fields[match[1]] if match[1] in fields else str(self._value_at(match[1]))
+
+        return [re.sub(r"\$\{([\w.]+)\}", value, entry) for entry in entries]
+
+    def _value_at(self, key: str) -> Any:
+        value: Any = self._document
+        for part in key.split("."):
+            value = value[part]
+        return value
 
 
-def _lookup(name: str, fields: dict[str, str], document: dict[str, Any]) -> str:
-    return fields[name] if name in fields else str(_value_at(document, name))
-
-
-def _value_at(document: dict[str, Any], key: str) -> Any:
-    value: Any = document
-    for part in key.split("."):
-        value = value[part]
-    return value
-
-
-def _files(paths: list[Path]) -> Iterator[Path]:
+def files_in(paths: list[Path]) -> Iterator[Path]:
+    """The files among the paths and in the folders among them; no caches of Python, no temporary files."""
     for path in paths:
         if path.is_dir():
-            yield from (file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+            inside = (file for file in path.rglob("*") if file.is_file())
+            yield from (file for file in inside if "__pycache__" not in file.parts and not is_temporary(file))
         else:
             yield path
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -14,6 +14,7 @@ from helpers_imports import ROOT
 import stages.report
 from ldmiss.evaluation.claims import claims_document
 from stages.claims import main
+from stages.io import save_checked_json
 
 
 def save(folder: Path, name: str, table: pd.DataFrame) -> str:
@@ -100,7 +101,7 @@ def test_report_prints_the_verdicts(
     summary = {"generation": {"ldmiss": {"fid": 1.0}}, "imputation": {"mean": {"mse": 0.1}}, "classifier": {}}
     (tmp_path / "metrics/summary.json").write_text(json.dumps(summary))
     (tmp_path / "models").mkdir()
-    (tmp_path / "models/classifier.json").write_text(json.dumps({"source": "trained", "sha256": 64 * "a"}))
+    save_checked_json(tmp_path / "models/classifier.json", {"source": "trained", "sha256": 64 * "a"})
     assert stages.report.main() == 1
     assert "metrics/claims.json: missing file" in capsys.readouterr().err
     (tmp_path / "metrics/claims.json").write_text(json.dumps(claims_document(world())))

@@ -1,6 +1,5 @@
 """The evaluation classifier (paper A.1.3), its facts, and the committed one."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from ldmiss.evaluation.fidelity import fid, fid_statistics
 from ldmiss.networks.classifier import Classifier
 from ldmiss.networks.layers import build, init_torch_default
 from stages.build.classifier import extract_features, extract_layers, unit_images, weights_sha256
-from stages.io import load_tensors, save_tensors
+from stages.io import load_checked_json, load_tensors, save_tensors
 
 WEIGHTS = Path("assets/own.safetensors")
 
@@ -85,8 +84,7 @@ def committed(trained: Path, tmp_path: Path) -> Path:
 
 
 def facts_of(folder: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads((folder / "models/classifier.json").read_text())
-    return facts
+    return load_checked_json(folder / "models/classifier.json")
 
 
 def rewrite(path: Path, **facts: Any) -> None:
@@ -102,7 +100,7 @@ def test_facts_of_a_trained_classifier(trained: Path) -> None:
     facts = facts_of(trained)
     tensors, header = load_tensors(trained / "models/classifier.safetensors", kind="classifier")
     assert facts.pop("source") == "trained"
-    assert header == {"kind": "classifier", "format": header["format"], "size": 28, **facts}
+    assert header == {"kind": "classifier", "format": 2, "digest": header["digest"], "size": 28, **facts}
     assert facts["sha256"] == weights_sha256(tensors)
     assert facts["dataset"] == "mnist5k"
     network = Classifier()

@@ -18,7 +18,7 @@ def test_observed_round_trip(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     observed = rng.random((3, 5, 5)) > 0.5
     images = np.where(observed, rng.integers(1, 255, (3, 5, 5)), 0).astype(np.uint8)
-    io.save_observed(tmp_path / "x.npz", images, observed, dataset="mnist5k")
+    io.save_observed(tmp_path / "x.npz", images, observed, facts={"dataset": "mnist5k"})
     assert io.load_dataset_name(tmp_path / "x.npz") == "mnist5k"
     loaded_images, loaded_observed = io.load_observed(tmp_path / "x.npz")
     assert np.array_equal(images, loaded_images)
@@ -36,7 +36,9 @@ def test_indicators_of_other_images_are_refused(tmp_path: Path) -> None:
 def test_values_at_missing_pixels_are_refused(tmp_path: Path) -> None:
     """The second guard against leakage: a file that holds truth behind missing pixels is no input."""
     path = tmp_path / "x.npz"
-    io.save_observed(path, np.full((1, 2, 2), 9, np.uint8), np.array([[[True, True], [True, False]]]), dataset="mnist")
+    io.save_observed(
+        path, np.full((1, 2, 2), 9, np.uint8), np.array([[[True, True], [True, False]]]), facts={"dataset": "mnist"}
+    )
     with pytest.raises(InputError, match="values where nothing was observed"):
         io.load_observed(path)
 

@@ -15,7 +15,7 @@ import stages.__main__ as runner
 from ldmiss.errors import InputError
 from stages import params, schema
 from stages.paths import Item
-from stages.work import declared_work
+from stages.work import Pipeline
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_bug_is_not_swallowed(project: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_work_is_what_dvc_yaml_declares() -> None:
     """Paths and params of an item, resolved as DVC does."""
     document = tiny.document()
-    work = declared_work("sample", Item(0.5, 42, "ddpm"), document)
+    work = Pipeline(document).work("sample", Item(0.5, 42, "ddpm"))
     assert Path("models/ddpm/0.5-42.safetensors") in work.deps
     assert work.outs == [Path("data/samples/0.5-42/ddpm.npz")]
     assert work.params["ddpm.sample"] == document["ddpm"]["sample"]
@@ -72,21 +72,21 @@ def test_work_is_what_dvc_yaml_declares() -> None:
 
 
 def test_checkpoints_are_of_this_very_work(project: Path) -> None:
-    """Another param, input or machine setting is another folder; a param the stage does not read is not."""
+    """Another param, input or machine setting is another key; a param the stage does not read is not."""
     runner.main(["mask", "--missing-rate", "0.5", "--seed", "42"])
     item, used = Item(0.5, 42), {"num_threads": 1}
 
-    def folder(stage: str = "train_vae", item: Item = item, used: dict[str, Any] = used, **changes: Any) -> Path:
-        return declared_work(stage, item, tiny.document(**changes)).checkpoint_folder(stage, item, used)
+    def key(stage: str = "train_vae", item: Item = item, used: dict[str, Any] = used, **changes: Any) -> str:
+        return Pipeline(tiny.document(**changes)).work(stage, item).key(used)
 
-    base = folder()
-    assert base == folder(ddpm={"train": {"lr": 0.5}})
-    assert base != folder(vae={"kl_weight": 1.0})
-    assert base != folder(stage="train_ddpm")
-    assert base != folder(used={"num_threads": 2})
+    base = key()
+    assert base == key(ddpm={"train": {"lr": 0.5}})
+    assert base != key(vae={"kl_weight": 1.0})
+    assert base != key(stage="train_ddpm")
+    assert base != key(used={"num_threads": 2})
     data = project / item.observed("train")
     data.write_bytes(data.read_bytes() + b"x")
-    assert base != folder()
+    assert base != key()
 
 
 class Recorder:
@@ -121,7 +121,7 @@ def test_stages_read_only_the_params_they_declare(project: Path, monkeypatch: py
     for stage, item in tiny.ITEMS:
         seen.clear()
         runner.run_stage(stage, item)
-        declared = set(declared_work(stage, item, yaml.safe_load(Path("params.yaml").read_text())).params)
+        declared = set(Pipeline(yaml.safe_load(Path("params.yaml").read_text())).work(stage, item).params)
         undeclared = {
             key for key in seen - {"off_grid"} if not any(f"{key}.".startswith(f"{name}.") for name in declared)
         }

@@ -133,14 +133,24 @@ class Training:
             self._check_finite(first=len(self._losses) - 1)
 
     def _check_finite(self, *, first: int = 0) -> None:
-        finite = torch.isfinite(torch.stack(self._losses[first:]))
+        losses = self._losses[first:]
+        finite = torch.isfinite(torch.stack(losses)) if losses else torch.ones(0, dtype=torch.bool)
         if not bool(finite.all()):
             position = first + int((~finite).nonzero()[0])
             step = self.step // self.steps_per_epoch * self.steps_per_epoch + position
             raise InputError(f"the training loss is not finite at step {step}: lower the learning rate (lr)")
 
+    def _check_weights(self) -> None:
+        if not all(bool(torch.isfinite(value).all()) for value in self.network.state_dict().values()):
+            raise InputError(f"the weights are not finite after step {self.step - 1}: lower the learning rate (lr)")
+
     def result(self) -> dict[str, Tensor]:
-        """The weights to keep: the best or the average where there is one, else the last; CPU, float32."""
+        """The weights to keep: the best or the average where there is one, else the last; CPU, float32.
+
+        Raises:
+            InputError: they are not finite.
+        """
+        self._check_weights()
         state = {name: value.detach() for name, value in self.network.state_dict().items()}
         state |= self._best or (self.ema.shadow if self.ema else {})
         return {name: value.cpu().contiguous().clone() for name, value in state.items()}
@@ -150,7 +160,13 @@ class Training:
         return float(self._losses[-1]) if self._losses else self.curve[-1]
 
     def snapshot(self) -> dict[str, Tensor]:
-        """Everything needed to go on: weights, optimiser, average, position, loss curve; CPU tensors by flat name."""
+        """Everything needed to go on: weights, optimiser, average, position, loss curve; CPU tensors by flat name.
+
+        Raises:
+            InputError: a loss or a weight is not finite; nothing can go on from there.
+        """
+        self._check_finite()
+        self._check_weights()
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         for index, entry in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in entry.items()}
