@@ -208,6 +208,15 @@ def test_a_loss_that_is_not_finite_is_an_error(value: float) -> None:
         training.run(loss)
 
 
+def test_weights_that_are_not_finite_are_never_kept() -> None:
+    """A finite loss whose gradient is not: the step ruins the weights; neither a checkpoint nor a result keeps them."""
+    training = start(Recipe(epochs=1, batch_size=50, lr=0.1))
+    training.run(lambda batch, _: (training.network(ITEMS[batch]) * 0).abs().sqrt().sum())
+    for keep in (training.snapshot, training.result):
+        with pytest.raises(InputError, match="weights are not finite after step 0"):
+            keep()
+
+
 def test_modes_and_the_global_generator() -> None:
     """Train mode during steps, evaluation mode after; torch's global random state stays as it was."""
     training, state = start(RECIPES["plain"]), torch.get_rng_state()
