@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ldmiss.errors import InputError
+from ldmiss.subsets import evenly_spread
 from stages.build.classifier import extract_features, refuse_other_weights, restore_classifier, unit_images
 from stages.context import Context
 from stages.datasets import load_split
 from stages.io import load_arrays, load_checked_json, load_observed, save_arrays, save_checked_json
 from stages.measure import Yardstick, measure_generation, measure_imputation
 from stages.paths import CLASSIFIER, CLASSIFIER_FACTS, RAW
-from stages.subsets import evenly_spread
 
 SHEET_IMAGES = 20
 """Images of each kind kept for the figures."""

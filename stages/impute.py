@@ -19,12 +19,12 @@ from ldmiss.imputation.interface import Imputer
 from ldmiss.noise import RowNoise
 from ldmiss.pixels import unit_from_uint8
 from ldmiss.randomness import derive_seed
+from ldmiss.subsets import draw_subset, evenly_spread
 from stages.build.data import load_incomplete
 from stages.checkpoint import in_chunks
 from stages.context import Context
 from stages.io import load_dataset_name, load_facts, save_arrays
 from stages.progress import progress_bar
-from stages.subsets import draw_subset, evenly_spread
 
 
 def run(context: Context) -> str:

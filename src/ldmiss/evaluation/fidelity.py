@@ -15,6 +15,8 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
+from ldmiss.subsets import evenly_spread
+
 _ISC_SHUFFLE_SEED = 2020
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 PRC_SIZE = 5000
@@ -67,14 +69,9 @@ def precision_recall(features: Tensor, reference: Tensor) -> tuple[float, float]
     size = min(PRC_SIZE, len(features), len(reference))
     if size < 4:
         raise ValueError(f"precision_recall: {size} images on one side; the third neighbour needs at least 4")
-    cut = [_evenly_spread(side, size) for side in (features, reference)]
+    cut = [side[evenly_spread(len(side), size)] for side in (features, reference)]
     result = prc_features_to_metric(*cut, save_cpu_ram=True, prc_batch_size=_PRC_BATCH_SIZE, verbose=False)
     return float(result["precision"]), float(result["recall"])
-
-
-def _evenly_spread(rows: Tensor, size: int) -> Tensor:
-    """`size` of the rows at equal distances, in order; all of them if there are no more."""
-    return rows[torch.arange(size) * len(rows) // size]
 
 
 def accuracy(logits: Tensor, labels: Tensor) -> float:
