@@ -76,8 +76,8 @@ MUTATIONS = [
     ),
     Mutation(
         "the time grid ends at 0", "diffusion/samplers.py",
-        "grid = torch.linspace(1.0, tau, num_steps, dtype=torch.float64)",
-        "grid = torch.linspace(1.0, 1e-5, num_steps, dtype=torch.float64)",
+        "torch.linspace(1.0, tau, num_steps, dtype=torch.float64)",
+        "torch.linspace(1.0, 1e-5, num_steps, dtype=torch.float64)",
         ("tests/test_samplers.py::test_grid", "tests/test_paper_profile.py::test_time_grid_and_schedule"),
     ),
     Mutation(

@@ -22,10 +22,7 @@ def uniform_time_grid(num_steps: int, tau: float, device: torch.device | str = "
 
     For num_steps = 1000 and tau = 1e-3 every difference is 1/1000, as in Song's sampler.
     """
-    if num_steps < 2:
-        raise ValueError(f"num_steps must be at least 2, got {num_steps}")
-    grid = torch.linspace(1.0, tau, num_steps, dtype=torch.float64)
-    return torch.cat([grid, torch.zeros(1, dtype=torch.float64)]).to(device, torch.float32)
+    return _down_to_0(torch.linspace(1.0, tau, num_steps, dtype=torch.float64), device)
 
 
 def log_snr_time_grid(sde: VPSDE, num_steps: int, tau: float, device: torch.device | str = "cpu") -> Tensor:
@@ -33,11 +30,14 @@ def log_snr_time_grid(sde: VPSDE, num_steps: int, tau: float, device: torch.devi
 
     For the ODE solvers, whose error is even in it (Lu et al. 2022, DPM-Solver, section 3).
     """
-    if num_steps < 2:
-        raise ValueError(f"num_steps must be at least 2, got {num_steps}")
     start, stop = sde.log_snr(torch.tensor([1.0, tau], dtype=torch.float64)).tolist()
-    grid = sde.time_of_log_snr(torch.linspace(start, stop, num_steps, dtype=torch.float64))
-    return torch.cat([grid, torch.zeros(1, dtype=torch.float64)]).to(device, torch.float32)
+    return _down_to_0(sde.time_of_log_snr(torch.linspace(start, stop, num_steps, dtype=torch.float64)), device)
+
+
+def _down_to_0(times: Tensor, device: torch.device | str) -> Tensor:
+    if len(times) < 2:
+        raise ValueError(f"num_steps must be at least 2, got {len(times)}")
+    return torch.cat([times, times.new_zeros(1)]).to(device, torch.float32)
 
 
 def euler_maruyama(

@@ -48,8 +48,7 @@ class ScoreModel:
         score = self_guided_score(
             self.denoiser, self.codec.decode, x_obs, observed, weight=weight, t_max=t_max, backprop_score=backprop_score
         )
-        grid = uniform_time_grid(num_steps, self.tau, self.device)
-        prior = self._prior(len(x_obs), noise)
+        grid, prior = self._start(len(x_obs), num_steps, noise)
         return self.codec.decode(euler_maruyama(score, self.denoiser.sde, prior, time_grid=grid, noise=noise))
 
     @torch.no_grad()
@@ -65,13 +64,16 @@ class ScoreModel:
             raise ValueError("replacement needs diffusion in pixel space")
         sde = self.denoiser.sde
         condition = replace_observed(sde, self.codec.encode(x_obs), observed, noise)
-        grid = uniform_time_grid(num_steps, self.tau, self.device)
-        prior = condition(self._prior(len(x_obs), noise), grid[0])
+        grid, prior = self._start(len(x_obs), num_steps, noise)
         z = euler_maruyama(
-            self.denoiser.score, sde, prior,
+            self.denoiser.score, sde, condition(prior, grid[0]),
             time_grid=grid, noise=noise, condition=condition, num_resamples=num_resamples,
         )  # fmt: skip
         return self.codec.decode(z)
+
+    def _start(self, num_rows: int, num_steps: int, noise: RowNoise) -> tuple[Tensor, Tensor]:
+        """The time grid of an imputation, and the state at its first time."""
+        return uniform_time_grid(num_steps, self.tau, self.device), self._prior(num_rows, noise)
 
     def _prior(self, num_rows: int, noise: RowNoise) -> Tensor:
         return noise(torch.empty(num_rows, *self.codec.shape, device=self.device))
