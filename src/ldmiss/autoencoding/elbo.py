@@ -13,7 +13,7 @@ def masked_negative_elbo(x: Tensor, x_hat: Tensor, observed: Tensor, kl: Tensor,
     """Reconstruction + kl_weight * KL, mean over rows: both are sums per image, as in Rombach et al. 2022.
 
     Args:
-        x: the filled images in the networks' range, (B, C, H, W).
+        x: images in the networks' range, (B, C, H, W); only observed pixels count.
         x_hat: their reconstruction, (B, C, H, W).
         observed: bool (B, C, H, W).
         kl: nats per row, (B,).
