@@ -24,19 +24,9 @@ def score_from_eps(eps: Tensor, sigma_t: Tensor) -> Tensor:
     return -eps / append_dims(sigma_t, eps)
 
 
-def eps_from_score(score: Tensor, sigma_t: Tensor) -> Tensor:
-    """eps = -sigma_t score."""
-    return -append_dims(sigma_t, score) * score
-
-
 def x_0_from_eps(x_t: Tensor, eps: Tensor, alpha_t: Tensor, sigma_t: Tensor) -> Tensor:
     """x_0 = (x_t - sigma_t eps) / alpha_t: the posterior mean if eps is the expected noise (Tweedie)."""
     return (x_t - append_dims(sigma_t, x_t) * eps) / append_dims(alpha_t, x_t)
-
-
-def eps_from_x_0(x_t: Tensor, x_0: Tensor, alpha_t: Tensor, sigma_t: Tensor) -> Tensor:
-    """eps = (x_t - alpha_t x_0) / sigma_t."""
-    return (x_t - append_dims(alpha_t, x_t) * x_0) / append_dims(sigma_t, x_t)
 
 
 @dataclass(frozen=True)
