@@ -25,7 +25,7 @@ from ldmiss.evaluation.fidelity import (
     kid,
     precision_recall,
 )
-from ldmiss.evaluation.pixel import errors_by_image, errors_of_draws_by_image, mse_all, mse_missing, mse_of_draws
+from ldmiss.evaluation.pixel import Errors, errors_by_image, errors_of_draws_by_image, mse, mse_all
 from ldmiss.evaluation.uncertainty import (
     MIN_SD,
     calibration,
@@ -127,14 +127,10 @@ def measure_imputation(
     of_sets, _, logits = yardstick.measure(completed)
     right = (logits.argmax(1) == labels).double().numpy()
     of_draw, of_mean, counts = errors_of_draws_by_image(x_draws, truth[subset], known[subset])
-    mse_draw, mse_mean = mse_of_draws(x_draws, truth[subset], known[subset])
     metrics = {
-        "mse": mse_missing(x_hat, truth, known),
-        "mse_se": ratio_se(*errors_by_image(x_hat, truth, known), weights),
-        "mse_draw": mse_draw,
-        "mse_draw_se": ratio_se(of_draw, counts, subset_weights),
-        "mse_mean": mse_mean,
-        "mse_mean_se": ratio_se(of_mean, counts, subset_weights),
+        **_mse_with_se("mse", *errors_by_image(x_hat, truth, known), weights),
+        **_mse_with_se("mse_draw", of_draw, counts, subset_weights),
+        **_mse_with_se("mse_mean", of_mean, counts, subset_weights),
         "mse_all": mse_all(x_hat, truth),
         **of_sets,
         "accuracy": accuracy(logits, labels),
@@ -162,6 +158,10 @@ def measure_draws(
     metrics |= {"coverage_level": coverage_level(num_draws), "coverage_share": share}
     metrics |= {} if factor is None else {"calibration": factor}
     return metrics, reliability(x, y)
+
+
+def _mse_with_se(name: str, errors: Errors, counts: Errors, weights: NDArray[np.float64]) -> dict[str, float]:
+    return {name: mse(errors, counts), f"{name}_se": ratio_se(errors, counts, weights)}
 
 
 def _unit(images: NDArray[np.uint8]) -> Pixels:

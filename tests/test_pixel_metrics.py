@@ -4,12 +4,19 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from ldmiss.evaluation.pixel import mse_all, mse_missing, mse_of_draws
+from ldmiss.evaluation.pixel import Images, errors_by_image, errors_of_draws_by_image, mse, mse_all
 from ldmiss.randomness import numpy_generator
 
 TRUTH = np.array([[[0.0, 0.5], [1.0, 0.25]], [[0.0, 0.0], [0.0, 0.0]]], dtype=np.float32)
 OBSERVED = np.array([[[True, False], [False, True]], [[True, True], [True, False]]])
+
+
+def mse_of_draws(draws: Images, truth: Images, observed: NDArray[np.bool_]) -> tuple[float, float]:
+    """Of one draw, and of the draws' mean."""
+    of_draw, of_mean, counts = errors_of_draws_by_image(draws, truth, observed)
+    return mse(of_draw, counts), mse(of_mean, counts)
 
 
 def test_mse_by_hand() -> None:
@@ -18,13 +25,15 @@ def test_mse_by_hand() -> None:
     x_hat[0, 0, 0] = 1.0  # observed: counts for mse_all only
     x_hat[0, 0, 1] = 0.0
     x_hat[1, 1, 1] = 1.0
-    assert mse_missing(x_hat, TRUTH, OBSERVED) == pytest.approx((0.25 + 0 + 1) / 3)
+    errors, counts = errors_by_image(x_hat, TRUTH, OBSERVED)
+    assert (errors.tolist(), counts.tolist()) == ([0.25, 1], [2, 1])
+    assert mse(errors, counts) == pytest.approx((0.25 + 0 + 1) / 3)
     assert mse_all(x_hat, TRUTH) == pytest.approx((1 + 0.25 + 1) / 8)
 
 
 def test_nothing_missing_is_nan() -> None:
     """An error over no pixels is no number, and no warning."""
-    assert math.isnan(mse_missing(TRUTH, TRUTH, np.ones_like(OBSERVED)))
+    assert math.isnan(mse(*errors_by_image(TRUTH, TRUTH, np.ones_like(OBSERVED))))
 
 
 def test_mse_of_draws_by_hand() -> None:
