@@ -1,9 +1,7 @@
 """Figures and the tables they are drawn from."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,12 +11,6 @@ from ldmiss.figures.curves import against_rate, draw_against_rate, draw_training
 from ldmiss.figures.reliability import COLUMNS, draw_uncertainty, uncertainty_table
 from ldmiss.figures.sheets import draw_sheets, image_rows
 from ldmiss.figures.style import colour_of, marker_of, new_figure
-
-
-@pytest.fixture(autouse=True)
-def _close_figures() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 def cell(rate: float, seed: int, ldmiss: float, ddpm: float) -> dict[str, Any]:

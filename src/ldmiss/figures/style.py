@@ -1,11 +1,7 @@
 """One look for all figures: every method keeps its colour and marker, whatever else is drawn."""
 
-import matplotlib as mpl
-
-mpl.use("Agg")  # no display, and the same renderer everywhere
-
-import matplotlib.pyplot as plt
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 _KNOWN = [
@@ -31,10 +27,11 @@ def marker_of(method: str) -> str:
     return _MARKERS[_KNOWN.index(method) % len(_MARKERS)] if method in _KNOWN else "o"
 
 
-def new_figure(rows: int, columns: int, *, width: float, height: float) -> tuple[Figure, list[plt.Axes]]:
-    """A figure of rows x columns panels, each width x height inches, and its axes in reading order."""
+def new_figure(rows: int, columns: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of rows x columns panels, each width x height inches, and its axes in reading order.
+
+    Made without pyplot, which would keep every figure until it is closed, and look for a display.
+    """
     sns.set_theme(context="paper", style="ticks")
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(columns * width, rows * height), squeeze=False, layout="constrained"
-    )
-    return figure, list(axes.flat)
+    figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
