@@ -11,6 +11,7 @@ import pandas as pd
 from ldmiss.evaluation.claims import claims_records
 from ldmiss.evaluation.tables import COLUMNS
 
+IDS = [*map(str, range(1, 15)), "Q1", "Q2", "Q3"]
 RATES = (0.0, 0.1, 0.3, 0.5, 0.6, 0.8)
 SEEDS = (42, 43, 44)
 FID = {
@@ -43,6 +44,11 @@ FACTS = {
 
 ROBUST_MSE = [(f"imputation.{method}.mse{way}", None, "x0.8") for method in ("ldmiss-guidance", "autoencoder")
               for way in ("", "_mean")]  # fmt: skip
+
+
+def expected_verdict(claim: str) -> str:
+    """Where the claim's rule is fulfilled."""
+    return "consistent" if claim == "5" else "holds"
 
 
 def world(rates: Sequence[float] = RATES, seeds: Sequence[int] = SEEDS, **facts: Any) -> pd.DataFrame:
