@@ -1,9 +1,11 @@
 """Measure one cell: generation by FID and IS, imputation by squared errors, FID, IS and accuracy (paper A.3), and more.
 
 `stages.measure` lists the metrics. Reads the raw images: the only stage after `mask` that sees the truth, apart from
-the classifier's.
+the classifier's. Files of other methods are removed from the cell's input folders first (they stay in DVC's cache):
+DVC hashes these folders as a whole.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,32 @@ from numpy.typing import NDArray
 
 from ldmiss.errors import InputError
 from ldmiss.subsets import evenly_spread
-from stages.build.classifier import extract_features, refuse_other_weights, restore_classifier, unit_images
+from stages.build.classifier import extract_features, restore_classifier, unit_images
 from stages.context import Context
-from stages.datasets import load_split
+from stages.datasets import Images, load_split
 from stages.io import load_arrays, load_checked_json, load_observed, save_arrays, save_checked_json
 from stages.measure import Yardstick, measure_generation, measure_imputation
-from stages.paths import CLASSIFIER, CLASSIFIER_FACTS, RAW
+from stages.paths import CLASSIFIER, CLASSIFIER_FACTS, RAW, remove_others
 
 SHEET_IMAGES = 20
 """Images of each kind kept for the figures."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of generation, or of imputation.
+
+    Attributes:
+        metrics: of each method.
+        sheet: images and curves for the figures, by name.
+        floor: the FID of as many real images.
+        sizes: how many images and draws were measured, for the facts of the run.
+    """
+
+    metrics: dict[str, dict[str, float]]
+    sheet: dict[str, NDArray[Any]]
+    floor: float
+    sizes: dict[str, int]
 
 
 def run(context: Context) -> str:
@@ -33,50 +52,62 @@ def run(context: Context) -> str:
     `fid_floor_imputed` (the imputed test images as they really are: what a perfect imputer would get).
     """
     item, params = context.item, context.params
+    samples = [item.samples(method) for method in params.sample.methods]
+    imputed = [item.imputed(method) for method in params.impute.methods]
+    remove_others([*samples, *imputed])
     train, test = (load_split(params.dataset.name, RAW, split) for split in ("train", "test"))
-    images, observed = load_observed(item.observed("test"))
-    layer = params.evaluate.fid_layer
-    facts = load_checked_json(CLASSIFIER_FACTS)
-    refuse_other_weights(CLASSIFIER, facts)
-    classifier = restore_classifier(CLASSIFIER, context.runtime.device)
+    facts, layer = load_checked_json(CLASSIFIER_FACTS), params.evaluate.fid_layer
+    classifier = restore_classifier(CLASSIFIER, context.runtime.device, sha256=facts["sha256"])
     yardstick = Yardstick(classifier, test, layer=layer, seed=item.root_seed)
-    sheet: dict[str, NDArray[Any]] = {}
-    generation, num_generated = {}, 0
-    for method in params.sample.methods:
-        (samples,) = load_arrays(item.samples(method), "images")
-        num_generated = len(samples)
-        generation[method] = measure_generation(yardstick, samples)
-        sheet[f"samples/{method}"] = _to_uint8(samples[:SHEET_IMAGES])
-    imputation = {}
-    num_draws, num_draw_images = 1, 0
-    rows = np.arange(0)
-    for path in _imputed_files([item.imputed(method) for method in params.impute.methods]):
-        completed, rows, subset, draws = load_arrays(path, "images", "rows", "subset", "draws")
-        num_draws, num_draw_images = max(num_draws, draws.shape[1]), len(subset)
-        imputation[path.stem], curve = measure_imputation(yardstick, completed, rows, subset, draws, observed)
-        sheet[f"reliability/{path.stem}"] = curve
-        sheet[f"imputed/{path.stem}"] = _to_uint8(completed[:SHEET_IMAGES])
-    shown = rows[:SHEET_IMAGES]
-    sheet |= {"truth": test.images[shown], "observed_images": images[shown], "observed": observed[shown]}
-    save_arrays(item.sheet(), facts=context.stamp, **sheet)
-    real = train.images[evenly_spread(len(train.images), min(num_generated, len(train.images)))]
-    floors = {
-        "fid_floor_generated": yardstick.floor(extract_features(classifier, unit_images(real), layer)[0]),
-        "fid_floor_imputed": yardstick.floor(yardstick.features[rows]),
-    }
+    generation = _measure_samples(yardstick, samples, train)
+    imputation = _measure_imputed(yardstick, _imputed_files(imputed), item.observed("test"))
+    save_arrays(item.sheet(), facts=context.stamp, **generation.sheet, **imputation.sheet)
     metrics = {
         "missing_rate": item.missing_rate, "seed": item.seed,
-        "generation": generation, "imputation": imputation,
-        "classifier": _yardstick_facts(facts, layer) | floors,
+        "generation": generation.metrics, "imputation": imputation.metrics,
+        "classifier": {
+            **_yardstick_facts(facts, layer),
+            "fid_floor_generated": generation.floor, "fid_floor_imputed": imputation.floor,
+        },
         "run": {
             "profile": params.profile, "recipe": params.recipe, "encoder_input": params.vae.encoder_input,
-            "test_rate": params.missing.test_rate, "fill": params.missing.fill, "num_generated": num_generated,
-            "num_imputed": len(rows), "num_draws": num_draws, "num_draw_images": num_draw_images,
+            "test_rate": params.missing.test_rate, "fill": params.missing.fill, **generation.sizes, **imputation.sizes,
         },
         "stamp": context.stamp,
     }  # fmt: skip
     save_checked_json(item.metrics(), metrics)
-    return f"{len(generation)} generators and {len(imputation)} imputers measured"
+    return f"{len(generation.metrics)} generators and {len(imputation.metrics)} imputers measured"
+
+
+def _measure_samples(yardstick: Yardstick, files: list[Path], train: Images) -> Measured:
+    """Generated images, a file a method; the floor is of training images."""
+    metrics, sheet = {}, {}
+    for path in files:
+        (samples,) = load_arrays(path, "images")
+        metrics[path.stem] = measure_generation(yardstick, samples)
+        sheet[f"samples/{path.stem}"] = _to_uint8(samples[:SHEET_IMAGES])
+    num_generated, num_train = len(samples), len(train.images)
+    real = train.images[evenly_spread(num_train, min(num_generated, num_train))]
+    features, _ = extract_features(yardstick.classifier, unit_images(real), yardstick.layer)
+    return Measured(metrics, sheet, yardstick.floor(features), {"num_generated": num_generated})
+
+
+def _measure_imputed(yardstick: Yardstick, files: list[Path], incomplete: Path) -> Measured:
+    """Imputed test images, a file an imputer."""
+    images, observed = load_observed(incomplete)
+    metrics, num_draws = {}, 1
+    sheet: dict[str, NDArray[Any]] = {}
+    for path in files:
+        completed, rows, subset, draws = load_arrays(path, "images", "rows", "subset", "draws")
+        metrics[path.stem], sheet[f"reliability/{path.stem}"] = measure_imputation(
+            yardstick, completed, rows, subset, draws, observed
+        )
+        sheet[f"imputed/{path.stem}"] = _to_uint8(completed[:SHEET_IMAGES])
+        num_draws = max(num_draws, draws.shape[1])
+    truth, shown = yardstick.test.images, rows[:SHEET_IMAGES]
+    sheet |= {"truth": truth[shown], "observed_images": images[shown], "observed": observed[shown]}
+    sizes = {"num_imputed": len(rows), "num_draws": num_draws, "num_draw_images": len(subset)}
+    return Measured(metrics, sheet, yardstick.floor(yardstick.features[rows]), sizes)
 
 
 def _yardstick_facts(facts: dict[str, Any], layer: str) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Where every artifact lives, relative to the project's root; `dvc.yaml` names the same paths (a test compares)."""
 
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,3 +74,13 @@ class Item:
     def sheet(self) -> Path:
         """The few images of the cell that the figures show."""
         return CELLS / f"{self.cell}.npz"
+
+
+def remove_others(paths: Iterable[Path]) -> None:
+    """Remove from the folders of these paths whatever else lies there: of other params, or left by a killed run."""
+    wanted = set(paths)
+    for other in {other for path in wanted for other in path.parent.glob("*")} - wanted:
+        if other.is_dir() and not other.is_symlink():
+            shutil.rmtree(other)
+        else:
+            other.unlink()

@@ -4,7 +4,6 @@ Reads the cells that the params name, never "whatever files are there": files of
 folders (they stay in DVC's cache), so that they neither enter a mean nor change what DVC sees.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from ldmiss.figures.sheets import MISSING_GREY, draw_sheets, image_rows
 from ldmiss.missingness import remove_missing
 from stages.context import Context
 from stages.io import atomic_write, load_arrays, load_checked_json, save_json, save_text
-from stages.paths import CELLS, CLAIMS, CURVES, PLOTS, SUMMARY, TABLE, Item
+from stages.paths import CLAIMS, CURVES, PLOTS, SUMMARY, TABLE, Item, remove_others
 
 GENERATION_METRICS = ["fid", "is"]
 IMPUTATION_METRICS = ["mse", "fid", "is"]
@@ -33,9 +32,9 @@ def run(context: Context) -> str:
     grid, num_columns = context.params.grid, context.params.plot.num_columns
     items = [Item(rate, seed) for rate in grid.missing_rates for seed in grid.seeds]
     one_seed = [item for item in items if item.seed == grid.seeds[0]]
-    _prune(CELLS, {path.name for item in items for path in (item.metrics(), item.sheet())})
-    of_grid = tuple(f"-{item.cell}.csv" for item in items)
-    _prune(CURVES, {path.name for path in CURVES.glob("*.csv") if path.name.endswith(of_grid)} | {"classifier.csv"})
+    remove_others(path for item in items for path in (item.metrics(), item.sheet()))
+    of_grid = ("classifier.csv", *(f"-{item.cell}.csv" for item in items))
+    remove_others(path for path in CURVES.glob("*.csv") if path.name.endswith(of_grid))
     models = sorted({path.name.removesuffix(f"-{items[0].cell}.csv") for path in CURVES.glob(f"*-{items[0].cell}.csv")})
 
     cells = [load_checked_json(item.metrics()) for item in items]
@@ -99,12 +98,6 @@ def _reliability(items: list[Item], imputers: list[str]) -> dict[tuple[float, st
 def _curve(item: Item, model: str) -> list[float]:
     losses: list[float] = pd.read_csv(item.curve(model))["loss"].tolist()
     return losses
-
-
-def _prune(folder: Path, names: set[str]) -> None:
-    for path in folder.glob("*"):
-        if path.name not in names:
-            path.unlink()
 
 
 def _save_figure(name: str, table: pd.DataFrame, figure: Figure) -> None:

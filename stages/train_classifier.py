@@ -20,8 +20,7 @@ from ldmiss.training.loop import Training
 from stages.build.classifier import (
     describe_classifier,
     extract_layers,
-    load_facts,
-    restore_classifier,
+    restore_committed,
     save_classifier,
     unit_images,
 )
@@ -49,8 +48,8 @@ def run(context: Context) -> str:
 
 def _take(context: Context, path: Path, test: Images) -> tuple[dict[str, Any], list[float]]:
     """The committed file, unless it is of another data set, altered, or not as good as it says."""
-    facts = load_facts(path, dataset=context.params.dataset.name)
-    layers = extract_layers(restore_classifier(path, context.runtime.device), unit_images(test.images))
+    classifier, facts = restore_committed(path, context.runtime.device, dataset=context.params.dataset.name)
+    layers = extract_layers(classifier, unit_images(test.images))
     found = accuracy(layers["logits"], torch.tensor(test.labels))
     if abs(found - facts["accuracy"]) > ACCURACY_TOLERANCE:
         raise InputError(

@@ -17,7 +17,6 @@ import stages.mask
 from ldmiss.errors import InputError
 from ldmiss.training.loop import Training
 from stages.io import load_arrays, load_observed, load_tensors
-from stages.paths import Item
 
 IMPUTERS = {
     "ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement", "autoencoder", "mean",
@@ -252,14 +251,3 @@ def test_models_carry_what_they_need(project: Path) -> None:
     assert facts["dataset"] == "mnist5k"
     with pytest.raises(InputError, match="expected 'ddpm'"):
         load_tensors(project / tiny.CELL.model("ldmiss"), kind="ddpm")
-
-
-def test_cells_of_other_grids_are_left_out(project: Path, tmp_path: Path) -> None:
-    """A stale cell in the folder enters no mean and is removed before DVC hashes the folder."""
-    folder = tmp_path / "stale"
-    shutil.copytree(project, folder, symlinks=True)
-    stale = folder / Item(0.1, 7).metrics()
-    stale.write_text((folder / tiny.CELL.metrics()).read_text().replace('"mse": ', '"mse": 9'))
-    tiny.run(folder, lambda name: name == "plot")
-    assert not stale.exists()
-    assert tiny.fingerprints(folder, "metrics") == tiny.fingerprints(project, "metrics")

@@ -24,11 +24,27 @@ FACTS = ("accuracy", "fid_floors", "sha256", "dataset")
 _BATCH_SIZE = 500
 
 
-def restore_classifier(path: Path, device: torch.device) -> Classifier:
-    """The classifier in a file of kind "classifier"."""
-    tensors, facts = load_tensors(path, kind=KIND)
-    config = {"size": facts["size"]}
-    return restore_network(Classifier, config, with_prefix("net", tensors), prefix="net", path=path, device=device)
+def restore_classifier(path: Path, device: torch.device, *, sha256: str | None = None) -> Classifier:
+    """The classifier in a file of kind "classifier".
+
+    Args:
+        sha256: of the weights that the file has to hold; None takes any.
+
+    Raises:
+        InputError: no such file, or other weights.
+    """
+    weights, header = load_tensors(path, kind=KIND)
+    if sha256 is not None and (found := weights_sha256(weights)) != sha256:
+        raise InputError(
+            f"{path}: holds weights {found[:12]}, but its facts name {sha256[:12]}; "
+            "make both again with `dvc repro --force train_classifier`"
+        )
+    return _network(path, weights, header, device)
+
+
+def _network(path: Path, weights: dict[str, Tensor], header: Mapping[str, Any], device: torch.device) -> Classifier:
+    config = {"size": header["size"]}
+    return restore_network(Classifier, config, with_prefix("net", weights), prefix="net", path=path, device=device)
 
 
 def save_classifier(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any], *, size: int) -> None:
@@ -36,8 +52,8 @@ def save_classifier(path: Path, weights: Mapping[str, Tensor], facts: Mapping[st
     save_tensors(path, weights, kind=KIND, facts={"size": size, **{name: facts[name] for name in FACTS}})
 
 
-def load_facts(path: Path, *, dataset: str) -> dict[str, Any]:
-    """The facts in a classifier's file, once it is clear that they are of these weights and of this data set.
+def restore_committed(path: Path, device: torch.device, *, dataset: str) -> tuple[Classifier, dict[str, Any]]:
+    """A committed classifier and its facts, once it is clear that they are of these weights and of this data set.
 
     Raises:
         InputError: no such file, no facts in it, weights that are not those it names, or another data set's.
@@ -54,17 +70,7 @@ def load_facts(path: Path, *, dataset: str) -> dict[str, Any]:
         )
     if (found := weights_sha256(weights)) != header["sha256"]:
         raise InputError(f"classifier.weights: {path} holds weights {found[:12]}, but says {header['sha256'][:12]}")
-    return {name: header[name] for name in FACTS}
-
-
-def refuse_other_weights(path: Path, facts: Mapping[str, Any]) -> None:
-    """Raise InputError where a classifier's file does not hold the weights that its facts name."""
-    weights, _ = load_tensors(path, kind=KIND)
-    if (found := weights_sha256(weights)) != facts["sha256"]:
-        raise InputError(
-            f"{path}: holds weights {found[:12]}, but its facts name {facts['sha256'][:12]}; "
-            "make both again with `dvc repro --force train_classifier`"
-        )
+    return _network(path, weights, header, device), {name: header[name] for name in FACTS}
 
 
 def weights_sha256(weights: Mapping[str, Tensor]) -> str:
