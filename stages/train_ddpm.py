@@ -1,19 +1,16 @@
 """Train the pixel-space score network with the loss on observed pixels (MissDiff; paper 4.1, Eq. 3)."""
 
 from ldmiss.fill import fill_image
-from ldmiss.networks.layers import at_precision, build, init_fan_avg
+from ldmiss.networks.layers import at_precision, init_fan_avg
 from ldmiss.networks.unet import UNet
-from ldmiss.noise import torch_generator
 from ldmiss.pixels import unit_from_uint8
-from ldmiss.randomness import derive_seed
-from ldmiss.training.loop import Training
 from ldmiss.training.score_objectives import pixel_score_loss
 from stages.build.data import load_incomplete
 from stages.build.network import with_prefix
 from stages.build.unet import sde_from, unet_config
 from stages.context import Context
 from stages.io import load_dataset_name, save_tensors
-from stages.training import recipe_from, run_training, save_curve
+from stages.training import new_network, train_network
 
 
 def run(context: Context) -> str:
@@ -23,17 +20,14 @@ def run(context: Context) -> str:
     value_range = context.params.dataset.range
     channels, height, width = images.shape[1:]
     config = unet_config(params.network, (channels, height, width))
-    generator = torch_generator("cpu", item.root_seed, "ddpm", "init")
-    network = build(lambda: UNet(**config), runtime.device, init_fan_avg, generator)
-    seed = derive_seed(item.root_seed, "ddpm")
-    training = Training(network, recipe_from(params.train), num_items=len(images), seed=seed)
+    network = new_network(context, "ddpm", lambda: UNet(**config), init_fan_avg)
 
     batch_loss = pixel_score_loss(
         at_precision(network, runtime.dtype), sde_from(diffusion), images, observed,
         tau=diffusion.tau, weighting=params.loss.weighting, normaliser=params.loss.normaliser,
         fill=fill_image(context.params.missing.fill, unit_from_uint8(images), observed), value_range=value_range,
     )  # fmt: skip
-    run_training(training, batch_loss, context.checkpoint, "ddpm")
+    training = train_network(context, "ddpm", network, params.train, len(images), batch_loss)
     save_tensors(
         item.model("ddpm"),
         with_prefix("unet", training.result()),
@@ -44,5 +38,4 @@ def run(context: Context) -> str:
             **context.stamp,
         },
     )  # fmt: skip
-    save_curve(item.curve("ddpm"), training.curve)
     return f"pixel score network, final loss {training.curve[-1]:.4f}"

@@ -1,18 +1,15 @@
 """Train the score network of LDMiss on scaled latents (paper section 3 and appendix B)."""
 
 from ldmiss.errors import InputError
-from ldmiss.networks.layers import at_precision, build, init_fan_avg
+from ldmiss.networks.layers import at_precision, init_fan_avg
 from ldmiss.networks.unet import UNet
-from ldmiss.noise import torch_generator
-from ldmiss.randomness import derive_seed
-from ldmiss.training.loop import Training
 from ldmiss.training.score_objectives import latent_score_loss
 from stages.build.autoencoder import carried
 from stages.build.network import with_prefix
 from stages.build.unet import sde_from, unet_config
 from stages.context import Context
 from stages.io import load_tensors, save_tensors
-from stages.training import recipe_from, run_training, save_curve
+from stages.training import new_network, train_network
 
 
 def run(context: Context) -> str:
@@ -25,16 +22,13 @@ def run(context: Context) -> str:
     latents = (stored["latents"] * stored["scale"]).to(runtime.device)
     channels, height, width = latents.shape[1:]
     config = unet_config(params.network, (channels, height, width))
-    generator = torch_generator("cpu", item.root_seed, "ldmiss", "init")
-    network = build(lambda: UNet(**config), runtime.device, init_fan_avg, generator)
-    seed = derive_seed(item.root_seed, "ldmiss")
-    training = Training(network, recipe_from(params.train), num_items=len(latents), seed=seed)
+    network = new_network(context, "ldmiss", lambda: UNet(**config), init_fan_avg)
 
     batch_loss = latent_score_loss(
         at_precision(network, runtime.dtype), sde_from(diffusion), latents,
         tau=diffusion.tau, weighting=params.loss.weighting,
     )  # fmt: skip
-    run_training(training, batch_loss, context.checkpoint, "ldmiss")
+    training = train_network(context, "ldmiss", network, params.train, len(latents), batch_loss)
     save_tensors(
         item.model("ldmiss"),
         with_prefix("unet", training.result()) | vae_tensors | {"scale": stored["scale"]},
@@ -44,5 +38,4 @@ def run(context: Context) -> str:
             **carried(vae_facts), **context.stamp,
         },
     )  # fmt: skip
-    save_curve(item.curve("ldmiss"), training.curve)
     return f"latent score network, final loss {training.curve[-1]:.4f}"

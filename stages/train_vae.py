@@ -1,17 +1,14 @@
 """Train the KL-regularised autoencoder on incomplete images (paper sections 3, 4.1 and A.1.2)."""
 
 from ldmiss.networks.autoencoder import Autoencoder
-from ldmiss.networks.layers import at_precision, build, init_torch_default
-from ldmiss.noise import torch_generator
-from ldmiss.randomness import derive_seed
+from ldmiss.networks.layers import at_precision, init_torch_default
 from ldmiss.training.autoencoder_objective import autoencoder_loss
-from ldmiss.training.loop import Training
 from stages.build.autoencoder import autoencoder_config, encoder_input_from
 from stages.build.data import load_incomplete
 from stages.build.network import with_prefix
 from stages.context import Context
 from stages.io import load_dataset_name, save_tensors
-from stages.training import recipe_from, run_training, save_curve
+from stages.training import new_network, train_network
 
 
 def run(context: Context) -> str:
@@ -20,16 +17,13 @@ def run(context: Context) -> str:
     images, observed = load_incomplete(item.observed("train"), runtime.device)
     encoder_input = encoder_input_from(context.params, images, observed)
     config = autoencoder_config(params)
-    generator = torch_generator("cpu", item.root_seed, "vae", "init")
-    network = build(lambda: Autoencoder(**config), runtime.device, init_torch_default, generator)
-    seed = derive_seed(item.root_seed, "vae")
-    training = Training(network, recipe_from(params.train), num_items=len(images), seed=seed)
+    network = new_network(context, "vae", lambda: Autoencoder(**config), init_torch_default)
     encoder, decoder = (at_precision(part, runtime.dtype) for part in (network.encoder, network.decoder))
 
     batch_loss = autoencoder_loss(
         encoder, decoder, images, observed, kl_weight=params.kl_weight, encoder_input=encoder_input
     )
-    run_training(training, batch_loss, context.checkpoint, "vae")
+    training = train_network(context, "vae", network, params.train, len(images), batch_loss)
     save_tensors(
         item.model("vae"),
         with_prefix("vae", training.result()) | {"fill": encoder_input.fill.cpu()},
@@ -39,5 +33,4 @@ def run(context: Context) -> str:
             "dataset": load_dataset_name(item.observed("train")), **context.stamp,
         },
     )  # fmt: skip
-    save_curve(item.curve("vae"), training.curve)
     return f"autoencoder, final loss {training.curve[-1]:.3f} per image"
