@@ -36,6 +36,7 @@ from ldmiss.evaluation.uncertainty import (
     reliability,
 )
 from ldmiss.networks.classifier import Classifier
+from ldmiss.pixels import unit_from_uint8
 from ldmiss.randomness import numpy_generator
 from stages.build.classifier import extract_features, unit_images
 from stages.datasets import Images
@@ -120,7 +121,7 @@ def measure_imputation(
         metrics, and float64 (B, 3) as from `ldmiss.evaluation.uncertainty.reliability`.
     """
     num_images = len(completed)
-    truth, known = _unit(yardstick.test.images[rows]), observed[rows]
+    truth, known = unit_from_uint8(torch.from_numpy(yardstick.test.images[rows])).numpy(), observed[rows]
     x_hat, x_draws = completed.astype(np.float32), draws.astype(np.float32)
     labels = torch.tensor(yardstick.test.labels[rows])
     weights, subset_weights = yardstick.weights(num_images), yardstick.weights(len(subset))
@@ -162,7 +163,3 @@ def measure_draws(
 
 def _mse_with_se(name: str, errors: Errors, counts: Errors, weights: NDArray[np.float64]) -> dict[str, float]:
     return {name: mse(errors, counts), f"{name}_se": ratio_se(errors, counts, weights)}
-
-
-def _unit(images: NDArray[np.uint8]) -> Pixels:
-    return (images / 255).astype(np.float32)

@@ -3,6 +3,7 @@
 import torch
 
 from ldmiss.imputation.baselines import fit_gaussian
+from ldmiss.pixels import unit_from_uint8
 from stages.build.autoencoder import carried
 from stages.context import Context
 from stages.io import load_observed, load_tensors, save_tensors
@@ -12,7 +13,7 @@ def run(context: Context) -> str:
     """Write `models/baselines/<cell>.safetensors`: all that the cheap imputers need, so imputing sees no data."""
     item = context.item
     images, observed = load_observed(item.observed("train"))
-    rows = (images / 255).astype("float32").reshape(len(images), -1)
+    rows = unit_from_uint8(torch.from_numpy(images)).flatten(1).numpy()
     mean, covariance = fit_gaussian(rows, observed.reshape(rows.shape), ridge=context.params.baselines.ridge)
     vae_tensors, vae_facts = load_tensors(item.model("vae"), kind="vae")
     moments = {"mean": torch.from_numpy(mean), "covariance": torch.from_numpy(covariance)}

@@ -15,7 +15,7 @@ from ldmiss.randomness import derive_seed
 from ldmiss.training.loop import Training
 from stages.build.data import load_incomplete
 from stages.build.diffputer import denoiser_from
-from stages.build.network import with_prefix
+from stages.build.network import with_prefix, without_prefix
 from stages.checkpoint import in_chunks
 from stages.context import Context
 from stages.io import load_dataset_name, save_tensors
@@ -94,7 +94,7 @@ class EM:
         stored = self.checkpoint.load("em")
         if stored is None:
             return 0, self.x_obs
-        self.network.load_state_dict({key[4:]: value for key, value in stored.items() if key.startswith("mlp.")})
+        self.network.load_state_dict(without_prefix("mlp", stored))
         self.curve = stored["curve"].tolist()
         return int(stored["next"]), stored["x"].to(self.x_obs.device)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from ldmiss.errors import InputError
 from ldmiss.evaluation.fidelity import accuracy, fid, fid_statistics
 from ldmiss.networks.classifier import Classifier
+from ldmiss.pixels import unit_from_uint8
 from stages.build.network import restore_network, with_prefix
 from stages.io import load_tensors, save_tensors
 
@@ -119,4 +120,4 @@ def extract_features(classifier: Classifier, images: Tensor, layer: str) -> tupl
 
 def unit_images(images: Any) -> Tensor:
     """uint8 images (N, H, W) as a float tensor (N, 1, H, W) in [0, 1]."""
-    return torch.tensor(images)[:, None] / 255
+    return unit_from_uint8(torch.tensor(images)[:, None])

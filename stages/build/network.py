@@ -30,13 +30,10 @@ def restore_network(
     Raises:
         InputError: the weights do not fit the configuration that the file carries.
     """
-    weights = {
-        name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")
-    }
     with torch.device("meta"):
         network = make(**config)
     try:
-        network.load_state_dict(weights, assign=True)
+        network.load_state_dict(without_prefix(prefix, tensors), assign=True)
     except RuntimeError as error:
         raise InputError(f"{path}: weights of another architecture ({' '.join(str(error).split())[:200]})") from None
     return network.to(device).eval().requires_grad_(False)
@@ -45,3 +42,9 @@ def restore_network(
 def with_prefix(prefix: str, weights: dict[str, "Tensor"]) -> dict[str, "Tensor"]:
     """The weights under `prefix.<name>`, so that several networks share one file."""
     return {f"{prefix}.{name}": value for name, value in weights.items()}
+
+
+def without_prefix(prefix: str, tensors: dict[str, "Tensor"]) -> dict[str, "Tensor"]:
+    """Of the tensors, those that `with_prefix` put under this prefix, by their own names."""
+    start = f"{prefix}."
+    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
