@@ -1,4 +1,4 @@
-"""Every stage in its real form on a tiny project: outputs, no leakage, determinism, restart."""
+"""Every stage in its real form on a tiny project: outputs, no leakage, determinism."""
 
 import json
 import shutil
@@ -12,17 +12,14 @@ import tiny
 import torch
 import yaml
 
-import stages.checkpoint
 import stages.mask
 from ldmiss.errors import InputError
-from ldmiss.training.loop import Training
 from stages.io import load_arrays, load_observed, load_tensors
 
 IMPUTERS = {
     "ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement", "autoencoder", "mean",
     "neighbour", "gaussian",
 }  # fmt: skip
-MADE = ("data/observed", "data/latents", "data/samples", "data/imputed", "models", "metrics", "plots")
 
 
 def test_metrics_have_the_documented_keys(project: Path) -> None:
@@ -112,7 +109,7 @@ def test_two_runs_are_identical(project: Path, raw: dict[str, Any], tmp_path: Pa
     """The same commit, params and machine: every file is the same, byte for byte."""
     again = tiny.make_project(tmp_path / "again", raw)
     tiny.run(again)
-    assert tiny.fingerprints(again, *MADE) == tiny.fingerprints(project, *MADE)
+    assert tiny.fingerprints(again, *tiny.MADE) == tiny.fingerprints(project, *tiny.MADE)
 
 
 def test_chunk_size_changes_no_random_number(project: Path, raw: dict[str, Any], tmp_path: Path) -> None:
@@ -165,81 +162,6 @@ def test_the_poison_is_seen_without_the_filling(
     with pytest.raises(InputError, match="values where nothing was observed"):
         tiny.run(leaking, lambda stage: stage in ("mask", "train_vae"))
     assert tiny.fingerprints(leaking, "data/observed") != tiny.fingerprints(project, "data/observed")
-
-
-class Killed(BaseException):
-    """Stands for a SIGKILL: nothing in the stages catches it."""
-
-
-RESTARTABLE = ["train_classifier", "train_vae", "train_ldm", "train_ddpm", "train_diffputer", "sample", "impute"]
-
-
-@pytest.mark.parametrize("stage", RESTARTABLE)
-def test_a_killed_stage_goes_on(stage: str, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed again and again, each time a little later, a stage still ends with the bytes of an uninterrupted run."""
-    monkeypatch.setattr(stages.checkpoint, "SECONDS_BETWEEN", 0.0)
-    folder = tmp_path / "killed"
-    shutil.copytree(project, folder, symlinks=True)
-    name = {"train_ldm": "ldmiss", "train_ddpm": "ddpm"}.get(stage, stage.removeprefix("train_"))
-    outs = [path for path in [*folder.glob(f"models/{name}*/*"), *folder.glob(f"models/{name}*.*"),
-                              *folder.glob(f"data/{name}*/**/*.npz")] if path.is_file()]  # fmt: skip
-    assert outs
-    for path in outs:
-        path.unlink()
-
-    kills = 0
-    work_done = 0
-    original_save = stages.checkpoint.Checkpoint.save
-
-    def save_then_die(self: Any, slot: str, tensors: Any) -> None:
-        nonlocal kills, work_done
-        original_save(self, slot, tensors)
-        work_done += 1
-        if work_done % 2 == 0:
-            kills += 1
-            raise Killed
-
-    monkeypatch.setattr(stages.checkpoint.Checkpoint, "save", save_then_die)
-    for item in [item for name, item in tiny.ITEMS if name == stage]:
-        for _ in range(60):
-            try:
-                tiny.run(folder, lambda name: name == stage, item)
-                break
-            except Killed:
-                continue
-        else:
-            pytest.fail(f"{stage}@{item.name} never ended: it starts over each time")
-    assert kills >= 2
-    assert tiny.fingerprints(folder, *MADE) == tiny.fingerprints(project, *MADE)
-    assert not any((folder / "ckpt").iterdir()), "a checkpoint was left behind"
-
-
-def test_a_truncated_checkpoint_is_ignored(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A checkpoint that cannot be read is named in a warning, and the stage starts clean."""
-    monkeypatch.setattr(stages.checkpoint, "SECONDS_BETWEEN", 0.0)
-    folder = tmp_path / "truncated"
-    shutil.copytree(project, folder, symlinks=True)
-    original_run = Training.run
-
-    def die_late(self: Training, batch_loss: Any, on_step: Any) -> None:
-        def on_step_then_die(training: Training) -> None:
-            on_step(training)
-            if training.step == 3:
-                raise Killed
-
-        original_run(self, batch_loss, on_step_then_die)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Training, "run", die_late)
-        with pytest.raises(Killed):
-            tiny.run(folder, lambda name: name == "train_vae")
-    (checkpoint,) = (folder / "ckpt").rglob("vae.safetensors")
-    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
-    tiny.run(folder, lambda name: name == "train_vae")
-    assert "warning: checkpoint ignored" in capsys.readouterr().err
-    assert tiny.fingerprints(folder, "models") == tiny.fingerprints(project, "models")
 
 
 def test_models_carry_what_they_need(project: Path) -> None:

@@ -67,6 +67,8 @@ ITEMS = [
     ("plot", Item()),
 ]
 """Every stage after `download`, in order."""
+MADE = ("data/observed", "data/latents", "data/samples", "data/imputed", "models", "metrics", "plots")
+"""The folders that they write."""
 
 
 def document(**changes: Any) -> dict[str, Any]:
