@@ -44,6 +44,7 @@ def test_schema_and_runner_supply_nothing() -> None:
     """They are no dependency of any stage: adding a param or a method must not retrain everything."""
     for stage in STAGES:
         assert not code_deps(stage) & {Path(f"stages/{name}.py") for name in ("params", "table", "work", "__main__")}
+        assert Path("stages/schema") not in {path.parent for path in code_deps(stage)}
 
 
 @pytest.mark.parametrize(

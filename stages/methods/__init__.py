@@ -6,7 +6,7 @@
 `params` is the whole typed document, of which a method reads its own section. Its trained model is
 `models/<method>/<cell>.safetensors` and holds everything that sampling and imputing need.
 
-To add one: the module, its line in `stages/table.py`, its section in conf/ and stages/schema.py, its train stage in
+To add one: the module, its line in `stages/table.py`, its section in conf/ and stages/schema, its train stage in
 dvc.yaml. No model is trained again by that.
 """
 

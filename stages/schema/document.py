@@ -1,0 +1,83 @@
+"""The whole document, and what holds between its sections."""
+
+import math
+from typing import Literal
+
+from pydantic import model_validator
+
+from stages.datasets import DATASETS
+from stages.schema.base import Probability, Section, Seed
+from stages.schema.data import Compute, DatasetParams, Missing
+from stages.schema.inference import Evaluate, Grid, Impute, Plot, Sample
+from stages.schema.methods import DDPM, VAE, Baselines, Classifier, DiffPuter, Diffusion, Latents, LDMiss
+
+SIZE, LATENT_SIZE = 28, 7
+
+
+class Params(Section):
+    """The whole document, one section per stage or method."""
+
+    profile: str
+    recipe: Literal["paper", "tuned"]
+    missing_rate: Probability
+    seed: Seed
+    grid: Grid
+    dataset: DatasetParams
+    compute: Compute
+    missing: Missing
+    diffusion: Diffusion
+    classifier: Classifier
+    vae: VAE
+    latents: Latents
+    ldmiss: LDMiss
+    ddpm: DDPM
+    diffputer: DiffPuter
+    baselines: Baselines
+    sample: Sample
+    impute: Impute
+    evaluate: Evaluate
+    plot: Plot
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> "Params":
+        available = DATASETS[self.dataset.name].num_test
+        num_images = available if self.impute.num_images == "all" else self.impute.num_images
+        if num_images > available:
+            raise ValueError(
+                f"impute.num_images: {num_images} is more than the {available} test images of {self.dataset.name}"
+            )
+        if self.impute.num_draw_images > num_images:
+            raise ValueError(
+                f"impute.num_draw_images: {self.impute.num_draw_images} is more than the {num_images} imputed images"
+            )
+        shown = min(num_images, self.sample.num_images)
+        if self.plot.num_columns > shown:
+            raise ValueError(f"plot.num_columns: {self.plot.num_columns} is more than the {shown} images there are")
+        for name, network, size in (("ldmiss", self.ldmiss.network, LATENT_SIZE), ("ddpm", self.ddpm.network, SIZE)):
+            sizes = [math.ceil(size / 2**level) for level in range(len(network.channel_multipliers))]
+            if unknown := [at for at in network.attention_resolutions if at not in sizes]:
+                raise ValueError(
+                    f"{name}.network.attention_resolutions: {unknown} are no sizes of it; allowed: {sizes}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _choices_agree(self) -> "Params":
+        if self.recipe == "tuned" and self.profile != "paper":
+            raise ValueError(f"recipe: tuned is for profile paper; {self.profile} has learning rates of its own")
+        for name, impute in (("ldmiss", self.ldmiss.impute), ("ddpm", self.ddpm.impute)):
+            if impute.guidance.t_max < self.diffusion.tau:
+                raise ValueError(
+                    f"{name}.impute.guidance.t_max: {impute.guidance.t_max} is below diffusion.tau, "
+                    f"{self.diffusion.tau}: guidance would never act"
+                )
+        return self
+
+    def off_grid(self) -> list[str]:
+        """A warning for `missing_rate` or `seed` where it lies outside the grid and so has no effect."""
+        named = [("missing_rate", self.missing_rate, self.grid.missing_rates), ("seed", self.seed, self.grid.seeds)]
+        return [
+            f"{name}={value} has no effect: grid '{self.grid.name}' runs {allowed}"
+            for name, value, allowed in named
+            if value not in allowed
+        ]
