@@ -6,6 +6,7 @@ and an exit status of 1, and appends what the run took to `runs/`. For SIGTERM a
 
 import argparse
 import errno
+import hashlib
 import importlib
 import json
 import os
@@ -25,7 +26,7 @@ from ldmiss.errors import InputError
 from stages import params as params_module
 from stages import uncommitted
 from stages.context import Context
-from stages.io import sweep_temporaries
+from stages.io import save_text, sweep_temporaries
 from stages.paths import RUNS, Item
 from stages.provenance import check_recorded, check_stamps, load_lock, under_dvc
 from stages.stop import Stop, Stopped
@@ -72,8 +73,7 @@ def run_stage(stage: str, item: Item, stop: Stop | None = None) -> None:
     """
     start = time.monotonic()
     params, document = params_module.load()
-    for warning in params.off_grid():
-        print(f"warning: {warning}", file=sys.stderr)
+    _warn_once(params.warnings(), document)
     pipeline = Pipeline(document)
     work = pipeline.work(stage, item)
     context = Context(
@@ -95,6 +95,17 @@ def run_stage(stage: str, item: Item, stop: Stop | None = None) -> None:
         uncommitted.remove_recorded(lock)
         made = _run(context, lock)
         _record(context, made, time.monotonic() - start)
+
+
+def _warn_once(warnings: list[str], document: dict[str, Any]) -> None:
+    """Once for each document, by the stage that runs first, not by every stage of a run."""
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    warned = RUNS / "warned"
+    if not warnings or (warned.is_file() and warned.read_bytes() == digest.encode()):
+        return
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    save_text(warned, digest)
 
 
 def _run(context: Context, lock: dict[str, Any]) -> str:

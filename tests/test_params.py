@@ -188,9 +188,24 @@ def test_a_rate_outside_the_grid_is_warned_about(capsys: pytest.CaptureFixture[s
     """At composition, and by the stages for a hand-edited params.yaml."""
     document = yaml.safe_load(composed(["grid=rates", "missing_rate=0.45"]))
     assert "missing_rate=0.45 has no effect" in capsys.readouterr().err
-    (warning,) = params.validate(document, "x").off_grid()
+    (warning,) = params.validate(document, "x").warnings()
     assert warning.startswith("missing_rate=0.45 has no effect: grid 'rates' runs [0.0, 0.1")
-    assert not params.validate(yaml.safe_load(composed(["grid=paper"])), "x").off_grid()
+    assert not params.validate(yaml.safe_load(composed(["grid=paper"])), "x").warnings()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "beginning"),
+    [
+        (["diffputer.em.e_step.statistic=sample"], "diffputer.em.e_step.num_trials=2 has no effect"),
+        (["dataset=mnist"], "classifier.seed, .dropout and .train have no effect: assets/classifier-mnist"),
+    ],
+)
+def test_values_without_effect_are_warned_about(overrides: list[str], beginning: str) -> None:
+    """One line each; nothing is said where another value gives them their effect."""
+    (warning,) = params.validate(yaml.safe_load(composed(overrides)), "x").warnings()
+    assert warning.startswith(beginning)
+    other = ["diffputer.em.e_step.num_trials=1", "classifier.weights=null"]
+    assert not params.validate(yaml.safe_load(composed([*overrides, *other])), "x").warnings()
 
 
 def run_stage(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

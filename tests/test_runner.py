@@ -37,6 +37,22 @@ def test_a_record_is_appended(project: Path, capsys: pytest.CaptureFixture[str])
     assert records[0]["seconds"] > 0
 
 
+def test_a_document_is_warned_about_once(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the first stage that runs, not by every one; another document is warned about anew."""
+
+    def warnings(**changes: Any) -> list[str]:
+        (project / "params.yaml").write_text(yaml.safe_dump(tiny.document(missing_rate=0.3, **changes)))
+        for command in (["train_classifier"], ["mask", "--missing-rate", "0.5", "--seed", "42"]):
+            assert runner.main(command) == 0
+        return capsys.readouterr().err.splitlines()
+
+    line = "warning: missing_rate=0.3 has no effect: grid 'cell' runs [0.5]"
+    assert warnings() == [line]
+    assert warnings() == []
+    assert warnings(diffputer={"em": {"e_step": {"statistic": "sample"}}})[0] == line
+    assert warnings() == [line]
+
+
 def test_a_full_disk_is_one_line(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,13 +133,13 @@ def test_stages_read_only_the_params_they_declare(project: Path, monkeypatch: py
         return Recorder(validated, "", seen), document
 
     monkeypatch.setattr(runner.params_module, "load", recorded)
-    monkeypatch.setattr(schema.Params, "off_grid", lambda self: [])
+    monkeypatch.setattr(schema.Params, "warnings", lambda self: [])
     for stage, item in tiny.ITEMS:
         seen.clear()
         runner.run_stage(stage, item)
         declared = set(Pipeline(yaml.safe_load(Path("params.yaml").read_text())).work(stage, item).params)
         undeclared = {
-            key for key in seen - {"off_grid"} if not any(f"{key}.".startswith(f"{name}.") for name in declared)
+            key for key in seen - {"warnings"} if not any(f"{key}.".startswith(f"{name}.") for name in declared)
         }
         assert not undeclared, f"{stage}@{item.name}"
         # One stage serves all methods: the baselines have no draws.

@@ -73,11 +73,17 @@ class Params(Section):
                 )
         return self
 
-    def off_grid(self) -> list[str]:
-        """A warning for `missing_rate` or `seed` where it lies outside the grid and so has no effect."""
+    def warnings(self) -> list[str]:
+        """A line for each value that has no effect beside the others."""
         named = [("missing_rate", self.missing_rate, self.grid.missing_rates), ("seed", self.seed, self.grid.seeds)]
-        return [
+        lines = [
             f"{name}={value} has no effect: grid '{self.grid.name}' runs {allowed}"
             for name, value, allowed in named
             if value not in allowed
         ]
+        e_step, weights = self.diffputer.em.e_step, self.classifier.weights
+        if e_step.statistic == "sample" and e_step.num_trials > 1:
+            lines.append(f"diffputer.em.e_step.num_trials={e_step.num_trials} has no effect: a sample is one draw")
+        if weights is not None:
+            lines.append(f"classifier.seed, .dropout and .train have no effect: {weights} is taken as it is")
+        return lines
