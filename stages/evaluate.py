@@ -5,9 +5,11 @@ the classifier's. Files of other methods are removed from the cell's input folde
 DVC hashes these folders as a whole.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +23,17 @@ from stages.io import load_arrays, load_checked_json, load_observed, save_arrays
 from stages.measure import Yardstick, measure_generation, measure_imputation
 from stages.paths import CLASSIFIER, CLASSIFIER_FACTS, RAW, remove_others
 
+if TYPE_CHECKING:
+    from stages.schema import Params
+
 SHEET_IMAGES = 20
 """Images of each kind kept for the figures."""
+_SECTIONS = (
+    "compute", "dataset", "missing", "diffusion", "vae", "latents", "ldmiss", "ddpm", "diffputer", "baselines",
+    "sample", "impute", "evaluate",
+)  # fmt: skip
+_LEFT_OUT = {"device", "num_threads", "deterministic", "chunk_size", "methods"}
+"""Keys in them that say where and which, not what: at most low-order bits of a method's metrics change with them."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,7 @@ def run(context: Context) -> str:
         "run": {
             "profile": params.profile, "recipe": params.recipe, "encoder_input": params.vae.encoder_input,
             "test_rate": params.missing.test_rate, "fill": params.missing.fill, **generation.sizes, **imputation.sizes,
+            "params_sha256": params_sha256(params),
         },
         "stamp": context.stamp,
     }  # fmt: skip
@@ -114,6 +126,18 @@ def _yardstick_facts(facts: dict[str, Any], layer: str) -> dict[str, Any]:
     """The classifier's facts, with the FID floor of the layer in use."""
     others = {name: value for name, value in facts.items() if name != "fid_floors"}
     return {**others, "fid_layer": layer, "fid_floor": facts["fid_floors"][layer]}
+
+
+def params_sha256(params: "Params") -> str:
+    """Hash of all params that a metric follows from, given the classifier: cells of one grid have the same."""
+    sections = {name: _relevant(getattr(params, name).model_dump()) for name in _SECTIONS}
+    return hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()
+
+
+def _relevant(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {key: _relevant(part) for key, part in value.items() if key not in _LEFT_OUT}
 
 
 def _imputed_files(folders: list[Path]) -> list[Path]:

@@ -1,7 +1,10 @@
 """One set of images to its metrics."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+import tiny
 import torch
 
 from ldmiss.evaluation.uncertainty import crps, missing_pixels
@@ -9,7 +12,9 @@ from ldmiss.networks.classifier import Classifier
 from ldmiss.networks.layers import build, init_torch_default
 from ldmiss.randomness import numpy_generator
 from stages.datasets import Images
+from stages.evaluate import params_sha256
 from stages.measure import Yardstick, measure_draws, measure_generation, measure_imputation
+from stages.params import validate
 
 RNG = numpy_generator(0, "test measure")
 TEST = Images(RNG.integers(0, 256, (40, 8, 8), dtype=np.uint8), RNG.integers(0, 10, 40))
@@ -66,6 +71,22 @@ def test_imputation_by_draws(yardstick: Yardstick) -> None:
     other = Yardstick(yardstick.classifier, TEST, layer="pre_relu", seed=8)
     changed = measure_imputation(other, completed, np.arange(10), subset, draws, OBSERVED)[0]
     assert {name for name in metrics if changed[name] != metrics[name]} == {n for n in metrics if n.endswith("_se")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"compute": {"num_threads": 2}, "sample": {"chunk_size": 7, "methods": ["ldmiss"]}}, True),
+        ({"diffputer": {"em": {"e_step": {"chunk_size": 7}}}, "plot": {"num_columns": 2}, "seed": 43}, True),
+        ({"ldmiss": {"sample": {"num_steps": 4}}}, False),
+        ({"compute": {"dtype": "bfloat16"}}, False),
+        ({"vae": {"train": {"lr": 0.5}}}, False),
+    ],
+)
+def test_hash_of_the_params_behind_the_metrics(changes: dict[str, Any], same: bool) -> None:
+    """It differs where cells do not belong to one grid, and not where they only ran in another way."""
+    hashes = [params_sha256(validate(tiny.document(**changed), "x")) for changed in ({}, changes)]
+    assert (hashes[0] == hashes[1]) == same
 
 
 def test_draws_are_ranked_in_8_bits() -> None:

@@ -85,7 +85,7 @@ def _check_variant(name: str, facts: Mapping[str, str], main: Mapping[str, str])
     if facts.get(setting) != wanted:
         found = facts.get(setting, "not recorded")
         raise InputError(f"its {setting} is {found}; it must be {wanted} (make it with `-S {override}`)")
-    for fact in sorted({*facts, *main} - {setting}):
+    for fact in sorted({*facts, *main} - {setting, "params_sha256"}):
         # of the tuned run only the DDPM is compared, which has no encoder
         if facts.get(fact) != main.get(fact) and not (name == "tuned" and fact == "encoder_input"):
             label = f"classifier {fact}" if fact in YARDSTICK else fact
