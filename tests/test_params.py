@@ -193,19 +193,13 @@ def test_a_rate_outside_the_grid_is_warned_about(capsys: pytest.CaptureFixture[s
     assert not params.validate(yaml.safe_load(composed(["grid=paper"])), "x").warnings()
 
 
-@pytest.mark.parametrize(
-    ("overrides", "beginning"),
-    [
-        (["diffputer.em.e_step.statistic=sample"], "diffputer.em.e_step.num_trials=2 has no effect"),
-        (["dataset=mnist"], "classifier.seed, .dropout and .train have no effect: assets/classifier-mnist"),
-    ],
-)
-def test_values_without_effect_are_warned_about(overrides: list[str], beginning: str) -> None:
-    """One line each; nothing is said where another value gives them their effect."""
+def test_a_value_without_effect_is_warned_about() -> None:
+    """One line; nothing is said where another value gives it its effect."""
+    overrides = ["diffputer.em.e_step.statistic=sample"]
     (warning,) = params.validate(yaml.safe_load(composed(overrides)), "x").warnings()
-    assert warning.startswith(beginning)
-    other = ["diffputer.em.e_step.num_trials=1", "classifier.weights=null"]
-    assert not params.validate(yaml.safe_load(composed([*overrides, *other])), "x").warnings()
+    assert warning.startswith("diffputer.em.e_step.num_trials=2 has no effect")
+    overrides += ["diffputer.em.e_step.num_trials=1"]
+    assert not params.validate(yaml.safe_load(composed(overrides)), "x").warnings()
 
 
 def run_stage(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -81,9 +81,7 @@ class Params(Section):
             for name, value, allowed in named
             if value not in allowed
         ]
-        e_step, weights = self.diffputer.em.e_step, self.classifier.weights
+        e_step = self.diffputer.em.e_step
         if e_step.statistic == "sample" and e_step.num_trials > 1:
             lines.append(f"diffputer.em.e_step.num_trials={e_step.num_trials} has no effect: a sample is one draw")
-        if weights is not None:
-            lines.append(f"classifier.seed, .dropout and .train have no effect: {weights} is taken as it is")
         return lines
