@@ -1,13 +1,12 @@
 """Load `params.yaml`, validate the whole of it before anything runs, and word what is wrong in one line."""
 
-import re
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ldmiss.errors import InputError
+from stages.document import load_document, one_line
 from stages.schema import Params
 
 PARAMS_FILE = Path("params.yaml")
@@ -19,12 +18,7 @@ def load(path: Path = PARAMS_FILE) -> tuple[Params, dict[str, Any]]:
     Raises:
         InputError: one line with every offending key, what was found and what is allowed.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: missing file; run from the project's root")
-    try:
-        document = yaml.load(path.read_text(), _Loader)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+    document = load_document(path)
     return validate(document, str(path)), document
 
 
@@ -33,38 +27,40 @@ def validate(document: Any, where: str) -> Params:
     try:
         return Params.model_validate(document)
     except ValidationError as error:
-        raise InputError(f"{where}: {'; '.join(_explain(problem) for problem in error.errors())}") from None
+        problems = error.errors()
+        lines = [_explain(problem) for problem in problems[:_MOST_PROBLEMS]]
+        if len(problems) > _MOST_PROBLEMS:
+            lines.append(f"and {len(problems) - _MOST_PROBLEMS} more")
+        raise InputError(f"{where}: {'; '.join(lines)}") from None
+
+
+_MOST_PROBLEMS = 10
+"""In one line: a document that is wrong all over is not listed in full."""
 
 
 def _explain(problem: Any) -> str:
-    location = [
-        part for part in problem["loc"] if not (isinstance(part, str) and re.search(r"[\[(]|^(int|literal)", part))
-    ]
-    key = ".".join(str(part) for part in location)
+    # pydantic puts the alternatives of a union into the location, too: only fields and list positions are ours.
+    sections: list[type[BaseModel]] = [Params]
+    location: list[str] = []
+    for part in problem["loc"]:
+        field = sections[-1].model_fields.get(part) if len(sections) > len(location) else None
+        if field is not None:
+            location.append(part)
+            sections += [kind for kind in (field.annotation, *get_args(field.annotation)) if _is_section(kind)][:1]
+        elif isinstance(part, int):
+            location.append(str(part))
     if problem["type"] == "extra_forbidden":
-        return f"{key}: unknown key; allowed here: {', '.join(_keys_at(location[:-1]))}"
+        name = str(problem["loc"][-1])
+        location.append(one_line(name if name.isidentifier() else repr(name), longest=60))
+        return f"{'.'.join(location)}: unknown key; allowed here: {', '.join(sections[-1].model_fields)}"
+    key = ".".join(location)
     if problem["type"] == "missing":
         return f"{key}: missing"
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
-        return f"{key}.{message}" if key else message
-    return f"{key}: {message[0].lower()}{message[1:]}, got {problem['input']!r}"
+        return one_line(f"{key}.{message}" if key else message)
+    return one_line(f"{key or 'the document'}: {message[0].lower()}{message[1:]}, got {problem['input']!r}")
 
 
-def _keys_at(location: list[Any]) -> list[str]:
-    section: Any = Params
-    for part in location:
-        annotation = section.model_fields[part].annotation
-        section = next((arg for arg in get_args(annotation) if isinstance(arg, type)), annotation)
-    return list(section.model_fields)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 floats, as DVC and OmegaConf read them: `1e-3` is a number (PyYAML alone makes it a text)."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)

@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import cases  # noqa: F401 - registers the profiles of hypothesis
 import pytest
 import tiny
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(1)
+settings.load_profile("fixed")
 
 
 @pytest.fixture(scope="session")

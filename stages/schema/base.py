@@ -5,12 +5,19 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Count = Annotated[int, Field(ge=1)]
-Steps = Annotated[int, Field(ge=2)]
+# The upper bounds are far beyond use; below them no product of sizes leaves 64 bits.
+Count = Annotated[int, Field(ge=1, le=10**9)]
+Several = Annotated[int, Field(ge=2, le=10**9)]
+Steps = Several
+Layers = Annotated[int, Field(ge=1, le=100)]
+Channels = Annotated[int, Field(ge=1, le=2**12)]
+EvenChannels = Annotated[int, Field(ge=4, le=2**16, multiple_of=2)]
+Multipliers = list[Annotated[int, Field(ge=1, le=2**6)]]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
+Name = Annotated[str, Field(pattern=r"\A[a-z][a-z0-9_-]{0,63}\z")]
 
 
 class Section(BaseModel):

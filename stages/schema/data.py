@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from ldmiss.fill import FILLS
 from ldmiss.missingness import MECHANISMS
 from stages.datasets import DATASETS
-from stages.schema.base import Count, Section, Seed, one_of
+from stages.schema.base import Section, Seed, one_of
 
 
 class DatasetParams(Section):
@@ -22,7 +22,7 @@ class DatasetParams(Section):
 class Compute(Section):
     device: Literal["auto", "cpu", "cuda"]
     dtype: Literal["auto", "float32", "bfloat16"]
-    num_threads: Literal["auto"] | Count
+    num_threads: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)]
     deterministic: bool
 
 

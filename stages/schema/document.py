@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from stages.datasets import DATASETS
-from stages.schema.base import Probability, Section, Seed
+from stages.schema.base import Name, Probability, Section, Seed
 from stages.schema.data import Compute, DatasetParams, Missing
 from stages.schema.inference import Evaluate, Grid, Impute, Plot, Sample
 from stages.schema.methods import DDPM, VAE, Baselines, Classifier, DiffPuter, Diffusion, Latents, LDMiss
@@ -17,7 +17,7 @@ SIZE, LATENT_SIZE = 28, 7
 class Params(Section):
     """The whole document, one section per stage or method."""
 
-    profile: str
+    profile: Name
     recipe: Literal["paper", "tuned"]
     missing_rate: Probability
     seed: Seed

@@ -1,16 +1,17 @@
 """Sections on what is made and measured with the trained models, and for which cells."""
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from stages.schema.base import Count, Section, Seed, distinct, one_of
+from stages.schema.base import Count, Name, Section, Seed, Several, distinct, one_of
 from stages.table import GENERATORS, METHODS
 
 
 class Sample(Section):
     methods: Annotated[list[str], Field(min_length=1)]
-    num_images: Annotated[int, Field(ge=2)]
+    num_images: Several
     chunk_size: Count
 
     @model_validator(mode="after")
@@ -22,7 +23,7 @@ class Sample(Section):
 
 class Impute(Section):
     methods: Annotated[list[str], Field(min_length=1)]
-    num_images: Literal["all"] | Annotated[int, Field(ge=2)]
+    num_images: Literal["all"] | Several
     num_draws: Count
     num_draw_images: Count
     chunk_size: Count
@@ -43,7 +44,7 @@ class Plot(Section):
 
 
 class Grid(Section):
-    name: str
+    name: Name
     missing_rates: Annotated[list[Any], Field(min_length=1)]
     seeds: Annotated[list[Seed], Field(min_length=1)]
 
@@ -52,7 +53,7 @@ class Grid(Section):
         for rate in self.missing_rates:
             if type(rate) is not float:
                 raise ValueError(f"missing_rates: {rate!r} must be written as a float, like 0.5 or 0.0")
-            if not 0 <= rate < 1 or round(rate, 4) != rate:
+            if not 0 <= rate < 1 or round(rate, 4) != rate or math.copysign(1, rate) < 0:
                 raise ValueError(f"missing_rates: {rate} must lie in [0, 1), with at most 4 decimals")
         distinct(self, self.missing_rates, "missing_rates")
         return distinct(self, self.seeds, "seeds")

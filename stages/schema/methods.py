@@ -1,6 +1,6 @@
 """Sections of what is trained, each with its ways of sampling and imputing: the classifier, the VAE, the methods."""
 
-from pathlib import Path
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -19,7 +19,7 @@ class Classifier(Section):
 
     @model_validator(mode="after")
     def _tracked(self) -> "Classifier":
-        if self.weights is not None and Path(self.weights).parent != Path("assets"):
+        if self.weights is not None and not re.fullmatch(r"assets/[a-zA-Z0-9_-]{1,100}\.safetensors", self.weights):
             raise ValueError(
                 f"weights: {self.weights!r} must be null or a file in assets/, like assets/name.safetensors"
             )

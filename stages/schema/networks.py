@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stages.schema.base import Count, Positive, Probability, Section
+from stages.schema.base import Channels, Count, EvenChannels, Layers, Multipliers, Positive, Probability, Section
 
 
 class Train(Section):
@@ -25,18 +25,18 @@ class Train(Section):
 
 
 class AutoencoderNetwork(Section):
-    base_channels: Count
-    channel_multipliers: Annotated[list[Count], Field(min_length=3, max_length=3)]
-    num_res_blocks: Count
-    latent_channels: Count
+    base_channels: Channels
+    channel_multipliers: Annotated[Multipliers, Field(min_length=3, max_length=3)]
+    num_res_blocks: Layers
+    latent_channels: Channels
     num_groups: Count
     mid_attention: bool
 
 
 class UNetNetwork(Section):
-    base_channels: Annotated[int, Field(ge=4, multiple_of=2)]
-    channel_multipliers: Annotated[list[Count], Field(min_length=1, max_length=5)]
-    num_res_blocks: Count
+    base_channels: EvenChannels
+    channel_multipliers: Annotated[Multipliers, Field(min_length=1, max_length=5)]
+    num_res_blocks: Layers
     attention_resolutions: list[Count]
     mid_attention: bool
     dropout: Probability
@@ -54,4 +54,4 @@ class UNetNetwork(Section):
 
 
 class DiffPuterNetwork(Section):
-    hidden: Annotated[int, Field(ge=4, multiple_of=2)]
+    hidden: EvenChannels

@@ -1,0 +1,263 @@
+"""Any params document is either refused in one line that names the key and the file, or can be used."""
+
+import copy
+import functools
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+import yaml
+from cases import for_all, num_cases, refusal
+from dvc.utils.serialize import parse_yaml
+from helpers_imports import ROOT
+from hypothesis import strategies as st
+
+from ldmiss.errors import InputError
+from ldmiss.missingness import draw_observed
+from ldmiss.networks.autoencoder import Autoencoder
+from ldmiss.networks.mlp import DiffPuterMLP
+from ldmiss.networks.unet import UNet
+from ldmiss.training.schedules import lr_at
+from stages import params
+from stages.build.autoencoder import autoencoder_config
+from stages.build.unet import sde_from, unet_config
+from stages.compose import composed
+from stages.document import load_document
+from stages.paths import Item
+from stages.runtime import resolve
+from stages.schema import Params
+from stages.subsets import evenly_spread
+from stages.table import STAGES
+from stages.training import recipe_from
+from stages.work import declared_work
+
+CHOICES = [
+    "", "profile=lite", "profile=paper grid=paper", "profile=paper recipe=tuned", "grid=rates diffputer=official"
+]  # fmt: skip
+TROUBLE = [
+    None, True, False, 0, -1, 1, 2, 3, 7, 64, 1024, 10**6, 10**9, 10**9 + 1, 2**31, 2**63 - 1, 2**63, -(2**63), 10**30,
+    10**4000, 0.0, -0.0, 1.0, 0.5, 1e-320, 1e-300, 1e300, float("nan"), float("inf"), -float("inf"),
+    "", " ", "a" * 5000, "auto", "all", "null", "yes", "010", "1e-3", "1_000", "0x10", "2001-01-01", "<<", "=",
+    "../../etc/passwd", "assets/../x.safetensors", "assets/x\0y.safetensors", "\ud800", "naïve\u202e", "a\nb",
+    "\x1b[31m", "!!python/name:os.system", [], {}, [[]],
+    [0.5, "x"], {"a": {"b": [None]}}, [1] * 500,
+]  # fmt: skip
+"""Values that have troubled readers of params: by type, by size, by what they look like."""
+
+
+@functools.cache
+def base(choice: str) -> dict[str, Any]:
+    """The document that conf/ composes to; the tiny one is like it, with networks that can be built."""
+    return tiny.document() if choice == "tiny" else yaml.safe_load(composed(choice.split()))
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path of every value in a document, the document itself left out."""
+    below = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [*([path] if path else []), *itertools.chain(*(places(part, (*path, key)) for key, part in below))]
+
+
+def value_at(document: Any, path: tuple[Any, ...]) -> Any:
+    """The value at a path."""
+    return functools.reduce(lambda value, key: value[key], path, document)
+
+
+SCALARS = st.one_of(
+    st.sampled_from(TROUBLE), st.integers(), st.floats(), st.text(max_size=20), st.integers(0, 100), st.floats(0, 1)
+)
+GARBAGE = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner), max_leaves=8
+)
+
+
+EDITS = st.lists(
+    st.tuples(
+        st.integers(0, 10**4), st.integers(0, 10**4), GARBAGE,
+        st.sampled_from(["number", "number", "delete", "add", "replace", "copy"]),
+    ), min_size=1, max_size=3,
+)  # fmt: skip
+"""Which place, which other place or number (both counted around), which value, and what happens."""
+
+
+def edited(choice: str, edits: list[tuple[int, int, Any, str]]) -> tuple[dict[str, Any], list[str]]:
+    """A document with the edits made, and the keys that they touched."""
+    document, touched = copy.deepcopy(base(choice)), []
+    for place, other, value, action in edits:
+        known = places(document)
+        if action == "number":
+            known = [path for path in known if type(value_at(document, path)) in (int, float)]
+        if not known:
+            break
+        path = known[place % len(known)]
+        holder, key = value_at(document, path[:-1]), path[-1]
+        if action == "delete":
+            del holder[key]
+        elif action == "add" and isinstance(holder, dict):
+            key = value if isinstance(value, str) else f"int[{other}]"
+            holder[key] = value
+        elif action == "copy":
+            holder[key] = copy.deepcopy(value_at(document, known[other % len(known)]))
+        elif action == "number":
+            alike = [trouble for trouble in TROUBLE if type(trouble) is type(holder[key])]
+            holder[key] = alike[other % len(alike)]
+        else:
+            holder[key] = value
+        touched.append(str(key))
+    return document, touched
+
+
+def use(typed: Params, document: dict[str, Any], stage: str) -> None:
+    """What cheap code makes of a document; a network only where it is small."""
+    typed.warnings()
+    rate, seed = typed.grid.missing_rates[0], typed.grid.seeds[-1]
+    work = declared_work(stage, Item(rate, seed, typed.impute.methods[0]), document)
+    assert work.outs or stage == "plot"
+    num_threads = torch.get_num_threads()
+    try:
+        resolve(typed.compute)
+    except InputError as error:
+        refusal(error, names="compute.device")
+    finally:
+        torch.set_num_threads(num_threads)
+    sde = sde_from(typed.diffusion)
+    alpha, sigma = sde.marginal_prob(torch.tensor(typed.diffusion.tau))
+    assert 0 <= alpha <= 1
+    assert 0 <= sigma <= 1
+    for train in (typed.vae.train, typed.ldmiss.train, typed.diffputer.em.train_first):
+        recipe = recipe_from(train)
+        if recipe.lr_schedule != "plateau":
+            assert lr_at(recipe.lr_schedule, 0, 10, recipe.lr) >= 0
+    images = np.full((2, 28, 28), 7, np.uint8)
+    assert draw_observed(typed.missing.mechanism, images, rate, np.random.default_rng(seed)).shape == images.shape
+    if typed.sample.num_images < 10**6:
+        assert len(evenly_spread(10**6, typed.sample.num_images)) == typed.sample.num_images
+    networks = [
+        (UNet, unet_config(typed.ddpm.network, (1, 28, 28)), typed.ddpm.network.num_res_blocks),
+        (UNet, unet_config(typed.ldmiss.network, (2, 7, 7)), typed.ldmiss.network.num_res_blocks),
+        (Autoencoder, autoencoder_config(typed.vae), typed.vae.network.num_res_blocks),
+        (DiffPuterMLP, {"num_features": 784, **typed.diffputer.network.model_dump()}, 1),
+    ]
+    with torch.device("meta"):
+        for make, config, depth in networks:
+            if depth <= 4:
+                assert sum(weights.numel() for weights in make(**config).parameters()) > 0  # type: ignore[operator]
+
+
+def check_file(path: Path, stage: str, choice: str = "", changed: list[str] | None = None) -> bool:
+    """Load a file as the runner does: whether it was accepted. What was accepted is what DVC will record."""
+    try:
+        typed, document = params.load(path)
+    except InputError as error:
+        message = refusal(error, names=f"{path}: ")
+        problem = message.removeprefix(f"{path}: ")
+        if changed is not None and "not valid YAML" not in problem:
+            key = problem.split(" ")[0].rstrip(":")
+            paths = {".".join(map(str, place)) for place in places(base(choice))}
+            shown = [name if name.isidentifier() else repr(name) for name in changed]
+            assert key in paths or any(name[:50] in problem.split(": unknown key")[0] for name in shown), message
+        return False
+    assert parse_yaml(path.read_text(encoding="utf-8"), str(path)) == document
+    use(typed, document, stage)
+    return True
+
+
+STAGE = st.sampled_from(STAGES)
+
+
+@num_cases(fast=40, slow=700)
+def test_a_changed_document_is_refused_by_name_or_usable(
+    num_cases: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys removed, added, of another type, extreme, or taken from elsewhere in the document."""
+    monkeypatch.chdir(ROOT)
+    accepted = []
+
+    def check(choice: str, edits: list[tuple[int, int, Any, str]], stage: str) -> None:
+        document, touched = edited(choice, edits)
+        path = tmp_path / "params.yaml"
+        path.write_text(yaml.safe_dump(document, sort_keys=False))
+        accepted.append(check_file(path, stage, choice, touched))
+
+    choices = ["tiny", *(CHOICES if num_cases > 100 else [])]
+    for_all(num_cases, check, choice=st.sampled_from(choices), edits=EDITS, stage=STAGE)
+    assert not all(accepted)
+    assert num_cases < 100 or any(accepted)
+
+
+FRAGMENTS = [
+    "010", "0o17", "0x1F", "1_000", "yes", "no", "On", "1:30", "1e3", "1.e-3", "+.5", ".inf", "-.INF", ".nan", "~",
+    "", "=", "<<: {a: 1}", "&a", "*a", "&a [*a]", "!!int '7'", "!!python/object/apply:os.system [false]", "!x",
+    "2001-13-45", "|", ">-", "? ", "- ", "{", "[", "]", "}", "'", '"', '"\\ud800"', '"\\UFFFFFFFF"', '"\\x"',
+    "%YAML 1.1\n---\n", "---\n", "...\n", "#", ": ", ",", "@", "`", "\t", "\n", "\r", "\x85", "\u2028", "\ufeff",
+    "9" * 5000, "[" * 400, "{a: " * 400, "\n  ", "seed: 1\n",
+]  # fmt: skip
+"""What readers of YAML disagree about or stumble over."""
+
+SPLICES = st.lists(
+    st.tuples(st.floats(0, 1), st.integers(0, 12), st.sampled_from(FRAGMENTS) | st.text(max_size=4)),
+    min_size=1,
+    max_size=4,
+)
+"""Where (as a share of the text), how many characters go, and what comes in their place."""
+
+
+@num_cases(fast=30, slow=500)
+def test_a_spliced_text_is_refused_or_read_as_dvc_reads_it(
+    num_cases: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The text of params.yaml with parts cut out and put in: what passes is what DVC will record."""
+    monkeypatch.chdir(ROOT)
+    texts = {choice: yaml.safe_dump(base(choice)) for choice in ("", "tiny")}
+    accepted = []
+
+    def check(choice: str, splices: list[tuple[float, int, str]], stage: str) -> None:
+        text = texts[choice]
+        for share, length, fragment in splices:
+            start = int(share * len(text))
+            text = text[:start] + fragment + text[start + length :]
+        path = tmp_path / "params.yaml"
+        path.write_bytes(text.encode(errors="surrogatepass"))
+        accepted.append(check_file(path, stage))
+
+    for_all(num_cases, check, choice=st.sampled_from(["", "tiny"]), splices=SPLICES, stage=STAGE)
+    assert num_cases < 100 or any(accepted)
+
+
+@num_cases(fast=10, slow=300)
+def test_scalars_are_read_as_dvc_reads_them_or_as_texts(num_cases: int, tmp_path: Path) -> None:
+    """Every way to write a number: our reading is DVC's, or a text, which the schema refuses for a number."""
+    path = tmp_path / "params.yaml"
+
+    def check(scalar: str) -> None:
+        path.write_text(f"key: {scalar}\n", encoding="utf-8")
+        try:
+            document = load_document(path)
+        except InputError as error:
+            refusal(error, names=str(path))
+            return
+        if document != {"key": scalar}:
+            found, recorded = document["key"], parse_yaml(path.read_text(encoding="utf-8"), str(path))["key"]
+            assert type(found) is type(recorded)
+            assert found == recorded or (found != found and recorded != recorded)
+
+    for_all(
+        num_cases, check, scalar=st.text("0123456789+-._eExXoObB:afinINF~ynt", max_size=7) | st.sampled_from(FRAGMENTS)
+    )
+
+
+@num_cases(fast=10, slow=300)
+def test_any_bytes_are_refused(num_cases: int, tmp_path: Path) -> None:
+    """Texts and bytes that never were params."""
+    path = tmp_path / "params.yaml"
+
+    def check(content: bytes) -> None:
+        path.write_bytes(content)
+        assert not check_file(path, "plot")
+
+    texts = st.text(max_size=200).map(lambda text: text.encode(errors="surrogatepass"))
+    yaml_like = st.lists(st.sampled_from(FRAGMENTS), max_size=20).map("".join).map(str.encode)
+    for_all(num_cases, check, content=st.binary(max_size=200) | texts | yaml_like)
