@@ -60,7 +60,7 @@ class _Loader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event: Any = self.peek_event()
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
             raise ConstructorError(problem="anchors and aliases are not read here", problem_mark=event.start_mark)
         if getattr(event, "tag", None) is not None:
@@ -73,7 +73,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def compose_document(self) -> Any:
-        event: Any = self.peek_event()
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if event.version is not None or event.tags:
             raise ConstructorError(problem="directives are not read here", problem_mark=event.start_mark)
         return super().compose_document()
