@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from yaml.constructor import ConstructorError
 
-from ldmiss.errors import InputError
+from ldmiss.errors import InputError, one_line
 
 MAX_BYTES = 256 * 1024
 """Fifty times the longest document that conf/ composes to; PyYAML reads so much in seconds."""
@@ -40,16 +40,10 @@ def load_document(path: Path) -> Any:
         raise InputError(f"{path}: not valid YAML ({one_line(_wording(error))})") from None
 
 
-def one_line(text: str, *, longest: int = 300) -> str:
-    """Text for a message: printable, on one line, of bounded length."""
-    line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    return line if len(line) <= longest else f"{line[: longest - 3]}..."
-
-
-def _wording(error: Exception) -> str:
+def _wording(error: Exception) -> object:
     mark = getattr(error, "problem_mark", None)
     if not isinstance(error, yaml.MarkedYAMLError) or mark is None:
-        return " ".join(str(error).split())
+        return error
     return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
 
 

@@ -7,9 +7,11 @@ is read: npz by zip's CRC, safetensors and JSON by a SHA-256 of their own (a CSV
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ldmiss.errors import InputError
+from ldmiss.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,8 +30,10 @@ FORMAT_VERSION = 2
 TEMPORARY_SUFFIX = ".tmp"
 """Of the temporary files, `.<name>.<pid>.tmp`; `.dvcignore` names it, so that one left by a kill changes no hash."""
 _FACTS = "facts"
+_MAX_ARRAY_BYTES = 4 * 2**30  # more is unpacked from no npz: a few MB can claim to hold any amount
 _NPZ_ERRORS = (
-    zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, ValueError, KeyError, EOFError, OSError,
+    zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, TypeError, KeyError, EOFError, OSError,
+    OverflowError, MemoryError, SyntaxError, tokenize.TokenError,
 )  # fmt: skip
 
 
@@ -64,8 +68,7 @@ def sweep_temporaries(path: Path) -> None:
 
 def save_json(path: Path, value: Any) -> None:
     """Write JSON with two spaces of indent; NaN is refused, for it is no JSON."""
-    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
-    atomic_write(path, lambda file: file.write(text.encode()))
+    save_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def load_json(path: Path) -> Any:
@@ -77,7 +80,7 @@ def load_json(path: Path) -> Any:
     try:
         return json.loads(_existing(path).read_text())
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid JSON ({_one_line(error)})") from None
+        raise InputError(f"{path}: not valid JSON ({one_line(error)})") from None
 
 
 def save_checked_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -119,20 +122,30 @@ def load_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
         InputError: missing, truncated or corrupted file, or a missing name.
     """
     try:
-        with np.load(_existing(path), allow_pickle=False) as archive:
-            return [archive[name] for name in names]
+        with zipfile.ZipFile(_existing(path)) as archive:
+            return [_read_member(archive, f"{name}.npy") for name in names]
     except _NPZ_ERRORS as error:
-        raise InputError(f"{path}: corrupted, or not the file expected here ({_one_line(error)})") from None
+        raise InputError(f"{path}: corrupted, or not the file expected here ({one_line(error)})") from None
+
+
+def _read_member(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    info = archive.getinfo(name)
+    if info.compress_type != zipfile.ZIP_DEFLATED or info.file_size > _MAX_ARRAY_BYTES:
+        raise ValueError(f"{name} is no deflated array of at most {_MAX_ARRAY_BYTES} bytes")
+    content = io.BytesIO(archive.read(info))  # all of it: only then is its CRC compared
+    array: NDArray[Any] = np.lib.format.read_array(content, allow_pickle=False)
+    if content.read(1):
+        raise ValueError(f"{name} holds more than its array")
+    return array
 
 
 def load_array_facts(path: Path) -> dict[str, Any]:
     """The facts of an npz; raises as `load_arrays`."""
     (text,) = load_arrays(path, _FACTS)
     try:
-        facts = json.loads(str(text))
-    except ValueError as error:
-        raise InputError(f"{path}: corrupted facts ({_one_line(error)})") from None
-    return dict(facts)
+        return dict(json.loads(str(text)))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"{path}: corrupted facts ({one_line(error)})") from None
 
 
 def load_dataset_name(path: Path) -> str:
@@ -218,13 +231,12 @@ def _tensors_digest(tensors: Mapping[str, "Tensor"], header: Mapping[str, Any]) 
 def _open_tensors(path: Path) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
+    existing = _existing(path)
     try:
-        with safe_open(_existing(path), framework="pt") as file:
+        with safe_open(existing, framework="pt") as file:
             yield file
-    except InputError:
-        raise
     except (SafetensorError, OSError, ValueError, TypeError, RuntimeError) as error:
-        raise InputError(f"{path}: corrupted, or no safetensors file ({_one_line(error)})") from None
+        raise InputError(f"{path}: corrupted, or no safetensors file ({one_line(error)})") from None
 
 
 def _header(file: Any) -> dict[str, Any]:
@@ -236,7 +248,3 @@ def _existing(path: Path) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: missing file; make it with `dvc repro`")
     return path
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

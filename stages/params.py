@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from ldmiss.errors import InputError
-from stages.document import load_document, one_line
+from ldmiss.errors import InputError, one_line
+from stages.document import load_document
 from stages.schema import Params
 
 PARAMS_FILE = Path("params.yaml")

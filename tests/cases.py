@@ -4,6 +4,7 @@
 """
 
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -35,13 +36,16 @@ def num_cases(*, fast: int, slow: int) -> pytest.MarkDecorator:
 def for_all(number: int, check: Callable[..., None], **strategies: SearchStrategy[Any]) -> None:
     """Call `check` with `number` draws of the strategies; a failing case is reduced to a small one and shown."""
 
+    signal.signal(signal.SIGUSR1, _hanging)  # SIGALRM is the runner's
+    main_thread = threading.get_ident()
+
     def checked(**case: Any) -> None:
-        signal.signal(signal.SIGALRM, _hanging)
-        signal.alarm(SECONDS)
+        watch = threading.Timer(SECONDS, signal.pthread_kill, (main_thread, signal.SIGUSR1))
+        watch.start()
         try:
             check(**case)
         finally:
-            signal.alarm(0)
+            watch.cancel()
 
     settings(max_examples=number)(given(**strategies)(checked))()
 

@@ -32,7 +32,7 @@ from stages.schema import Params
 from stages.subsets import evenly_spread
 from stages.table import STAGES
 from stages.training import recipe_from
-from stages.work import declared_work
+from stages.work import Pipeline
 
 CHOICES = [
     "", "profile=lite", "profile=paper grid=paper", "profile=paper recipe=tuned", "grid=rates diffputer=official"
@@ -113,8 +113,10 @@ def use(typed: Params, document: dict[str, Any], stage: str) -> None:
     """What cheap code makes of a document; a network only where it is small."""
     typed.warnings()
     rate, seed = typed.grid.missing_rates[0], typed.grid.seeds[-1]
-    work = declared_work(stage, Item(rate, seed, typed.impute.methods[0]), document)
-    assert work.outs or stage == "plot"
+    pipeline = Pipeline(document)
+    assert pipeline.work(stage, Item(rate, seed, typed.impute.methods[0])).outs
+    if len(pipeline.cells()) < 20:
+        assert pipeline.producers(pipeline.cells())
     num_threads = torch.get_num_threads()
     try:
         resolve(typed.compute)

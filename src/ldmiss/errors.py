@@ -1,4 +1,4 @@
-"""The one exception for everything a user can get wrong."""
+"""The one exception for everything a user can get wrong, and the form of its messages."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,10 @@ class InputError(ValueError):
     The message is one line that names the culprit, what was wrong with it and what is allowed;
     the stage runner prints it without a traceback.
     """
+
+
+def one_line(text: object, *, longest: int = 300) -> str:
+    """Text from elsewhere, like a key or a library's error, as a message shows it: printable, one line, not long."""
+    words = " ".join(str(text).split()) or type(text).__name__
+    line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in words)
+    return line if len(line) <= longest else f"{line[: longest - 3]}..."
