@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ldmiss.errors import InputError
+from ldmiss.errors import InputError, one_line
 from ldmiss.randomness import numpy_generator
 from stages.io import atomic_write, load_arrays, save_arrays
 
 MIRROR_VARIABLE = "LDMISS_MNIST_MIRROR"
+_MIRROR_STARTS = ("file:/", "http://", "https://")
 _TIMEOUT_SECONDS = 60
+_MAX_BYTES = 64 * 2**20
+"""More is read of no file and from no mirror; the largest of the four has 10 MB."""
 _MNIST_FILES = {
     "train_images": "train-images-idx3-ubyte.gz",
     "train_labels": "train-labels-idx1-ubyte.gz",
@@ -89,6 +92,10 @@ def _download_mnist(folder: Path) -> None:
     from torchvision.datasets import MNIST
 
     own = os.environ.get(MIRROR_VARIABLE)
+    if own and not own.lower().startswith(_MIRROR_STARTS):
+        raise InputError(
+            f"{MIRROR_VARIABLE}: {own!r} is no mirror; allowed: file:///folder, http://host/path, https://host/path"
+        )
     mirrors = ([own] if own else []) + list(MNIST.mirrors)
     for name in _MNIST_FILES.values():
         atomic_write(folder / name, _fetcher(name, mirrors))
@@ -99,10 +106,11 @@ def _fetcher(name: str, mirrors: list[str]) -> Callable[[Any], Any]:
     for mirror in mirrors:
         url = f"{mirror.rstrip('/')}/{name}"
         try:
-            with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:
-                content = response.read()
+            # The scheme was checked, and nothing is done with the content before its MD5 is.
+            with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
+                content = response.read(_MAX_BYTES)
         except (OSError, ValueError, http.client.HTTPException) as error:
-            problems.append(f"{mirror}: {error}")
+            problems.append(one_line(f"{mirror}: {error}"))
             continue
         if hashlib.md5(content, usedforsecurity=False).hexdigest() == _MNIST_MD5[name]:
             if problems:
@@ -124,10 +132,11 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
     """An IDX file of bytes: magic 0 0 8 ndim, the sizes as big-endian uint32, then the data."""
     if not path.is_file():
         raise InputError(f"{path}: missing file; make it with `dvc repro download`")
-    content = path.read_bytes()
+    with path.open("rb") as file:
+        content = file.read(_MAX_BYTES)
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != _MNIST_MD5[path.name]:
         raise InputError(f"{path}: corrupted (wrong MD5); delete data/raw and run `dvc repro --force download`")
-    data = gzip.decompress(content)
+    data = gzip.decompress(content)  # only now: what has this MD5 is no bomb
     num_axes = data[3]
     shape = np.frombuffer(data, ">u4", count=num_axes, offset=4)
     return np.frombuffer(data, np.uint8, offset=4 + 4 * num_axes).reshape(shape)

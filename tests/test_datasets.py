@@ -118,6 +118,56 @@ def test_without_a_source_the_error_says_how_to_get_on(tmp_path: Path, monkeypat
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("mirror", ["ftp://host/mnist", "data:,x", "/a/folder", "http", "gopher://[", "file\n:///x"])
+def test_a_mirror_of_another_kind_is_refused(mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """urllib opens more than files and http; the variable is named, with what is allowed."""
+    monkeypatch.setenv(MIRROR_VARIABLE, mirror)
+    monkeypatch.setattr("urllib.request.urlopen", lambda *args, **kwargs: pytest.fail("opened"))
+    with pytest.raises(InputError, match=rf"{MIRROR_VARIABLE}: .* allowed: file:///folder, http://") as caught:
+        DATASETS["mnist"].download(tmp_path / "mnist")
+    assert str(caught.value).isprintable()
+
+
+def test_no_more_is_read_of_a_mirror_than_the_files_are_long(
+    small_mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mirror that never stops sending costs bounded memory, and is refused for its MD5."""
+    monkeypatch.setattr(datasets, "_MAX_BYTES", 1000)
+    asked = []
+
+    class Endless:
+        def __enter__(self) -> "Endless":
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+        def read(self, size: int = -1) -> bytes:
+            asked.append(size)
+            return bytes(size)
+
+    monkeypatch.setattr("urllib.request.urlopen", lambda *args, **kwargs: Endless())
+    with pytest.raises(InputError, match=r"wrong MD5"):
+        DATASETS["mnist"].download(tmp_path / "mnist")
+    assert asked == [1000]
+
+
+def test_nothing_is_decompressed_before_its_checksum_is_right(
+    small_mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gzip bomb in place of a file, on the mirror or on disk, is never opened."""
+    DATASETS["mnist"].download(tmp_path / "mnist")
+    monkeypatch.setattr(gzip, "decompress", lambda content: pytest.fail("decompressed"))
+    bomb = gzip.compress(bytes(10**6))
+    (tmp_path / "mnist/t10k-images-idx3-ubyte.gz").write_bytes(bomb)
+    with pytest.raises(InputError, match=r"t10k-images-idx3-ubyte.gz: corrupted \(wrong MD5\)"):
+        load_split("mnist", tmp_path, "test")
+    for path in small_mirror.iterdir():
+        path.write_bytes(bomb)
+    with pytest.raises(InputError, match="wrong MD5"):
+        DATASETS["mnist"].download(tmp_path / "again/mnist")
+
+
 def test_checksums_are_torchvisions() -> None:
     """The list written out in our code is theirs."""
     from torchvision.datasets import MNIST
