@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
-from ldmiss.errors import InputError
+from ldmiss.errors import InputError, one_line
 from stages.io import is_temporary, load_array_facts, load_checked_json, load_facts
-from stages.work import Work, files_in
+from stages.work import Work, files_in, load_yaml
 
 LOCK_FILE = Path("dvc.lock")
 _FACTS_READERS: dict[str, Callable[[Path], dict[str, Any]]] = {
@@ -80,10 +80,13 @@ def load_lock(path: Path = LOCK_FILE) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        document = yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())}); `git checkout {path}`") from None
-    return dict((document or {}).get("stages") or {})
+        entries = dict((load_yaml(path) or {"stages": {}})["stages"])
+        for entry in entries.values():
+            recorded_hashes(entry)
+    except (yaml.YAMLError, ValueError, AttributeError, LookupError, TypeError, RecursionError) as error:
+        problem = f"not valid YAML, or no lock of DVC's ({one_line(error)})"
+        raise InputError(f"{path}: {problem}; `git checkout {path}`") from None
+    return entries
 
 
 def recorded_hashes(entry: dict[str, Any] | None) -> dict[str, str]:

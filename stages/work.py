@@ -65,7 +65,7 @@ class Pipeline:
     """The stages that `dvc.yaml` defines, with the params document that fills in its templates."""
 
     def __init__(self, document: dict[str, Any], path: Path = PIPELINE_FILE) -> None:
-        self._stages: dict[str, Any] = yaml.load(path.read_text(), _YAML_LOADER)["stages"]
+        self._stages: dict[str, Any] = load_yaml(path)["stages"]
         self._document = document
 
     def work(self, stage: str, item: Item) -> Work:
@@ -124,4 +124,10 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+def load_yaml(path: Path) -> Any:
+    """The document in a file that DVC or git keeps (for params.yaml see `stages.document`)."""
+    return yaml.load(path.read_text(), _SAFE_LOADER)  # noqa: S506 - constructs plain values only, as `safe_load` does
+
+
+_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""In C where PyYAML has it: ten times as fast."""
