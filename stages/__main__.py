@@ -111,7 +111,7 @@ def _warn_once(warnings: list[str], document: dict[str, Any]) -> None:
 def _run(context: Context, lock: dict[str, Any]) -> str:
     """The stage itself, or its outs from a run that ended before DVC could record them."""
     work = context.work
-    if uncommitted.candidates(work) and uncommitted.restore(context.checkpoint.folder):
+    if uncommitted.candidates(work) and uncommitted.restore(context.checkpoint.folder, work):
         return "outs of the run that finished before, which DVC had not recorded"
     made: str = importlib.import_module(f"stages.{work.stage}").run(context)
     if "checkpoint" in vars(context):

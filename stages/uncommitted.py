@@ -40,8 +40,8 @@ def candidates(work: Work) -> bool:
     return any(CHECKPOINTS.glob(f"{work.label}-*/{_LIST}"))
 
 
-def restore(folder: Path) -> bool:
-    """Write the kept outs back to their places, where the folder has them all, unaltered; whether it did."""
+def restore(folder: Path, work: Work) -> bool:
+    """Write the kept outs of a work back to their places, where the folder has them all, unaltered; whether it did."""
     if not (folder / _LIST).exists():
         return False
     try:
@@ -49,6 +49,9 @@ def restore(folder: Path) -> bool:
         contents = {path: (folder / _FOLDER / path).read_bytes() for path in hashes}
     except (ValueError, OSError) as error:
         print(f"warning: finished outs ignored: {error}", file=sys.stderr)
+        return False
+    if not all(_is_out_of(work, Path(path)) for path in contents):
+        print(f"warning: finished outs ignored: {folder / _LIST}: names other files than outs", file=sys.stderr)
         return False
     if any(hashlib.sha256(contents[path]).hexdigest() != hashes[path] for path in hashes):
         print(f"warning: finished outs ignored: {folder / _FOLDER}: altered", file=sys.stderr)
@@ -67,6 +70,10 @@ def remove_recorded(lock: dict[str, Any]) -> None:
             continue
         if lock.get(kept["label"]) != kept["entry"]:
             shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def _is_out_of(work: Work, path: Path) -> bool:
+    return ".." not in path.parts and any(out in (path, *path.parents) for out in work.outs)
 
 
 def _link(path: Path, kept: Path) -> None:
