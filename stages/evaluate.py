@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from ldmiss.errors import InputError
 from ldmiss.subsets import evenly_spread
-from stages.build.classifier import extract_features, restore_classifier, unit_images
+from stages.build.classifier import extract_features, load_facts, restore_classifier, unit_images
 from stages.context import Context
 from stages.datasets import Images, load_split
-from stages.io import load_arrays, load_checked_json, load_observed, save_arrays, save_checked_json
+from stages.io import load_arrays, load_observed, save_arrays, save_checked_json
 from stages.measure import Yardstick, measure_generation, measure_imputation
 from stages.paths import CLASSIFIER, CLASSIFIER_FACTS, RAW, remove_others
 
@@ -67,7 +67,7 @@ def run(context: Context) -> str:
     imputed = [item.imputed(method) for method in params.impute.methods]
     remove_others([*samples, *imputed])
     train, test = (load_split(params.dataset.name, RAW, split) for split in ("train", "test"))
-    facts, layer = load_checked_json(CLASSIFIER_FACTS), params.evaluate.fid_layer
+    facts, layer = load_facts(CLASSIFIER_FACTS), params.evaluate.fid_layer
     classifier = restore_classifier(CLASSIFIER, context.runtime.device, sha256=facts["sha256"])
     yardstick = Yardstick(classifier, test, layer=layer, seed=item.root_seed)
     generation = _measure_samples(yardstick, samples, train)

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ldmiss.errors import InputError, one_line
 from ldmiss.evaluation.claims import claims_document
 from ldmiss.evaluation.published import compare_published
 from ldmiss.evaluation.tables import summarise, tidy
@@ -96,7 +97,11 @@ def _reliability(items: list[Item], imputers: list[str]) -> dict[tuple[float, st
 
 
 def _curve(item: Item, model: str) -> list[float]:
-    losses: list[float] = pd.read_csv(item.curve(model))["loss"].tolist()
+    path = item.curve(model)
+    try:
+        losses: list[float] = pd.read_csv(path, dtype={"epoch": int, "loss": float})["loss"].tolist()
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{path}: corrupted, or no loss curve ({one_line(error)})") from None
     return losses
 
 

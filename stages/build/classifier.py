@@ -14,7 +14,7 @@ from ldmiss.evaluation.fidelity import accuracy, fid, fid_statistics
 from ldmiss.networks.classifier import Classifier
 from ldmiss.pixels import unit_from_uint8
 from stages.build.network import restore_network, with_prefix
-from stages.io import load_tensors, save_tensors
+from stages.io import load_checked_json, load_tensors, save_tensors
 
 if TYPE_CHECKING:
     from stages.datasets import Images
@@ -72,6 +72,18 @@ def restore_committed(path: Path, device: torch.device, *, dataset: str) -> tupl
     if (found := weights_sha256(weights)) != header["sha256"]:
         raise InputError(f"classifier.weights: {path} holds weights {found[:12]}, but says {header['sha256'][:12]}")
     return _network(path, weights, header, device), {name: header[name] for name in FACTS}
+
+
+def load_facts(path: Path) -> dict[str, Any]:
+    """The facts that `train_classifier` wrote.
+
+    Raises:
+        InputError: missing or altered file, or one about something else.
+    """
+    facts = load_checked_json(path)
+    if lacking := [name for name in FACTS if name not in facts]:
+        raise InputError(f"{path}: no facts of a classifier, for it does not say {', '.join(lacking)}")
+    return facts
 
 
 def weights_sha256(weights: Mapping[str, Tensor]) -> str:
