@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from ldmiss.errors import InputError
 from stages import datasets, params, plot, uncommitted
-from stages.build.classifier import load_facts, refuse_other_weights, restore_classifier
+from stages.build.classifier import load_facts, restore_classifier, restore_committed
 from stages.checkpoint import Checkpoint
 from stages.datasets import load_split
 from stages.io import load_array_facts, load_arrays, load_checked_json, load_observed, load_tensors
@@ -63,9 +63,14 @@ def read_model(kind: str, path: Path) -> Any:
 def read_classifier(path: Path) -> Any:
     """Facts and weights as `evaluate` reads them, whichever of the two files is damaged."""
     del path
-    facts = load_checked_json(CLASSIFIER_FACTS)
-    refuse_other_weights(CLASSIFIER, facts)
-    return facts, restore_classifier(CLASSIFIER, torch.device("cpu")).state_dict()
+    facts = load_facts(CLASSIFIER_FACTS)
+    return facts, restore_classifier(CLASSIFIER, torch.device("cpu"), sha256=facts["sha256"]).state_dict()
+
+
+def read_committed(path: Path) -> Any:
+    """The classifier that lies in git."""
+    classifier, facts = restore_committed(path, torch.device("cpu"), dataset="mnist")
+    return classifier.state_dict(), facts
 
 
 def read_observed(path: Path) -> Any:
@@ -92,7 +97,7 @@ READERS: dict[Path, Callable[[Path], Any]] = {
     **{CELL.model(name): partial(read_model, name) for name in ("vae", "ldmiss", "ddpm", "diffputer", "baselines")},
     CLASSIFIER: read_classifier,
     CLASSIFIER_FACTS: read_classifier,
-    COMMITTED: partial(load_facts, dataset="mnist"),
+    COMMITTED: read_committed,
     CELL.samples("ddpm"): lambda path: load_arrays(path, "images"),
     CELL.imputed("ddpm") / "ddpm-guidance.npz": lambda path: load_arrays(path, "images", "rows", "subset", "draws"),
     CELL.metrics(): load_checked_json,

@@ -21,6 +21,7 @@ from ldmiss.missingness import draw_observed
 from ldmiss.networks.autoencoder import Autoencoder
 from ldmiss.networks.mlp import DiffPuterMLP
 from ldmiss.networks.unet import UNet
+from ldmiss.subsets import evenly_spread
 from ldmiss.training.schedules import lr_at
 from stages import params
 from stages.build.autoencoder import autoencoder_config
@@ -29,7 +30,6 @@ from stages.compose import composed
 from stages.paths import Item
 from stages.runtime import resolve
 from stages.schema import Params
-from stages.subsets import evenly_spread
 from stages.table import STAGES
 from stages.training import recipe_from
 from stages.work import Pipeline

@@ -19,12 +19,19 @@ from hostile import MEMORY, hostile_files
 
 from ldmiss.errors import InputError
 from stages import document, params, work
-from stages.build.classifier import load_facts, restore_classifier
+from stages.build.classifier import restore_classifier, restore_committed
 from stages.checkpoint import Checkpoint
 from stages.claims import read_table
 from stages.datasets import _read_idx
-from stages.io import load_array_facts, load_arrays, load_checked_json, load_json, load_observed, load_tensors
-from stages.io import load_facts as load_tensor_facts
+from stages.io import (
+    load_array_facts,
+    load_arrays,
+    load_checked_json,
+    load_facts,
+    load_json,
+    load_observed,
+    load_tensors,
+)
 from stages.provenance import load_lock
 
 STATUS = Path("/proc/self/status")
@@ -42,8 +49,9 @@ def load_slot(path: Path) -> None:
 LOADERS: dict[str, list[Callable[[Path], Any]]] = {
     "x.npz": [lambda path: load_arrays(path, "images"), load_observed, load_array_facts],
     "x.safetensors": [
-        lambda path: load_tensors(path, kind="vae"), load_tensor_facts, lambda path: load_facts(path, dataset="mnist"),
-        lambda path: restore_classifier(path, torch.device("cpu")), load_slot,
+        lambda path: load_tensors(path, kind="vae"), load_facts, load_slot,
+        lambda path: restore_classifier(path, torch.device("cpu")),
+        lambda path: restore_committed(path, torch.device("cpu"), dataset="mnist"),
     ],
     "x.json": [load_json, load_checked_json],
     "params.yaml": [params.load],
