@@ -22,6 +22,7 @@ from ldmiss.randomness import derive_seed
 from ldmiss.subsets import draw_subset, evenly_spread
 from stages.build.data import load_incomplete
 from stages.checkpoint import in_chunks
+from stages.chunks import chunk_size
 from stages.context import Context
 from stages.io import load_dataset_name, load_facts, save_arrays
 from stages.progress import progress_bar
@@ -99,5 +100,6 @@ def _complete(
     def compute(rows: slice) -> Tensor:
         return imputer(x_obs[images[rows]], observed[images[rows]], noise_of(rows))[:, 0].half()
 
+    size = chunk_size(context, context.params.impute.chunk_size)
     with progress_bar(name, len(images), "image") as bar:
-        return in_chunks(context.checkpoint, name, len(images), context.params.impute.chunk_size, compute, bar.update)
+        return in_chunks(context.checkpoint, name, len(images), size, compute, bar.update)

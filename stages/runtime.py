@@ -1,7 +1,9 @@
 """What a stage computes on: device, dtype and threads, resolved from the `compute` params."""
 
 import os
+import platform
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,17 +18,24 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Runtime:
-    """Resolved: where networks run and at what precision their layers compute."""
+    """Resolved: where networks run and at what precision their layers compute.
+
+    `deterministic`: whether a CUDA device may use deterministic algorithms only; a CPU's are so anyhow.
+    """
 
     device: torch.device
     dtype: torch.dtype
     num_threads: int
+    deterministic: bool
 
     def record(self) -> dict[str, Any]:
-        """For the `runs/` record and the checkpoint's key."""
-        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
-        dtype = str(self.dtype).removeprefix("torch.")
-        return {"device": name, "dtype": dtype, "num_threads": self.num_threads, "torch": torch.__version__}
+        """For the `runs/` record and the checkpoint's key: all that low-order bits depend on."""
+        return {
+            "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu",
+            "cpu": f"{_cpu_name()}, {torch.backends.cpu.get_cpu_capability()}",
+            "dtype": str(self.dtype).removeprefix("torch."), "num_threads": self.num_threads,
+            "deterministic": self.deterministic, "torch": torch.__version__,
+        }  # fmt: skip
 
 
 def resolve(compute: "Compute") -> Runtime:
@@ -47,7 +56,7 @@ def resolve(compute: "Compute") -> Runtime:
     torch.set_num_threads(num_threads)
     if device.type == "cuda":
         _set_up_cuda(compute.deterministic, tf32=compute.dtype != "float32")
-    return Runtime(device, dtype, num_threads)
+    return Runtime(device, dtype, num_threads, compute.deterministic)
 
 
 def _set_up_cuda(deterministic: bool, *, tf32: bool) -> None:
@@ -56,6 +65,14 @@ def _set_up_cuda(deterministic: bool, *, tf32: bool) -> None:
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
+
+
+def _cpu_name() -> str:
+    """The processor's model where the system tells it (Linux), else its architecture."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
 
 
 def _num_cores() -> int:

@@ -7,6 +7,7 @@ import torch
 from ldmiss.noise import RowNoise
 from ldmiss.randomness import derive_seed
 from stages.checkpoint import in_chunks
+from stages.chunks import chunk_size
 from stages.context import Context
 from stages.io import save_arrays
 from stages.progress import progress_bar
@@ -19,12 +20,13 @@ def run(context: Context) -> str:
     assert item.method is not None
     generate = context.method.load_generator(item, context.params, context.runtime)
     seed = derive_seed(item.root_seed, "sample", item.method)
+    size = chunk_size(context, params.chunk_size)
 
     def compute(rows: slice) -> torch.Tensor:
         numbers = torch.arange(rows.start, rows.stop, device=device)
         return generate(len(numbers), RowNoise(seed, numbers)).half()
 
     with progress_bar(f"sample {item.method}", params.num_images, "image") as bar:
-        images = in_chunks(context.checkpoint, "sample", params.num_images, params.chunk_size, compute, bar.update)
+        images = in_chunks(context.checkpoint, "sample", params.num_images, size, compute, bar.update)
     save_arrays(item.samples(item.method), facts=context.stamp, images=images[:, 0].numpy())
     return f"{len(images)} images"

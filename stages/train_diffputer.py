@@ -17,6 +17,7 @@ from stages.build.data import load_incomplete
 from stages.build.diffputer import denoiser_from
 from stages.build.network import with_prefix, without_prefix
 from stages.checkpoint import in_chunks
+from stages.chunks import chunk_size
 from stages.context import Context
 from stages.io import load_dataset_name, save_tensors
 from stages.progress import progress_bar
@@ -32,6 +33,7 @@ class EM:
     def __init__(self, context: Context, params: "DiffPuter", rows: Tensor, observed: Tensor) -> None:
         self.checkpoint, self.runtime, self.params = context.checkpoint, context.runtime, params
         self.root_seed = context.item.root_seed
+        self.chunk_size = chunk_size(context, params.em.e_step.chunk_size)
         self.observed = observed
         self.normalizer = Normalizer.fit(
             rows, observed, std_floor=params.std_floor, per_feature=params.normalize == "per_feature"
@@ -77,9 +79,7 @@ class EM:
             )  # fmt: skip
 
         with progress_bar(f"e_step-{iteration}", len(self.x_obs), "row") as bar:
-            x = in_chunks(
-                self.checkpoint, f"e_step-{iteration}", len(self.x_obs), settings.chunk_size, compute, bar.update
-            )
+            x = in_chunks(self.checkpoint, f"e_step-{iteration}", len(self.x_obs), self.chunk_size, compute, bar.update)
         self._save(iteration + 1, x)
         return x.to(self.x_obs.device)
 

@@ -64,6 +64,7 @@ def test_bad_tables_are_refused_in_one_line(tmp_path: Path, capsys: pytest.Captu
     data = save(tmp_path, "data.csv", world((0.8,), dataset="mnist5k"))
     profile = save(tmp_path, "profile.csv", world((0.8,), profile="quick"))
     steps = save(tmp_path, "steps.csv", world((0.8,), params_sha256="d8"))
+    loose = save(tmp_path, "loose.csv", world((0.8,), deterministic=False))
     text = save(tmp_path, "text.csv", changed(world().astype({"value": object}), "generation.ddpm.fid", 0.5, "many"))
     (tmp_path / "binary.csv").write_bytes(b"\x89PNG\r\n")
     (tmp_path / "empty.csv").write_text("")
@@ -75,6 +76,7 @@ def test_bad_tables_are_refused_in_one_line(tmp_path: Path, capsys: pytest.Captu
         ([table, data], "classifier dataset differs"),
         ([table, profile], "run profile differs"),
         ([table, steps], "run params_sha256 differs: a5 at missing_rate 0, seed 42; d8 at missing_rate 0.8, seed 42"),
+        ([table, loose], "run deterministic differs: True at missing_rate 0, seed 42; False at missing_rate 0.8"),
         ([text], f"{text}: the value of the row missing_rate 0.5, seed 42, task generation"),
         ([table, "--tuned", other], "the tuned table: its recipe is paper; it must be tuned"),
         ([table, "--robust", text], f"{text}: the value of the row"),

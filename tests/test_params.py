@@ -99,6 +99,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"vae": {"train": {"early_stop": 5, "ema_decay": 0.9}}}, "vae.train.early_stop: keeps the best"),
     ({"impute": {"num_images": 1001}}, "impute.num_images: 1001 is more than the 1000 test images of mnist5k"),
     ({"compute": {"num_threads": 0}}, "compute.num_threads"),
+    ({"sample": {"chunk_size": 0}}, "sample.chunk_size: .*'auto', got 0; .*greater than or equal to 1"),
+    ({"impute": {"chunk_size": "big"}}, "impute.chunk_size: .*'auto', got 'big'"),
     ({"compute": {"dtype": "float16"}}, "compute.dtype: .*'auto', 'float32' or 'bfloat16', got 'float16'"),
     ({"ddpm": {"network": {"num_groups": 16}}}, "ddpm.network.num_groups: 16 leaves one channel per group"),
     ({"recipe": "tuned"}, "recipe: tuned is for profile paper; quick has learning rates of its own"),

@@ -33,6 +33,8 @@ def test_a_record_is_appended(project: Path, capsys: pytest.CaptureFixture[str])
     records = [json.loads(line) for line in (project / "runs/records.jsonl").read_text().splitlines()]
     assert len(records) == 2
     assert (records[0]["device"], records[0]["dtype"], records[0]["num_threads"]) == ("cpu", "float32", 1)
+    assert records[0]["deterministic"] is True
+    assert re.fullmatch(r".+, \S+", records[0]["cpu"])  # model, instructions
     assert records[0]["versions"]["torch"]
     assert records[0]["seconds"] > 0
 

@@ -1,12 +1,13 @@
 """What every section is made of: strict, without defaults; kinds of numbers; checks that a type cannot say."""
 
 from collections.abc import Collection
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 # The upper bounds are far beyond use; below them no product of sizes leaves 64 bits.
 Count = Annotated[int, Field(ge=1, le=10**9)]
+ChunkSize = Literal["auto"] | Count
 Several = Annotated[int, Field(ge=2, le=10**9)]
 Steps = Several
 Layers = Annotated[int, Field(ge=1, le=100)]

@@ -5,14 +5,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from stages.schema.base import Count, Name, Section, Seed, Several, distinct, one_of
+from stages.schema.base import ChunkSize, Count, Name, Section, Seed, Several, distinct, one_of
 from stages.table import GENERATORS, METHODS
 
 
 class Sample(Section):
     methods: Annotated[list[str], Field(min_length=1)]
     num_images: Several
-    chunk_size: Count
+    chunk_size: ChunkSize
 
     @model_validator(mode="after")
     def _known(self) -> "Sample":
@@ -26,7 +26,7 @@ class Impute(Section):
     num_images: Literal["all"] | Several
     num_draws: Count
     num_draw_images: Count
-    chunk_size: Count
+    chunk_size: ChunkSize
 
     @model_validator(mode="after")
     def _known(self) -> "Impute":

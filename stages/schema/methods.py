@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from stages.schema.base import Count, NonNegative, Positive, Probability, Section, Seed, Steps
+from stages.schema.base import ChunkSize, Count, NonNegative, Positive, Probability, Section, Seed, Steps
 from stages.schema.networks import AutoencoderNetwork, DiffPuterNetwork, Train, UNetNetwork
 
 
@@ -109,7 +109,7 @@ class EStep(Section):
     num_trials: Count
     num_steps: Steps
     num_resamples: Count
-    chunk_size: Count
+    chunk_size: ChunkSize
 
 
 class EM(Section):

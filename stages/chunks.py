@@ -1,0 +1,30 @@
+"""How many rows go through the networks at a time, where the params leave it to us (`chunk_size: auto`).
+
+One number per stage and kind of device, never from the memory that happens to be free: the size changes low-order bits,
+so the same machine has to give the same one each time. What "auto" means follows from the device and from this file;
+both are in the key of the checkpoints.
+"""
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from stages.context import Context
+
+CHUNK_SIZES = {
+    "cpu": {"sample": 200, "impute": 50, "train_diffputer": 2000},
+    "cuda": {"sample": 2500, "impute": 500, "train_diffputer": 20_000},
+}
+"""Rows by kind of device and stage (that of `train_diffputer`: its E-step), for the paper's networks in float32.
+
+Megabytes per row, measured (benchmarks/memory.py): self-guidance through the pixel network 24, for its backward pass
+keeps all activations; through the latent network and the decoder 7; without a gradient 2.5, 1.2 and 0.1 (pixel, latent,
+DiffPuter). On a CPU more rows at a time are no faster, and a kill costs the chunk that was under way. On a GPU 500 rows
+under guidance take about 12 GB, half of it in bfloat16.
+"""
+
+
+def chunk_size(context: "Context", declared: int | Literal["auto"]) -> int:
+    """Rows at a time for this stage: the declared number, or ours for the device; noted for the record."""
+    size = CHUNK_SIZES[context.runtime.device.type][context.work.stage] if declared == "auto" else declared
+    context.used["chunk_size"] = size
+    return size
