@@ -1,7 +1,11 @@
 """Shared by all tests: one thread, so that times and sums do not depend on the cores; a tiny finished project."""
 
+import os
 from pathlib import Path
 from typing import Any
+
+# Read when torch is loaded. Threads that wait would otherwise keep a core busy: ten times slower on a shared machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import cases  # noqa: F401 - registers the profiles of hypothesis
 import pytest
