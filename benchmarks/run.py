@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import yaml
@@ -22,6 +23,9 @@ from stages import params
 from stages.build.unet import unet_config
 from stages.compose import composed
 from stages.runtime import resolve
+
+if TYPE_CHECKING:
+    from stages.schema import UNetNetwork
 
 NUM_ROUNDS = 7
 BATCH = 128
@@ -52,13 +56,19 @@ def main() -> None:
     settings, _ = params.load()
     runtime = resolve(settings.compute)
     paper = params.validate(yaml.safe_load(composed(["profile=paper"])), "profile=paper")
-    config = unet_config(paper.ldmiss.network, (2, 7, 7))
-    network = build(lambda: UNet(**config), runtime.device, init_fan_avg, torch_generator("cpu", 0, "bench"))
+
+    def built(section: "UNetNetwork", shape: tuple[int, int, int]) -> UNet:
+        config = unet_config(section, shape)
+        return build(lambda: UNet(**config), runtime.device, init_fan_avg, torch_generator("cpu", 0, "bench"))
+
+    network = built(paper.ldmiss.network, (2, 7, 7))
     latents = torch.randn(BATCH, 2, 7, 7, generator=torch_generator("cpu", 0, "latents")).to(runtime.device)
     batch = torch.arange(BATCH, device=runtime.device)
 
-    def training_step(dtype: torch.dtype, *, fused: bool) -> Step:
-        loss = latent_score_loss(at_precision(network, dtype), VPSDE(), latents, weighting="simple", tau=1e-3)
+    def training_step(
+        dtype: torch.dtype, *, fused: bool, network: UNet = network, data: torch.Tensor = latents
+    ) -> Step:
+        loss = latent_score_loss(at_precision(network, dtype), VPSDE(), data, weighting="simple", tau=1e-3)
         optimizer = torch.optim.Adam(network.parameters(), lr=0.0, fused=fused)
 
         def step() -> None:
@@ -67,6 +77,15 @@ def main() -> None:
             optimizer.step()
 
         return step
+
+    def deterministic_or_not(deterministic: bool) -> Step:
+        step = training_step(runtime.dtype, fused=True, network=pixel_network, data=pixels)
+
+        def run() -> None:
+            torch.use_deterministic_algorithms(deterministic)
+            step()
+
+        return run
 
     eps = at_precision(network, runtime.dtype)
     shared, per_row = torch.tensor(0.5, device=runtime.device), torch.full((BATCH,), 0.5, device=runtime.device)
@@ -88,6 +107,14 @@ def main() -> None:
             lambda: RowNoise(0, batch)(latents), noise_per_row
         ),
     }
+    if runtime.device.type == "cuda":
+        pixel_network, pixels = built(paper.ddpm.network, (1, 28, 28)), torch.rand(BATCH, 1, 28, 28).to(runtime.device)
+        rows["pixel training step: compute.deterministic against torch's own choice of algorithms"] = measure(
+            deterministic_or_not(True), deterministic_or_not(False)
+        )
+        torch.use_deterministic_algorithms(runtime.deterministic)
+    else:
+        print("skipped: the cost of compute.deterministic, which matters on CUDA alone, and there is none here")
     for name, row in rows.items():
         print(f"{row['ratio']:6.2f}x  ({row['lowest']:.2f} to {row['highest']:.2f})  {row['ours_ms']:8.2f} ms  {name}")
     record = {**runtime.record(), "torch": torch.__version__, "python": platform.python_version(), "rows": rows}

@@ -3,23 +3,15 @@ stated tolerance.
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import pytest
 import torch
+from small_models import CPU, GENERATORS, IMPUTERS, unet
 from torch import Tensor
 
-from ldmiss.autoencoding.codecs import LatentCodec, PixelCodec
-from ldmiss.diffusion.edm import Preconditioned
-from ldmiss.diffusion.parameterization import Denoiser
 from ldmiss.diffusion.sde import VPSDE
-from ldmiss.imputation.diffputer import SIGMA_DATA, DiffPuterModel, Normalizer, Sampling
 from ldmiss.imputation.interface import Imputer
-from ldmiss.imputation.score_based import ScoreModel
-from ldmiss.networks.autoencoder import Autoencoder
-from ldmiss.networks.layers import at_precision, build, init_torch_default
-from ldmiss.networks.mlp import DiffPuterMLP
-from ldmiss.networks.unet import UNet
+from ldmiss.networks.layers import at_precision
 from ldmiss.noise import RowNoise, torch_generator
 from ldmiss.training.loop import Recipe, Training
 from ldmiss.training.score_objectives import pixel_score_loss
@@ -49,59 +41,6 @@ def with_threads(num_threads: int, compute: Callable[[], Tensor]) -> Tensor:
     return compute()
 
 
-def unet(channels: int, size: int) -> UNet:
-    """A narrow score network, large enough for torch to share its work among threads."""
-    return build(
-        lambda: UNet(
-            in_channels=channels, size=size, base_channels=8, channel_multipliers=[1, 2], num_res_blocks=1,
-            attention_resolutions=[7], mid_attention=False, resampling="biggan", dropout=0.1, num_groups=2,
-        ),
-        "cpu", init_torch_default, torch_generator("cpu", 0, "unet"),
-    )  # fmt: skip
-
-
-def score_model(kind: str) -> ScoreModel:
-    """A score model in pixel or latent space with random weights."""
-    cpu = torch.device("cpu")
-    if kind == "ddpm":
-        denoiser = Denoiser(at_precision(unet(1, 28).requires_grad_(False), torch.float32), VPSDE())
-        return ScoreModel(denoiser, PixelCodec((1, 28, 28), "symmetric"), cpu, 1e-3)
-    vae = build(
-        lambda: Autoencoder(
-            in_channels=1, out_channels=1, latent_channels=2, base_channels=8, channel_multipliers=[1, 2, 4],
-            num_res_blocks=1, num_groups=2, mid_attention=True,
-        ),
-        cpu, init_torch_default, torch_generator("cpu", 0, "vae"),
-    )  # fmt: skip
-    decoder = at_precision(vae.requires_grad_(False).decoder, torch.float32)
-    codec = LatentCodec((2, 7, 7), decoder, torch.ones(1, 1, 1), "symmetric")
-    return ScoreModel(
-        Denoiser(at_precision(unet(2, 7).requires_grad_(False), torch.float32), VPSDE()), codec, cpu, 1e-3
-    )
-
-
-def diffputer() -> DiffPuterModel:
-    """DiffPuter with random weights."""
-    mlp = build(
-        lambda: DiffPuterMLP(num_features=784, hidden=64), "cpu", init_torch_default, torch_generator("cpu", 0, "mlp")
-    ).requires_grad_(False)
-    moments = Normalizer(torch.full((784,), 0.3), torch.full((784,), 0.3))
-    return DiffPuterModel(Preconditioned(at_precision(mlp, torch.float32), SIGMA_DATA), moments, 28)
-
-
-GENERATORS: dict[str, Callable[[], Callable[..., Tensor]]] = {
-    "ldmiss": lambda: partial(score_model("ldmiss").generate, num_steps=STEPS),
-    "ddpm": lambda: partial(score_model("ddpm").generate, num_steps=STEPS),
-    "diffputer": lambda: partial(diffputer().generate, num_steps=STEPS),
-}
-IMPUTERS: dict[str, Callable[[], Callable[..., Tensor]]] = {
-    "ldmiss-guidance": lambda: partial(score_model("ldmiss").impute_by_guidance, num_steps=STEPS),
-    "ddpm-guidance": lambda: partial(score_model("ddpm").impute_by_guidance, num_steps=STEPS),
-    "ddpm-replacement": lambda: partial(score_model("ddpm").impute_by_replacement, num_steps=STEPS),
-    "diffputer-replacement": lambda: partial(diffputer().impute, sampling=Sampling(STEPS, 2)),
-}
-
-
 def noise() -> RowNoise:
     """Of the first images of a data set."""
     return RowNoise(7, torch.arange(ROWS))
@@ -125,7 +64,7 @@ def test_the_random_numbers_are_the_same() -> None:
 @pytest.mark.parametrize("method", GENERATORS)
 def test_samples_agree(method: str) -> None:
     """Images in [0, 1], with one thread and with two."""
-    generate = GENERATORS[method]()
+    generate = GENERATORS[method](CPU, STEPS)
     one, two = (with_threads(number, lambda: generate(ROWS, noise())) for number in (1, 2))
     assert float(one.std()) > 0.05, "nothing to compare"
     torch.testing.assert_close(two, one, rtol=0, atol=SAMPLE_TOLERANCE)
@@ -134,7 +73,7 @@ def test_samples_agree(method: str) -> None:
 @pytest.mark.parametrize("name", IMPUTERS)
 def test_imputations_agree(name: str) -> None:
     """Pasted and clipped, as they are written."""
-    imputer = Imputer(IMPUTERS[name](), stochastic=True)
+    imputer = Imputer(IMPUTERS[name](CPU, STEPS), stochastic=True)
     generator = torch_generator("cpu", 0, "images")
     x_obs, observed = (torch.rand(ROWS, 1, 28, 28, generator=generator) for _ in range(2))
     one, two = (with_threads(number, lambda: imputer(x_obs, observed < 0.5, noise())) for number in (1, 2))
