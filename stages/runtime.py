@@ -32,7 +32,7 @@ class Runtime:
         """For the `runs/` record and the checkpoint's key: all that low-order bits depend on."""
         return {
             "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu",
-            "cpu": f"{_cpu_name()}, {torch.backends.cpu.get_cpu_capability()}",
+            "cpu": processor(),
             "dtype": str(self.dtype).removeprefix("torch."), "num_threads": self.num_threads,
             "deterministic": self.deterministic, "torch": torch.__version__,
         }  # fmt: skip
@@ -59,20 +59,21 @@ def resolve(compute: "Compute") -> Runtime:
     return Runtime(device, dtype, num_threads, compute.deterministic)
 
 
+def processor() -> str:
+    """The processor's model where the system tells it (Linux), else its architecture; what instructions torch uses."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    model = next(names, platform.processor() or platform.machine())
+    return f"{model}, {torch.backends.cpu.get_cpu_capability()}"
+
+
 def _set_up_cuda(deterministic: bool, *, tf32: bool) -> None:
     # The CPU's algorithms used here are deterministic at a given number of threads; torch's switch only slows them.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-
-
-def _cpu_name() -> str:
-    """The processor's model where the system tells it (Linux), else its architecture."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.is_file() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
 
 
 def _num_cores() -> int:
