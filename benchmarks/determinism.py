@@ -1,0 +1,133 @@
+"""`make verify-determinism`: is the same commit the same result? Runs the pipeline in separate clones and compares.
+
+Two clones with caches of their own must end with the same `dvc.lock` (the hash of every model, sample, metric, table
+and figure) and the same `metrics/summary.json`, byte for byte. A third clone computes with another number of threads:
+there the order of sums differs, and with it the last bits of every weight; how far the metrics move is shown, and must
+stay within `TOLERANCES`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from stages.io import save_json, save_text
+from stages.params import PARAMS_FILE
+from stages.provenance import LOCK_FILE, load_lock, recorded_hashes
+from stages.runtime import processor
+
+ROOT = Path(__file__).parent.parent
+RESULTS = Path(__file__).parent / "results/determinism.json"
+PAGE = ROOT / "docs/reliability.md"
+MARKERS = "<!-- determinism: written by make verify-determinism -->", "<!-- determinism: end -->"
+TOLERANCES = {"mse": 0.05, "crps": 0.05, "accuracy": 0.02}
+"""Largest relative change of a metric of our imputers between two numbers of threads, by metric.
+
+A training run amplifies the last bits into another member of the same ensemble, as another seed would; so these are as
+wide as what a seed does to networks as small as those of the quick profile, and no wider. FIDs of a few hundred images
+move more than that and are shown without being judged."""
+
+
+def main() -> int:
+    """Run, compare, write the table; exit status 1 where two runs differ, or a tolerance is exceeded."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.determinism", description=__doc__.split("\n")[0])
+    parser.add_argument("--profile", default="quick", help="of conf/profile (default: quick, what make repro runs)")
+    parser.add_argument("--threads", type=int, default=1, help="of the third clone; 0: no third clone")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="ldmiss-determinism-") as folder:
+        first, second = (run_clone(Path(folder) / name, [f"profile={args.profile}"]) for name in ("first", "second"))
+        result = {"profile": args.profile, "machine": processor(), "python": platform.python_version()}
+        result |= compare_bits(first, second)
+        if args.threads:
+            overrides = [f"profile={args.profile}", f"compute.num_threads={args.threads}"]
+            other = run_clone(Path(folder) / "other", overrides)
+            result["threads"] = {"num_threads": args.threads, "changes": compare_metrics(first, other)}
+    save_json(RESULTS, result)
+    table = as_markdown(result)
+    print(table)
+    write_between_markers(PAGE, table)
+    within = all(row["within"] for row in result.get("threads", {}).get("changes", []))
+    return 0 if within and not result["different"] else 1
+
+
+def run_clone(folder: Path, overrides: list[str]) -> Path:
+    """A clone of HEAD in which the pipeline ran with these overrides, with caches of its own."""
+    print(f"running {' '.join(overrides)} in a clone", flush=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "DVC_SITE_CACHE_DIR": f"{folder}-site", "DVC_NO_ANALYTICS": "1"}
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)  # noqa: S603, S607 - our own command
+    for command in ([sys.executable, "-m", "stages.compose", *overrides], ["dvc", "repro"]):
+        with (folder / "run.log").open("a") as log:
+            subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=log, check=True)  # noqa: S603 - ours
+    return folder
+
+
+def compare_bits(first: Path, second: Path) -> dict[str, Any]:
+    """Number of outs compared, and those that differ (the files themselves included, not just their parsed form)."""
+    outs = [
+        {(label, path): md5 for label, entry in load_lock(folder / LOCK_FILE).items()
+         for path, md5 in recorded_hashes(entry).items()}
+        for folder in (first, second)
+    ]  # fmt: skip
+    different = sorted({f"{label}: {path}" for label, path in outs[0].keys() | outs[1].keys()
+                        if outs[0].get((label, path)) != outs[1].get((label, path))})  # fmt: skip
+    for name in (LOCK_FILE, Path("metrics/summary.json"), PARAMS_FILE):
+        if (first / name).read_bytes() != (second / name).read_bytes():
+            different.append(str(name))
+    return {"num_outs": len(outs[0]), "different": different}
+
+
+def compare_metrics(first: Path, other: Path) -> list[dict[str, Any]]:
+    """Relative changes of the imputers' metrics that have a tolerance; the largest of each, with the imputer."""
+    summaries = (json.loads((folder / "metrics/summary.json").read_text()) for folder in (first, other))
+    before, after = (summary["imputation"] for summary in summaries)
+    rows = []
+    for metric, tolerance in TOLERANCES.items():
+        changes = {
+            imputer: abs(after[imputer][metric] / metrics[metric] - 1)
+            for imputer, metrics in before.items() if metric in metrics
+        }  # fmt: skip
+        largest = max(changes, key=lambda imputer: changes[imputer])
+        rows.append({
+            "metric": metric, "imputer": largest, "before": before[largest][metric], "after": after[largest][metric],
+            "change": changes[largest], "tolerance": tolerance, "within": changes[largest] <= tolerance,
+        })  # fmt: skip
+    return rows
+
+
+def as_markdown(result: dict[str, Any]) -> str:
+    """The table for docs/reliability.md."""
+    lines = [
+        f"Profile `{result['profile']}` on {result['machine']}, Python {result['python']}.", "",
+        "| compared | outs | different |", "|---|---|---|",
+        f"| two clones of one commit, bit for bit (`dvc.lock`, `metrics/summary.json`) | {result['num_outs']} | "
+        f"{'; '.join(result['different']) or '0'} |",
+    ]  # fmt: skip
+    if "threads" in result:
+        number = result["threads"]["num_threads"]
+        lines += [
+            "", f"| metric, largest change with {number} thread(s) | imputer | before | after | change | tolerance |",
+            "|---|---|---|---|---|---|",
+        ]  # fmt: skip
+        lines += [
+            f"| {row['metric']} | {row['imputer']} | {row['before']:.5f} | {row['after']:.5f} | {row['change']:.1%} | "
+            f"{row['tolerance']:.0%}{'' if row['within'] else ' **exceeded**'} |"
+            for row in result["threads"]["changes"]
+        ]
+    return "\n".join(lines)
+
+
+def write_between_markers(page: Path, text: str) -> None:
+    """Replace what stands between the markers of this table."""
+    start, end = MARKERS
+    before, _, rest = page.read_text().partition(start)
+    save_text(page, f"{before}{start}\n{text}\n{end}{rest.partition(end)[2]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
