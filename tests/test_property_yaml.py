@@ -74,6 +74,31 @@ def test_scalars_are_read_as_dvc_reads_them_or_as_texts(num_cases: int, tmp_path
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("seed: 1\nseed: 2\n", "line 2, column 1: the key 'seed' occurs twice"),
+        ("a: &x 1\n", "line 1, column 4: anchors and aliases are not read here"),
+        ("a: !!int '7'\n", "line 1, column 4: tags are not read here"),
+        ("%YAML 1.1\n---\na: 010\n", "directives are not read here"),
+        ("7: 1\n", "line 1, column 1: a key that is no text"),
+        ("[1]: 1\n", "a key that is no text"),
+        ("{a: " * 20 + "1" + "}" * 20, "nested too deeply"),
+        ("a: 1\n---\nb: 2\n", "but found another document"),
+        (f"a: {'9' * 5000}\n", "Exceeds the limit"),
+        ("#" * 300_000, "longer than 262144 bytes"),
+        ("a: \xff", "not valid YAML"),
+    ],
+)  # fmt: skip
+def test_what_readers_of_yaml_disagree_about_is_refused(text: str, problem: str, tmp_path: Path) -> None:
+    """With the place and the reason, in one line."""
+    path = tmp_path / "params.yaml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError) as caught:
+        load_document(path)
+    assert problem in refusal(caught.value, names=f"{path}: ")
+
+
 @num_cases(fast=10, slow=300)
 def test_any_bytes_are_refused(num_cases: int, tmp_path: Path) -> None:
     """Texts and bytes that never were params."""

@@ -1,6 +1,7 @@
 """No file that we read can run code or take unbounded memory, under whatever extension it comes."""
 
 import ast
+import hashlib
 import io
 import pickle
 import re
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 import torch
 import yaml
 from cases import refusal
@@ -18,7 +20,7 @@ from helpers_imports import ROOT
 from hostile import MEMORY, hostile_files
 
 from ldmiss.errors import InputError
-from stages import document, params, work
+from stages import document, params, uncommitted, work
 from stages.build.classifier import restore_classifier, restore_committed
 from stages.checkpoint import Checkpoint
 from stages.claims import read_table
@@ -31,8 +33,10 @@ from stages.io import (
     load_json,
     load_observed,
     load_tensors,
+    save_checked_json,
 )
 from stages.provenance import load_lock
+from stages.work import Pipeline
 
 STATUS = Path("/proc/self/status")
 SOURCES = sorted(
@@ -118,6 +122,33 @@ def test_nothing_is_executed_and_everything_refused(
     finally:
         resource.setrlimit(resource.RLIMIT_AS, limits)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../outside",
+        "params.yaml",
+        "models/ddpm/0.5-42.safetensors/../../../params.yaml",
+        "models/vae/0.5-42.safetensors",
+    ],
+)
+def test_kept_outs_are_written_to_outs_only(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever their list names, and with checksums that agree."""
+    project = tiny.make_project(tmp_path / "project", {})
+    monkeypatch.chdir(project)
+    kept = Path("ckpt/kept/finished") / name
+    for folder in (Path("ckpt/kept/finished/models/ddpm/0.5-42.safetensors"), kept.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    kept.write_text("evil")
+    listed = {"label": "train_ddpm@0.5-42", "entry": None, "sha256": {name: hashlib.sha256(b"evil").hexdigest()}}
+    save_checked_json(Path("ckpt/kept/finished.json"), listed)
+    before = tiny.fingerprints(tmp_path, ".")
+    assert not uncommitted.restore(Path("ckpt/kept"), Pipeline(tiny.document()).work("train_ddpm", tiny.CELL))
+    assert "names other files than outs" in capsys.readouterr().err
+    assert tiny.fingerprints(tmp_path, ".") == before
 
 
 FORBIDDEN_MODULES = {
