@@ -25,6 +25,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 repro: setup  ## run the pipeline with params.yaml; ends with the metrics and where the figures are
+	@python -m stages.preflight
 	dvc --wait-for-lock repro
 	@python -m stages.report
 

@@ -28,6 +28,7 @@ from stages import uncommitted
 from stages.context import Context
 from stages.io import save_text, sweep_temporaries
 from stages.paths import RUNS, Item
+from stages.preflight import check_space
 from stages.provenance import check_recorded, check_stamps, load_lock, under_dvc
 from stages.stop import Stop, Stopped
 from stages.table import METHODS, STAGES
@@ -93,6 +94,7 @@ def run_stage(stage: str, item: Item, stop: Stop | None = None) -> None:
             check_recorded(work, producers, lock)
         check_stamps(work, producers)
         uncommitted.remove_recorded(lock)
+        check_space(work, params_module.validate(document, str(params_module.PARAMS_FILE)), cached=under_dvc())
         made = _run(context, lock)
         _record(context, made, time.monotonic() - start)
 

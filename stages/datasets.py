@@ -51,12 +51,15 @@ class Dataset:
     """A data set.
 
     Attributes:
-        num_test: number of test images, known before anything is downloaded, to check params against.
+        num_train, num_test: images, known before anything is downloaded, to check params against.
+        num_bytes: of the raw files.
         download: writes the raw files into a folder.
         load: (folder, "train" or "test") -> the split; verifies the files.
     """
 
+    num_train: int
     num_test: int
+    num_bytes: int
     download: Callable[[Path], None]
     load: Callable[[Path, str], Images]
 
@@ -143,6 +146,6 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 DATASETS = {
-    "mnist5k": Dataset(num_test=1000, download=_download_mnist5k, load=_load_mnist5k),
-    "mnist": Dataset(num_test=10000, download=_download_mnist, load=_load_mnist),
+    "mnist5k": Dataset(4000, 1000, 840_000, download=_download_mnist5k, load=_load_mnist5k),
+    "mnist": Dataset(60_000, 10_000, 11_600_000, download=_download_mnist, load=_load_mnist),
 }
