@@ -114,15 +114,15 @@ def _run(context: Context, lock: dict[str, Any]) -> str:
     """The stage itself, or its outs from a run that ended before DVC could record them."""
     work = context.work
     if uncommitted.candidates(work) and uncommitted.restore(context.checkpoint.folder, work):
-        return "outs of the run that finished before, which DVC had not recorded"
-    made: str = importlib.import_module(f"stages.{work.stage}").run(context)
-    if "checkpoint" in vars(context):
-        context.used["checkpoint_seconds"] = round(context.checkpoint.seconds_saving, 2)
-        context.used["restored"] = context.checkpoint.restored
-        if under_dvc():
+        made = "outs of the run that finished before, but was not recorded"
+    else:
+        made = importlib.import_module(f"stages.{work.stage}").run(context)
+        if "checkpoint" in vars(context):
+            context.used["checkpoint_seconds"] = round(context.checkpoint.seconds_saving, 2)
+            context.used["restored"] = context.checkpoint.restored
             uncommitted.keep(context.checkpoint.folder, work, lock.get(work.label))
-        else:
-            context.checkpoint.remove()
+    if "checkpoint" in vars(context) and not under_dvc():
+        context.checkpoint.remove()
     return made
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ldmiss.errors import InputError
-from stages.io import load_tensors, save_tensors
+from stages.io import load_tensors, save_tensors, sweep_temporaries
 from stages.stop import Stop
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ INTERVAL_VARIABLE = "LDMISS_CHECKPOINT_SECONDS"
 """Environment variable with another number of seconds between two checkpoints; 0: after every step and chunk."""
 MAX_SHARE = 0.02
 """Saving takes at most this share of the time: where a checkpoint is large, the interval is longer."""
+
+_REMOVED = ".removed-"
 
 MakeTensors = Callable[[], Mapping[str, "Tensor"]]
 
@@ -65,6 +67,9 @@ class Checkpoint:
 
     def __init__(self, folder: Path, key: str, stop: Stop | None = None) -> None:
         self.folder, self.key, self.stop = folder, key, stop or Stop()
+        for half_removed in folder.parent.glob(f"{_REMOVED}*"):
+            shutil.rmtree(half_removed, ignore_errors=True)
+        sweep_temporaries(folder)
         self.seconds_saving = 0.0
         self.restored: list[str] = []
         self._offered: dict[str, MakeTensors] = {}
@@ -125,8 +130,11 @@ class Checkpoint:
             path.unlink()
 
     def remove(self) -> None:
-        """Remove the whole folder: the work is done."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the whole folder, in one step for whoever is killed meanwhile: the work is done."""
+        if self.folder.exists():
+            gone = self.folder.with_name(f"{_REMOVED}{self.folder.name}")
+            self.folder.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
 
     def resume(self, training: "Training", slot: str) -> Callable[["Training"], None]:
         """Restore a training run from its slot, and give the callback for its steps that saves it from time to time."""

@@ -31,8 +31,9 @@ def keep(folder: Path, work: Work, entry: dict[str, Any] | None) -> None:
         _link(path, kept)
         hashes[str(path)] = _sha256(kept)
     save_checked_json(folder / _LIST, {"label": work.label, "entry": entry, "sha256": hashes})
-    for slot in folder.glob("*.safetensors"):
-        slot.unlink()
+    for path in folder.iterdir():  # the checkpoint's slots, and what a kill left of writing one
+        if path.name not in (_FOLDER, _LIST):
+            path.unlink()
 
 
 def candidates(work: Work) -> bool:
