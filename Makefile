@@ -9,7 +9,7 @@ export DVC_NO_ANALYTICS := 1
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-slow test-mutations check verify verify-determinism format bench params classifier lock clean
+.PHONY: help setup repro test test-slow test-mutations test-faults check verify verify-determinism format bench params classifier lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ test-slow: setup  ## all tests, the long ones included
 
 test-mutations: setup  ## seeded slips in the code must turn tests of docs/fidelity.md red
 	python -m pytest -q -m mutation tests/test_mutations.py
+
+test-faults: setup  ## kills, full disks, clocks set back: does the result stay that of a clean run? (25 minutes)
+	PYTHONPATH=tests python -m faults --write docs/reliability.md
 
 verify: setup  ## re-hash every out and every object of DVC's cache
 	python -m stages.verify
