@@ -16,7 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from stages.io import save_json, save_text
+from benchmarks.page import write_table
+from stages.io import save_json
 from stages.params import PARAMS_FILE
 from stages.provenance import LOCK_FILE, load_lock, recorded_hashes
 from stages.runtime import processor
@@ -24,7 +25,7 @@ from stages.runtime import processor
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results/determinism.json"
 PAGE = ROOT / "docs/reliability.md"
-MARKERS = "<!-- determinism: written by make verify-determinism -->", "<!-- determinism: end -->"
+COMMAND = "make verify-determinism"
 TOLERANCES = {"mse": 0.05, "crps": 0.05, "accuracy": 0.02}
 """Largest relative change of a metric of our imputers between two numbers of threads, by metric.
 
@@ -50,7 +51,7 @@ def main() -> int:
     save_json(RESULTS, result)
     table = as_markdown(result)
     print(table)
-    write_between_markers(PAGE, table)
+    write_table(PAGE, "determinism", COMMAND, table)
     within = all(row["within"] for row in result.get("threads", {}).get("changes", []))
     return 0 if within and not result["different"] else 1
 
@@ -120,13 +121,6 @@ def as_markdown(result: dict[str, Any]) -> str:
             for row in result["threads"]["changes"]
         ]
     return "\n".join(lines)
-
-
-def write_between_markers(page: Path, text: str) -> None:
-    """Replace what stands between the markers of this table."""
-    start, end = MARKERS
-    before, _, rest = page.read_text().partition(start)
-    save_text(page, f"{before}{start}\n{text}\n{end}{rest.partition(end)[2]}")
 
 
 if __name__ == "__main__":

