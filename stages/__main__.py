@@ -141,9 +141,11 @@ def _only_process(work: Work) -> Iterator[None]:
 def _record(context: Context, made: str, seconds: float) -> None:
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
     print(f"{context.work.label}: {made}; {seconds:.1f} s, peak memory {peak_mb:.0f} MB", flush=True)
+    gpu = context.runtime.peak_memory() if "runtime" in vars(context) else {}
     record = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"), "stage": context.work.stage,
-        "item": context.item.name, "seconds": round(seconds, 2), "peak_memory_mb": round(peak_mb), **context.used,
+        "item": context.item.name, "seconds": round(seconds, 2), "peak_memory_mb": round(peak_mb), **gpu,
+        **context.used,
         "host": platform.node(), "python": platform.python_version(),
         "versions": {name: version(name) for name in RECORDED_PACKAGES},
     }  # fmt: skip
