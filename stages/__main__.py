@@ -93,7 +93,7 @@ def run_stage(stage: str, item: Item, stop: Stop | None = None) -> None:
         if under_dvc():
             check_recorded(work, producers, lock)
         check_stamps(work, producers)
-        uncommitted.remove_recorded(lock)
+        uncommitted.remove_recorded(lock, work)
         check_space(work, params_module.validate(document, str(params_module.PARAMS_FILE)), cached=under_dvc())
         made = _run(context, lock)
         _record(context, made, time.monotonic() - start)

@@ -14,6 +14,7 @@ from typing import Any
 
 from stages.io import atomic_write, load_checked_json, save_checked_json
 from stages.paths import CHECKPOINTS
+from stages.provenance import dvc_hash, recorded_hashes
 from stages.work import Work, files_in
 
 _FOLDER = "finished"
@@ -62,15 +63,25 @@ def restore(folder: Path, work: Work) -> bool:
     return True
 
 
-def remove_recorded(lock: dict[str, Any]) -> None:
-    """Remove the outs of all works that DVC has recorded since they finished."""
+def remove_recorded(lock: dict[str, Any], work: Work) -> None:
+    """Remove the outs of all works that DVC has recorded since they finished, before `work` runs.
+
+    An entry that has not changed may be an equal one, written after the outs were made again. It is taken for that,
+    but not for the outs of `work` itself: DVC would not run it again had it recorded them.
+    """
     for path in CHECKPOINTS.glob(f"*/{_LIST}"):
         try:
             kept = load_checked_json(path)
         except ValueError:
             continue
-        if lock.get(kept["label"]) != kept["entry"]:
+        entry = lock.get(kept["label"])
+        if entry != kept["entry"] or (kept["label"] != work.label and _recorded(path.parent, entry)):
             shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def _recorded(folder: Path, entry: dict[str, Any] | None) -> bool:
+    hashes = {folder / _FOLDER / path: md5 for path, md5 in recorded_hashes(entry).items()}
+    return bool(hashes) and all(path.exists() and dvc_hash(path) == md5 for path, md5 in hashes.items())
 
 
 def _is_out_of(work: Work, path: Path) -> bool:

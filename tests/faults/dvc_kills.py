@@ -129,6 +129,7 @@ def dvc_alone(clones: Clones, tries: int, random: Random) -> Iterator[Outcome]:
         log = folder / STAGE_LOG
         stopped = wait_until(lambda log=log, step=step: log.exists() and counted(log)["step"] >= step)
         running.process.kill()
+        running.process.wait()
         refused = clones.repro(folder, LATENTS)
         running.signal(signal.SIGCONT)
         running.wait()  # until the stage, too, has closed its output
