@@ -39,14 +39,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.determinism", description=__doc__.split("\n")[0])
     parser.add_argument("--profile", default="quick", help="of conf/profile (default: quick, what make repro runs)")
     parser.add_argument("--threads", type=int, default=1, help="of the third clone; 0: no third clone")
+    parser.add_argument("--folder", type=Path, help="where the clones go and stay (default: removed at the end)")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="ldmiss-determinism-") as folder:
-        first, second = (run_clone(Path(folder) / name, [f"profile={args.profile}"]) for name in ("first", "second"))
+    with tempfile.TemporaryDirectory(prefix="ldmiss-determinism-") as temporary:
+        folder = (args.folder or Path(temporary)).resolve()
+        first, second = (run_clone(folder / name, [f"profile={args.profile}"]) for name in ("first", "second"))
         result = {"profile": args.profile, "machine": processor(), "python": platform.python_version()}
         result |= compare_bits(first, second)
         if args.threads:
             overrides = [f"profile={args.profile}", f"compute.num_threads={args.threads}"]
-            other = run_clone(Path(folder) / "other", overrides)
+            other = run_clone(folder / "other", overrides)
             result["threads"] = {"num_threads": args.threads, "changes": compare_metrics(first, other)}
     save_json(RESULTS, result)
     table = as_markdown(result)

@@ -6,7 +6,6 @@ from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from stages.io import sweep_temporaries
 from stages.paths import CHECKPOINTS
 from stages.stop import Stop
 
@@ -66,5 +65,4 @@ class Context:
                     "were different); remove it if you will not go back",
                     file=sys.stderr,
                 )
-        sweep_temporaries(folder)  # each kill while a checkpoint is written leaves one
         return Checkpoint(folder, key, self.stop)
