@@ -80,14 +80,18 @@ class Clones:
         )  # fmt: skip
         return Running(process)
 
-    def fresh(self, *items: str) -> Path:
-        """A copy in which DVC knows nothing of these items: no outs, no entry in dvc.lock, nothing in its caches."""
+    def fresh(self, *items: str, recorded: bool = False) -> Path:
+        """A copy in which DVC knows nothing of these items: no outs, no entry in dvc.lock, nothing in its cache.
+
+        Args:
+            recorded: dvc.lock has them all the same, as in a new clone of a finished project.
+        """
         folder = self.folder / f"try-{next(self._numbers)}"
         shutil.copytree(self.clean, folder, symlinks=True, ignore=shutil.ignore_patterns("ckpt", "runs", ".events*"))
         lock = folder / "dvc.lock"
         document = yaml.safe_load(lock.read_text())
         for item in items:
-            for out in document["stages"].pop(item)["outs"]:
+            for out in (document["stages"][item] if recorded else document["stages"].pop(item))["outs"]:
                 _remove(folder / out["path"])
                 _remove(folder / ".dvc/cache/files/md5" / out["md5"][:2] / out["md5"][2:])
         lock.write_text(yaml.safe_dump(document, sort_keys=False))

@@ -32,7 +32,9 @@ def during_commit(clones: Clones, tries: int, random: Random) -> Iterator[Outcom
         ("after update of dvc.lock", 1), ("after commit of an out", 2),
     ]  # fmt: skip
     for number in range(tries):
-        yield killed_at(clones, [VAE], Stop(*places[number % len(places)]), units=0)
+        recorded = number >= len(places)  # then the entry in dvc.lock does not say whether the outs were committed
+        stop = Stop(*places[number % len(places)])
+        yield killed_at(clones, [VAE, LATENTS], stop, units=0, recorded=recorded)
 
 
 def in_the_middle_of_a_file(clones: Clones, tries: int, random: Random) -> Iterator[Outcome]:
@@ -60,10 +62,10 @@ def at_random_times(clones: Clones, tries: int, random: Random) -> Iterator[Outc
         yield gone_on(clones, folder, [VAE, LATENTS], killed, f"killed after {delay / 0.8:.1f} s", units=1)
 
 
-def killed_at(clones: Clones, items: list[str], stop: Stop, *, units: int) -> Outcome:
+def killed_at(clones: Clones, items: list[str], stop: Stop, *, units: int, recorded: bool = False) -> Outcome:
     """One try with one kill at an event; at most `units` of work may be redone."""
-    folder = clones.fresh(*items)
-    killed = clones.repro(folder, *items, stop=stop)
+    folder = clones.fresh(*items, recorded=recorded)
+    killed = clones.repro(folder, items[-1], stop=stop)
     return gone_on(clones, folder, items, killed, f"{items[0]} killed at {stop.event} {stop.count}", units=units)
 
 
