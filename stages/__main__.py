@@ -143,7 +143,8 @@ def _record(context: Context, made: str, seconds: float) -> None:
     print(f"{context.work.label}: {made}; {seconds:.1f} s, peak memory {peak_mb:.0f} MB", flush=True)
     record = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"), "stage": context.work.stage,
-        "item": context.item.name, "seconds": round(seconds, 2), "peak_memory_mb": round(peak_mb), **context.used,
+        "item": context.item.name, "seconds": round(seconds, 2), "peak_memory_mb": round(peak_mb),
+        **(context.runtime.peak_memory() if "runtime" in vars(context) else {}), **context.used,
         "host": platform.node(), "python": platform.python_version(),
         "versions": {name: version(name) for name in RECORDED_PACKAGES},
     }  # fmt: skip

@@ -37,6 +37,12 @@ class Runtime:
             "deterministic": self.deterministic, "torch": torch.__version__,
         }  # fmt: skip
 
+    def peak_memory(self) -> dict[str, int]:
+        """What torch has held of the GPU's memory at most, in MB, for the `runs/` record; nothing on a CPU."""
+        if self.device.type != "cuda":
+            return {}
+        return {"peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated(self.device) / 1e6)}
+
 
 def resolve(compute: "Compute") -> Runtime:
     """Resolve `auto`, and set torch's threads and determinism accordingly.
