@@ -38,7 +38,7 @@ def test_imputing_in_the_paper_profile(tmp_path: Path) -> None:
 
 
 def test_the_page_shows_what_was_measured() -> None:
-    """docs/reliability.md has the table of the last measurement, of these cases; training alone may exceed the limit."""
+    """docs/reliability.md has the table of the last run, of these cases; training alone may exceed the limit."""
     result = json.loads(RESULTS.read_text())
     assert as_markdown(result) in PAGE.read_text()
     for dtype in {row["dtype"] for row in result["rows"]}:
