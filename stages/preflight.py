@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from stages import params as params_module
 from stages.io import load_json
 from stages.paths import CHECKPOINTS
 from stages.provenance import dvc_hash, load_lock
-from stages.sizes import Need, Sizes
+from stages.sizes import Sizes
 from stages.table import STAGES
 from stages.work import Pipeline, Work, files_in
 
@@ -41,20 +41,30 @@ class Row:
     cache: int = 0
 
 
+@dataclass
+class GridNeeds:
+    """What a whole grid needs.
+
+    Attributes:
+        rows: by stage.
+        temporary: bytes of the largest checkpoint and file being replaced, which are there for a time.
+        folders: where the bytes are written -> how many.
+        unknown: items without an estimate.
+    """
+
+    rows: dict[str, Row] = field(default_factory=lambda: defaultdict(Row))
+    temporary: int = 0
+    folders: dict[Path, int] = field(default_factory=lambda: defaultdict(int))
+    unknown: list[str] = field(default_factory=list)
+
+
 def main() -> int:
     """Print the table; exit status 1 where the room is not there."""
     try:
         params, document = params_module.load()
-        rows, temporary, unknown = grid_needs(params, document)
-        print(as_text(rows, temporary), end="")
-        for stage in unknown:
-            print(f"not counted: {stage} (stages/sizes.py does not know it)")
-        for line in expected_memory(params):
-            print(line)
-        needs = {Path(): sum(row.workspace for row in rows.values()) + temporary}
-        if (cache := cache_folder()) is not None:
-            needs[cache] = sum(row.cache for row in rows.values())
-        for line in refuse_full(needs):
+        needs = grid_needs(params, document)
+        print(as_text(needs), end="")
+        for line in [*expected_memory(params), *refuse_full(needs.folders)]:
             print(line)
     except InputError as error:
         print(f"error: preflight: {error}", file=sys.stderr)
@@ -62,31 +72,31 @@ def main() -> int:
     return 0
 
 
-def grid_needs(params: "Params", document: dict[str, Any]) -> tuple[dict[str, Row], int, list[str]]:
-    """What the whole grid needs.
-
-    Returns:
-        rows by stage; bytes of the largest checkpoint and file that are there for a time; stages without an estimate.
-    """
-    pipeline, sizes, lock = Pipeline(document), Sizes(params), load_lock()
-    current = UpToDate(lock)
-    rows: dict[str, Row] = defaultdict(Row)
-    temporary, unknown = 0, []
+def grid_needs(params: "Params", document: dict[str, Any]) -> GridNeeds:
+    """What the grid of the params needs beyond what is there."""
+    pipeline, sizes, current, cache = Pipeline(document), Sizes(params), UpToDate(load_lock()), cache_folder()
+    needs = GridNeeds()
     for stage in STAGES:
         for item in pipeline.items(stage, pipeline.cells()):
             work = pipeline.work(stage, item)
             need = sizes.need(stage, item)
             if need is None:
-                unknown.append(work.label)
+                needs.unknown.append(work.label)
                 continue
-            rows[stage].items += 1
+            row = needs.rows[stage]
+            row.items += 1
             if current.check(work):
-                rows[stage].done += 1
+                row.done += 1
                 continue
-            rows[stage].workspace += max(0, need.outs - _bytes_of(work.outs))
-            rows[stage].cache += need.outs
-            temporary = max(temporary, need.checkpoint + need.largest)
-    return dict(rows), temporary, unknown
+            new = max(0, need.outs - _bytes_of(work.outs))
+            row.workspace += new
+            row.cache += need.outs
+            needs.folders[work.outs[0].parent] += new
+            needs.temporary = max(needs.temporary, need.checkpoint + need.largest)
+            if cache is not None:
+                needs.folders[cache] += need.outs
+    needs.folders[CHECKPOINTS] += needs.temporary
+    return needs
 
 
 def check_space(work: Work, params: "Params", *, cached: bool) -> None:
@@ -104,15 +114,13 @@ def check_space(work: Work, params: "Params", *, cached: bool) -> None:
     if need is None:
         return
     checkpoints = [path for path in CHECKPOINTS.glob(f"{work.label}-*") if path.is_dir()]
-    needs = {Path(): _remaining(need, work, checkpoints)}
+    folders = {
+        work.outs[0].parent: max(0, need.outs - _bytes_of(work.outs)) + need.largest,
+        CHECKPOINTS: max(0, need.checkpoint - _bytes_of(checkpoints)),
+    }
     if cached and (cache := cache_folder()) is not None:
-        needs[cache] = need.outs
-    refuse_full(needs)
-
-
-def _remaining(need: Need, work: Work, checkpoints: list[Path]) -> int:
-    outs = max(0, need.outs - _bytes_of(work.outs))
-    return outs + max(0, need.checkpoint - _bytes_of(checkpoints)) + need.largest
+        folders[cache] = need.outs
+    refuse_full(folders)
 
 
 class UpToDate:
@@ -160,17 +168,17 @@ def cache_folder() -> Path | None:
     return root / config.get("cache", "dir", fallback="cache")
 
 
-def refuse_full(needs: dict[Path, int]) -> list[str]:
+def refuse_full(folders: dict[Path, int]) -> list[str]:
     """A line for each disk on which bytes are needed.
 
     Args:
-        needs: folder (it need not exist yet) -> bytes that will be written there. Folders on one disk are added up.
+        folders: folder (it need not exist yet) -> bytes that will be written there. Those on one disk are added up.
 
     Raises:
         InputError: a disk has less free than needed, unless the environment says not to mind.
     """
     disks: dict[int, tuple[Path, int]] = {}
-    for folder, needed in needs.items():
+    for folder, needed in {Path(): 0, **folders}.items():  # the workspace first: its disk is named after it
         place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
         device = place.stat().st_dev
         first, before = disks.get(device, (place, 0))
@@ -187,13 +195,15 @@ def refuse_full(needs: dict[Path, int]) -> list[str]:
     return lines
 
 
-def as_text(rows: dict[str, Row], temporary: int) -> str:
+def as_text(needs: GridNeeds) -> str:
     """The table: a line per stage, and what is there for a time."""
     lines = [f"{'stage':18} {'items':>6} {'to do':>6} {'workspace':>12} {'cache':>12}"]
-    for stage, row in rows.items():
-        todo = row.items - row.done
-        lines.append(f"{stage:18} {row.items:6} {todo:6} {megabytes(row.workspace):>12} {megabytes(row.cache):>12}")
-    lines.append(f"{'largest checkpoint and file being replaced':>33} {megabytes(temporary):>11}")
+    for stage, row in needs.rows.items():
+        sizes = f"{megabytes(row.workspace):>12} {megabytes(row.cache):>12}"
+        lines.append(f"{stage:18} {row.items:6} {row.items - row.done:6} {sizes}")
+    lines.append(f"largest checkpoint, and file being replaced: {megabytes(needs.temporary)}")
+    if needs.unknown:
+        lines.append(f"not counted (stages/sizes.py does not know them): {', '.join(needs.unknown)}")
     return "\n".join(lines) + "\n"
 
 

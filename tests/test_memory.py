@@ -1,10 +1,12 @@
 """Imputing 10,000 images with the paper's networks stays under 4 GB on a CPU: all results are kept, a few computed."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from benchmarks.memory import CASES, LIMIT_MB, Case, make_project, run_case
+from benchmarks.memory import CASES, LIMIT_MB, PAGE, RESULTS, Case, as_markdown, make_project, run_case
+from benchmarks.page import write_table
 from stages.chunks import CHUNK_SIZES
 
 BRIEF = [
@@ -33,3 +35,24 @@ def test_imputing_in_the_paper_profile(tmp_path: Path) -> None:
     }  # fmt: skip
     assert max(peaks.values()) < LIMIT_MB, peaks
     assert peaks["ddpm-guidance"] > 1000, "nothing was computed"
+
+
+def test_the_page_shows_what_was_measured() -> None:
+    """docs/reliability.md has the table of the last run, of these cases; training alone may exceed the limit."""
+    result = json.loads(RESULTS.read_text())
+    assert as_markdown(result) in PAGE.read_text()
+    for dtype in {row["dtype"] for row in result["rows"]}:
+        measured = [row for row in result["rows"] if row["dtype"] == dtype]
+        assert [(row["what"], row["num_steps"]) for row in measured] == [(case.what, case.num_steps) for case in CASES]
+        assert all(row["peak_memory_mb"] < LIMIT_MB for row in measured if not row["stage"].startswith("train_"))
+
+
+def test_a_table_is_written_to_its_place(tmp_path: Path) -> None:
+    """And nowhere else; a page without the place is refused."""
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- a: written by b -->\nold\n<!-- a: end -->\nafter\n")
+    for text in ("new", "newer"):
+        write_table(page, "a", "b", text)
+    assert page.read_text() == "before\n<!-- a: written by b -->\nnewer\n<!-- a: end -->\nafter\n"
+    with pytest.raises(ValueError, match="no place for the table"):
+        write_table(page, "a", "c", "text")

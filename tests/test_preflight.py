@@ -104,15 +104,19 @@ def test_checkpoints_stay_below_the_estimate(copy: Path, monkeypatch: pytest.Mon
         assert need.checkpoint == 0 or largest > need.checkpoint / 5, f"{stage}@{item.name}"
 
 
-def test_every_stage_and_method_is_counted() -> None:
-    """Those of the tables; what is added later is told apart, not refused."""
+def test_every_stage_and_method_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the tables, in a fresh clone: results, their copies in the cache, the largest checkpoint once."""
+    (tmp_path / ".dvc").mkdir()
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
     document = yaml.safe_load(composed(["profile=paper", "grid=paper"]))
-    rows, temporary, unknown = grid_needs(params.validate(document, "paper"), document)
-    assert list(rows) == STAGES
-    assert not unknown
-    assert rows["impute"].items == 6 * 3 * len(METHODS)
-    assert 5e9 < sum(row.workspace for row in rows.values()) < 1.2e10  # 18 cells of about 400 MB
-    assert 5e8 < temporary < 1.2e9  # DiffPuter's 60,000 rows, three times, and its network
+    needs = grid_needs(params.validate(document, "paper"), document)
+    assert list(needs.rows) == STAGES
+    assert not needs.unknown
+    assert needs.rows["impute"].items == 6 * 3 * len(METHODS)
+    assert 5e9 < sum(row.cache for row in needs.rows.values()) < 1e10  # 18 cells of about 400 MB
+    assert 5e8 < needs.temporary < 1.2e9  # DiffPuter's 60,000 rows, three times, and its network
+    assert sum(needs.folders.values()) == needs.temporary + 2 * sum(row.cache for row in needs.rows.values())
 
 
 def test_what_is_up_to_date_is_not_counted(copy: Path) -> None:
@@ -195,7 +199,7 @@ def test_disks_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     fake_disk(monkeypatch, 100)
     with pytest.raises(InputError, match="are needed at most"):
         refuse_full({tmp_path: 60, tmp_path / "not/yet": 60})
-    assert len(refuse_full({tmp_path: 60, Path("/proc"): 60})) == 2
+    assert len(refuse_full({tmp_path: 60, Path("/proc"): 60})) >= 2
     monkeypatch.chdir(tmp_path)
     assert preflight.cache_folder() is None
     (tmp_path / ".dvc").mkdir()

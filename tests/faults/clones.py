@@ -72,7 +72,7 @@ class Clones:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": os.pathsep.join(map(str, path)),
             "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(self.folder / "site"),
-            "LDMISS_CHECKPOINT_SECONDS": "0", **environment(folder, stop), **(extra or {}),
+            "LDMISS_CHECKPOINT_SECONDS": "0", "LDMISS_DISK_CHECK": "off", **environment(folder, stop), **(extra or {}),
         }  # fmt: skip
         process = subprocess.Popen(
             command, cwd=folder, env=variables, start_new_session=True, text=True,

@@ -82,7 +82,9 @@ class World:
                 self.sabotage()
             prepare()
 
-        environment = {"LDMISS_CHECKPOINT_SECONDS": str(every), **({"DVC_STAGE": stage} if under_dvc else {})}
+        # Disks are filled here to see what a write does that finds no room; the runner would refuse before.
+        environment = {"LDMISS_CHECKPOINT_SECONDS": str(every), "LDMISS_DISK_CHECK": "off"}
+        environment |= {"DVC_STAGE": stage} if under_dvc else {}
         return Forked(folder, stage, item, prepare=all_prepared, environment=environment)
 
     def run(self, folder: Path, stage: str, item: Item, **options: Any) -> Ended:
