@@ -79,7 +79,7 @@ def killed_at(clones: Clones, items: list[str], stop: Stop, *, units: int, recor
 def gone_on(clones: Clones, folder: Path, items: list[str], killed: Ended, where: str, *, units: int) -> Outcome:
     """Run again after a kill, and judge."""
     if killed.status != -signal.SIGKILL:
-        return Outcome(f"{where}: was not killed, but ended with {killed.status}: {killed.last_line()}")
+        return Outcome(f"{where}: was not killed, but ended with {killed.status}: {killed.last_line()} ({folder})")
     return judged(clones, folder, items, repeated(clones, folder, items[-1]), where, kills=1, units=units)
 
 
