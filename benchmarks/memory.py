@@ -150,7 +150,7 @@ def as_markdown(result: dict[str, Any]) -> str:
     for what, num_steps in dict.fromkeys((row["what"], row["num_steps"]) for row in result["rows"]):
         found = [peaks.get((what, num_steps, dtype)) for dtype in dtypes]
         name = what if num_steps == CASES[0].num_steps else f"{what}, {num_steps} steps instead of {CASES[0].num_steps}"
-        numbers = " | ".join(f"{row['peak_memory_mb']:,}" if row else "the same" for row in found)
+        numbers = " | ".join(f"{row['peak_memory_mb']:,}" if row else "–" for row in found)
         lines.append(f"| {name} | {(found[0] or {}).get('chunk_size') or ''} | {numbers} |")
     return "\n".join(lines)
 
