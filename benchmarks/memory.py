@@ -77,6 +77,7 @@ CASES = [
     Case("plot one cell", ["plot"], at_precision=False),
 ]  # fmt: skip
 """In the order of the pipeline: each finds what the ones before it made, the last of an imputer with two steps."""
+KEPT = ("stage", "peak_memory_mb", "chunk_size", "seconds", "cpu", "num_threads", "torch", "python")
 NEEDED = ("mask", "train_baselines")
 """Stages without which the networks' cases cannot run."""
 
@@ -85,24 +86,36 @@ def main() -> int:
     """Measure, write the results; exit status 1 where a stage other than training exceeds the limit."""
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.split("\n")[0])
     parser.add_argument("--num-threads", default="auto", help="of torch; more threads need more scratch memory")
+    parser.add_argument("--dtype", choices=DTYPES, help="only this one; what was measured of the other is kept")
     args = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    machine: dict[str, Any] = {}
     for dtype in DTYPES:
-        with tempfile.TemporaryDirectory(prefix="ldmiss-memory-") as folder:
-            project = make_project(Path(folder))
-            for case in CASES:
-                if not (case.at_precision or dtype == DTYPES[0] or case.arguments[0] in NEEDED):
-                    continue
-                record = run_case(project, case, [f"compute.dtype={dtype}", f"compute.num_threads={args.num_threads}"])
-                print(f"{record['peak_memory_mb']:6d} MB  {dtype:8}  {case.what}", flush=True)
-                machine |= {key: record[key] for key in ("cpu", "num_threads", "torch", "python") if key in record}
-                if case.at_precision or dtype == DTYPES[0]:
-                    kept = {key: record.get(key) for key in ("stage", "peak_memory_mb", "chunk_size", "seconds")}
-                    rows.append({"what": case.what, "num_steps": case.num_steps, "dtype": dtype, **kept})
-        save_json(RESULTS, {**machine, "limit_mb": LIMIT_MB, "rows": rows})
-    write_table(PAGE, "resources", COMMAND, as_markdown(json.loads(RESULTS.read_text())))
+        rows += measure(dtype, args.num_threads) if args.dtype in (None, dtype) else _measured(dtype)
+    save_json(RESULTS, {"limit_mb": LIMIT_MB, "rows": rows})
+    write_table(PAGE, "resources", COMMAND, as_markdown(rows))
     return int(any(row["peak_memory_mb"] > LIMIT_MB for row in rows if not row["stage"].startswith("train_")))
+
+
+def measure(dtype: str, num_threads: str) -> list[dict[str, Any]]:
+    """A row for each case that this dtype makes a difference to; for all of them with the first dtype."""
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="ldmiss-memory-") as folder:
+        project = make_project(Path(folder))
+        for case in CASES:
+            counts = case.at_precision or dtype == DTYPES[0]
+            if not counts and case.arguments[0] not in NEEDED:
+                continue
+            record = run_case(project, case, [f"compute.dtype={dtype}", f"compute.num_threads={num_threads}"])
+            print(f"{record['peak_memory_mb']:6d} MB  {dtype:8}  {case.what}", flush=True)
+            if counts:
+                facts = {key: record[key] for key in KEPT if key in record}
+                rows.append({"what": case.what, "num_steps": case.num_steps, "dtype": dtype, **facts})
+    return rows
+
+
+def _measured(dtype: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(RESULTS.read_text())["rows"]
+    return [row for row in rows if row["dtype"] == dtype]
 
 
 def make_project(folder: Path) -> Path:
@@ -138,16 +151,19 @@ def _steps(num_steps: int) -> list[str]:
     return [*(f"{section}.num_steps={num_steps}" for section in counted), *em]
 
 
-def as_markdown(result: dict[str, Any]) -> str:
+def as_markdown(rows: list[dict[str, Any]]) -> str:
     """The table for docs/reliability.md: a row per case, a column per dtype."""
-    dtypes = list(dict.fromkeys(row["dtype"] for row in result["rows"]))
-    peaks = {(row["what"], row["num_steps"], row["dtype"]): row for row in result["rows"]}
+    dtypes = list(dict.fromkeys(row["dtype"] for row in rows))
+    peaks = {(row["what"], row["num_steps"], row["dtype"]): row for row in rows}
+    machines = dict.fromkeys(
+        f"{row['cpu']}, {row['num_threads']} threads, torch {row['torch']}" for row in rows if "cpu" in row
+    )
     lines = [
-        f"{result['cpu']}, {result['num_threads']} threads, torch {result['torch']}.", "",
+        f"{'; '.join(machines)}.", "",
         f"| stage at the paper's sizes | rows at a time | {' | '.join(f'{dtype}, MB' for dtype in dtypes)} |",
         f"|---|---|{'---|' * len(dtypes)}",
     ]  # fmt: skip
-    for what, num_steps in dict.fromkeys((row["what"], row["num_steps"]) for row in result["rows"]):
+    for what, num_steps in dict.fromkeys((row["what"], row["num_steps"]) for row in rows):
         found = [peaks.get((what, num_steps, dtype)) for dtype in dtypes]
         name = what if num_steps == CASES[0].num_steps else f"{what}, {num_steps} steps instead of {CASES[0].num_steps}"
         numbers = " | ".join(f"{row['peak_memory_mb']:,}" if row else "–" for row in found)
