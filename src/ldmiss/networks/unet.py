@@ -167,6 +167,9 @@ class UNet(nn.Module):
         if resampling not in RESAMPLING:
             raise ValueError(f"resampling: unknown {resampling!r}; allowed: {', '.join(RESAMPLING)}")
         self.base_channels = base_channels
+        # On a CPU, with one group: convolutions then need no copies into another order, half of the time of a narrow
+        # network's. With more groups torch's normalisation is slow in this order, and the network 0.75 times as fast.
+        self._channels_last = num_groups == 1
         time_channels = 4 * base_channels
 
         def block(c_in: int, c_out: int, resample: str = "none") -> ResBlock:
@@ -230,6 +233,8 @@ class UNet(nn.Module):
         """
         temb = self.time(sinusoidal_embedding(TIME_SCALE * t.reshape(-1), self.base_channels))
         h = self.conv_in(x)
+        if self._channels_last and h.device.type == "cpu":
+            h = h.contiguous(memory_format=torch.channels_last)  # and so all that follow from it; the weights stay
         skips = [h]
         for level in self.down:
             h = level(h, temb, generator, skips)
