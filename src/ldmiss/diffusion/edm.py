@@ -89,6 +89,11 @@ def heun_step(
     """
     sigma_hat = sigma * (1 + gamma)
     x_hat = x + (sigma_hat**2 - sigma**2).clamp(min=0).sqrt() * noise(x)
+    return ode_step(denoise, x_hat, sigma_hat, sigma_next)
+
+
+def ode_step(denoise: DenoiseFn, x_hat: Tensor, sigma_hat: Tensor, sigma_next: Tensor) -> Tensor:
+    """The deterministic part of `heun_step`: from x_hat (B, ...) at level sigma_hat to sigma_next; Euler to 0."""
     d_cur = (x_hat - denoise(x_hat, sigma_hat)) / sigma_hat
     x_next = x_hat + (sigma_next - sigma_hat) * d_cur
     if sigma_next == 0:
