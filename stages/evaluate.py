@@ -82,7 +82,8 @@ def run(context: Context) -> str:
         },
         "run": {
             "profile": params.profile, "recipe": params.recipe, "protocol": params.protocol,
-            "encoder_input": params.vae.encoder_input, "test_rate": params.missing.test_rate, "fill": params.missing.fill,
+            "encoder_input": params.vae.encoder_input, "test_rate": params.missing.test_rate,
+            "fill": params.missing.fill,
             "deterministic": params.compute.deterministic, **generation.sizes, **imputation.sizes,
             "params_sha256": params_sha256(params),
         },

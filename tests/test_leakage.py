@@ -45,7 +45,7 @@ SWITCHED: dict[str, Any] = {
     "ddpm": {"loss": {"normaliser": "batch"}, "impute": {"guidance": {"sampler": "ddim"}}},
     "diffputer": {"normalize": "global"},
 }
-"""Every switch that lets images in by another way: all statistics of the training images, guidance by other samplers."""
+"""Every switch that lets images in by another way: all statistics of the training images, other guided samplers."""
 
 
 @pytest.fixture(scope="module", params=["paper", pytest.param("switched", marks=pytest.mark.slow)])

@@ -113,7 +113,7 @@ def test_weak_order_of_the_stochastic_solver(order: int) -> None:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_each_sampler_has_the_models_law(sampler: str) -> None:
-    """Mean and covariance of 5,000 samples of the mixture (3-sigma error 0.05); those of second order need few steps."""
+    """Mean and covariance of 5,000 samples of the mixture (3-sigma error 0.05); second order needs few steps."""
     noise = RowNoise(0, torch.arange(5000))
     num_steps = {"euler_maruyama": 200, "ddim": 100}.get(sampler, 30)
     x = sample_from_prior(
