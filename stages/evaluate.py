@@ -81,8 +81,9 @@ def run(context: Context) -> str:
             "fid_floor_generated": generation.floor, "fid_floor_imputed": imputation.floor,
         },
         "run": {
-            "profile": params.profile, "recipe": params.recipe, "encoder_input": params.vae.encoder_input,
-            "test_rate": params.missing.test_rate, "fill": params.missing.fill,
+            "profile": params.profile, "recipe": params.recipe, "protocol": params.protocol,
+            "encoder_input": params.vae.encoder_input, "test_rate": params.missing.test_rate,
+            "fill": params.missing.fill,
             "deterministic": params.compute.deterministic, **generation.sizes, **imputation.sizes,
             "params_sha256": params_sha256(params),
         },

@@ -12,7 +12,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from ldmiss.diffusion.samplers import uniform_time_grid
+from ldmiss.diffusion.samplers import num_evaluations, uniform_time_grid
 from ldmiss.imputation.diffputer import Sampling
 from ldmiss.networks import autoencoder, unet
 from ldmiss.networks.autoencoder import Autoencoder
@@ -37,7 +37,7 @@ STATED = {
     "grid.missing_rates": [0.0, 0.1, 0.3, 0.5, 0.6, 0.8], "missing.mechanism": "mcar", "missing.fill": "black",
     "missing.test_rate": 0.5, "dataset.name": "mnist",
     # A.2: seeds, Adam with batches of 256 for 50 epochs, and no other device named
-    "grid.seeds": [42, 43, 44], "recipe": "paper",
+    "grid.seeds": [42, 43, 44], "recipe": "paper", "protocol": "exact",
     "vae.train.epochs": 50, "ldmiss.train.epochs": 50, "ddpm.train.epochs": 50,
     "vae.train.batch_size": 256, "ldmiss.train.batch_size": 256, "ddpm.train.batch_size": 256,
     "ldmiss.train.lr": 9.05e-5, "ddpm.train.lr": 1.96e-5,
@@ -51,7 +51,7 @@ STATED = {
     "ddpm.impute.replacement.num_steps": 1000, "ddpm.impute.replacement.num_resamples": 1,
     # Section 5: guidance of equal strength at all times, through decoder and score network
     **{f"{model}.impute.guidance.{key}": value for model in ("ldmiss", "ddpm")
-       for key, value in {"weight": 1.0, "t_max": 1.0, "backprop_score": True}.items()},
+       for key, value in {"sampler": "euler_maruyama", "weight": 1.0, "t_max": 1.0, "backprop_score": True}.items()},
     # Table 1
     "ddpm.network.base_channels": 48, "ldmiss.network.base_channels": 64,
     "ddpm.network.channel_multipliers": [1, 2, 4], "ldmiss.network.channel_multipliers": [1, 2],
@@ -218,6 +218,23 @@ def test_recipes() -> None:
         assert (other.lr, other.ema_decay, other.grad_clip) == (2e-4, 0.999, 1.0)
         assert other.lr > one.lr
         assert (one.epochs, one.batch_size) == (other.epochs, other.batch_size)
+
+
+def test_protocols() -> None:
+    """`protocol=fast` changes samplers and steps of generation and guidance, to at least 25 and 8 times fewer."""
+    document = yaml.safe_load(composed(["profile=paper", "protocol=fast"]))
+    fast = params.validate(document, "fast")
+    for model, exact in ((fast.ldmiss, PAPER.ldmiss), (fast.ddpm, PAPER.ddpm)):
+        for few, many, ratio in (
+            (model.sample, exact.sample, 25), (model.impute.guidance, exact.impute.guidance, 8)
+        ):  # fmt: skip
+            costs = [num_evaluations(section.sampler, section.num_steps) for section in (few, many)]
+            assert ratio * costs[0] <= costs[1] == 1000
+    for model in ("ldmiss", "ddpm"):
+        kept = {"weight": 1.0, "t_max": 1.0, "backprop_score": True}.items()
+        assert kept <= document[model]["impute"]["guidance"].items()
+        document[model] |= {part: DOCUMENT[model][part] for part in ("sample", "impute")}
+    assert {**document, "protocol": "exact", "grid": DOCUMENT["grid"]} == DOCUMENT
 
 
 @pytest.mark.parametrize("name", ["quick", "standard", "official"])
