@@ -72,8 +72,8 @@ def _speed(timed: dict[str, Any], unit: str) -> str:
 
 HEADER = """# Speed against named peers
 
-Made by `make bench` on {cores} cores of {cpu}; device {device}, {num_threads} threads, torch {torch}, diffusers {diffusers},
-scikit-learn {scikit-learn}, DVC {dvc}, Python {python}.
+Made by `make bench` on {cores} cores of {cpu}; device {device}, {num_threads} threads, torch {torch},
+diffusers {diffusers}, scikit-learn {scikit-learn}, DVC {dvc}, Python {python}.
 
 Ratios are the peer's time over ours per unit, timed in turn in one process: median over rounds (quartiles; range).
 Above 1, ours is faster. The limit is a large matrix product in the same dtype, timed in the same rounds.

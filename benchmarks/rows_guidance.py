@@ -16,7 +16,7 @@ from ldmiss.networks.autoencoder import Autoencoder
 from ldmiss.noise import RowNoise
 from ldmiss.pixels import unit_from_uint8
 from stages.build.unet import unet_config
-from stages.schema import LATENT_SIZE
+from stages.schema.document import LATENT_SIZE
 
 TARGET = 1.5
 PROTOCOL = 10_000 * 1000

@@ -52,7 +52,7 @@ class Sizes:
     e_step_resamples: int = 3
     linear_rows: int = 500
     linear_features: tuple[int, ...] = (16, 49)
-    linear_seconds: float = 30.0
+    linear_seconds: float = 45.0
     cells: tuple[int, int] = (6, 3)
 
     def on_gpu(self) -> "Sizes":
