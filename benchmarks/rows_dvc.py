@@ -95,9 +95,8 @@ def _repeat_cell(folder: Path, cells: list[str]) -> None:
         lock["stages"] |= yaml.safe_load(text.replace(FIRST, cell))
     (folder / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
     for path in [path for path in folder.rglob(f"*{FIRST}*") if ".dvc" not in path.parts]:
-        for cell in cells:
-            target = path.with_name(path.name.replace(FIRST, cell))
+        for target in [path.with_name(path.name.replace(FIRST, cell)) for cell in cells if cell != FIRST]:
             if path.is_dir():
-                shutil.copytree(path, target, dirs_exist_ok=True)
-            elif target != path:
+                shutil.copytree(path, target)
+            else:
                 shutil.copy(path, target)
