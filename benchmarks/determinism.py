@@ -43,12 +43,13 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ldmiss-determinism-") as temporary:
         folder = (args.folder or Path(temporary)).resolve()
-        first, second = (run_clone(folder / name, [f"profile={args.profile}"]) for name in ("first", "second"))
+        commit = head()
+        first, second = (run_clone(folder / name, commit, [f"profile={args.profile}"]) for name in ("first", "second"))
         result = {"profile": args.profile, "machine": processor(), "python": platform.python_version()}
         result |= compare_bits(first, second)
         if args.threads:
             overrides = [f"profile={args.profile}", f"compute.num_threads={args.threads}"]
-            other = run_clone(folder / "other", overrides)
+            other = run_clone(folder / "other", commit, overrides)
             result["threads"] = {"num_threads": args.threads, "changes": compare_metrics(first, other)}
     save_json(RESULTS, result)
     table = as_markdown(result)
@@ -58,12 +59,19 @@ def main() -> int:
     return 0 if within and not result["different"] else 1
 
 
-def run_clone(folder: Path, overrides: list[str]) -> Path:
-    """A clone of HEAD in which the pipeline ran with these overrides, with caches of its own."""
+def head() -> str:
+    """The commit to run: taken once, so that a commit made meanwhile cannot come into a later clone."""
+    command = ["git", "rev-parse", "HEAD"]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603 - ours
+
+
+def run_clone(folder: Path, commit: str, overrides: list[str]) -> Path:
+    """A clone in which the pipeline of this commit ran with these overrides, with caches of its own."""
     print(f"running {' '.join(overrides)} in a clone", flush=True)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "DVC_SITE_CACHE_DIR": f"{folder}-site", "DVC_NO_ANALYTICS": "1"}
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)  # noqa: S603, S607 - our own command
+    subprocess.run(["git", "checkout", "--quiet", "--detach", commit], cwd=folder, check=True)  # noqa: S603, S607 - ours
     for command in ([sys.executable, "-m", "stages.compose", *overrides], ["dvc", "repro"]):
         with (folder / "run.log").open("a") as log:
             subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=log, check=True)  # noqa: S603 - ours

@@ -38,29 +38,32 @@ class Case:
         arguments: of the case.
         num_steps: of samplers and imputers.
         overrides: further choices of params.
+        at_precision: whether a network runs in it at the precision of the params; otherwise once is enough.
     """
 
     what: str
     arguments: list[str]
     num_steps: int = 2
     overrides: list[str] = field(default_factory=list)
+    at_precision: bool = True
 
 
-def _impute(method: str, imputer: str, num_steps: int = 2) -> Case:
+def _impute(method: str, imputer: str, num_steps: int = 2, *, at_precision: bool = True) -> Case:
     arguments = ["impute", "--method", method, "--imputer", imputer]
-    return Case(f"impute 10,000 images, 20 draws of 500: {imputer}", arguments, num_steps)
+    what = f"impute 10,000 images, 20 draws of 500: {imputer}"
+    return Case(what, arguments, num_steps, at_precision=at_precision)
 
 
 CASES = [
-    Case("mask 60,000 + 10,000 images", ["mask"]),
+    Case("mask 60,000 + 10,000 images", ["mask"], at_precision=False),
     Case("train the classifier (committed for MNIST, so not in a run)", ["train_classifier"],
-         overrides=["classifier.weights=null"]),
+         overrides=["classifier.weights=null"], at_precision=False),
     Case("train the VAE, batch 256", ["train_vae"]),
     Case("encode 60,000 images", ["encode_latents"]),
     Case("train the latent score network, batch 256", ["train_ldm"]),
     Case("train the pixel score network, batch 256", ["train_ddpm"]),
     Case("fit DiffPuter: M-steps with batch 1024, E-step on 60,000 rows", ["train_diffputer"]),
-    Case("fit the Gaussian to 60,000 images", ["train_baselines"]),
+    Case("fit the Gaussian to 60,000 images", ["train_baselines"], at_precision=False),
     *[Case(f"sample 10,000 images: {name}", ["sample", "--method", name]) for name in ("ldmiss", "ddpm", "diffputer")],
     _impute("ldmiss", "ldmiss-guidance"),
     _impute("ddpm", "ddpm-guidance", num_steps=6),
@@ -68,40 +71,51 @@ CASES = [
     _impute("ddpm", "ddpm-replacement"),
     _impute("diffputer", "diffputer-replacement", num_steps=6),
     _impute("diffputer", "diffputer-replacement"),
-    *[_impute("baselines", name) for name in ("autoencoder", "mean", "neighbour", "gaussian")],
-    Case("evaluate 3 generators and 8 imputers on 10,000 images", ["evaluate"]),
-    Case("plot one cell", ["plot"]),
+    _impute("baselines", "autoencoder"),
+    *[_impute("baselines", name, at_precision=False) for name in ("mean", "neighbour", "gaussian")],
+    Case("evaluate 3 generators and 8 imputers on 10,000 images", ["evaluate"], at_precision=False),
+    Case("plot one cell", ["plot"], at_precision=False),
 ]  # fmt: skip
 """In the order of the pipeline: each finds what the ones before it made, the last of an imputer with two steps."""
+KEPT = ("stage", "peak_memory_mb", "chunk_size", "seconds", "cpu", "num_threads", "torch", "python")
+NEEDED = ("mask", "train_baselines")
+"""Stages without which the networks' cases cannot run."""
 
 
 def main() -> int:
     """Measure, write the results; exit status 1 where a stage other than training exceeds the limit."""
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.split("\n")[0])
-    parser.add_argument("--dtype", choices=DTYPES, action="append", help="default: both")
     parser.add_argument("--num-threads", default="auto", help="of torch; more threads need more scratch memory")
+    parser.add_argument("--dtype", choices=DTYPES, help="only this one; what was measured of the other is kept")
     args = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    machine: dict[str, Any] = {}
-    for dtype in args.dtype or DTYPES:
-        with tempfile.TemporaryDirectory(prefix="ldmiss-memory-") as folder:
-            project = make_project(Path(folder))
-            for case in CASES:
-                record = run_case(project, case, [f"compute.dtype={dtype}", f"compute.num_threads={args.num_threads}"])
-                machine |= {key: record[key] for key in ("cpu", "num_threads", "torch", "python") if key in record}
-                rows.append(
-                    {
-                        "what": case.what,
-                        "stage": record["stage"],
-                        "num_steps": case.num_steps,
-                        "dtype": dtype,
-                        **_kept(record),
-                    }
-                )
-                print(f"{rows[-1]['peak_memory_mb']:6d} MB  {dtype:8}  {case.what}", flush=True)
-    save_json(RESULTS, {**machine, "limit_mb": LIMIT_MB, "rows": rows})
-    write_table(PAGE, "resources", COMMAND, as_markdown(json.loads(RESULTS.read_text())))
+    for dtype in DTYPES:
+        rows += measure(dtype, args.num_threads) if args.dtype in (None, dtype) else _measured(dtype)
+    save_json(RESULTS, {"limit_mb": LIMIT_MB, "rows": rows})
+    write_table(PAGE, "resources", COMMAND, as_markdown(rows))
     return int(any(row["peak_memory_mb"] > LIMIT_MB for row in rows if not row["stage"].startswith("train_")))
+
+
+def measure(dtype: str, num_threads: str) -> list[dict[str, Any]]:
+    """A row for each case that this dtype makes a difference to; for all of them with the first dtype."""
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="ldmiss-memory-") as folder:
+        project = make_project(Path(folder))
+        for case in CASES:
+            counts = case.at_precision or dtype == DTYPES[0]
+            if not counts and case.arguments[0] not in NEEDED:
+                continue
+            record = run_case(project, case, [f"compute.dtype={dtype}", f"compute.num_threads={num_threads}"])
+            print(f"{record['peak_memory_mb']:6d} MB  {dtype:8}  {case.what}", flush=True)
+            if counts:
+                facts = {key: record[key] for key in KEPT if key in record}
+                rows.append({"what": case.what, "num_steps": case.num_steps, "dtype": dtype, **facts})
+    return rows
+
+
+def _measured(dtype: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(RESULTS.read_text())["rows"]
+    return [row for row in rows if row["dtype"] == dtype]
 
 
 def make_project(folder: Path) -> Path:
@@ -137,24 +151,23 @@ def _steps(num_steps: int) -> list[str]:
     return [*(f"{section}.num_steps={num_steps}" for section in counted), *em]
 
 
-def _kept(record: dict[str, Any]) -> dict[str, Any]:
-    return {key: record[key] for key in ("peak_memory_mb", "chunk_size", "seconds") if key in record}
-
-
-def as_markdown(result: dict[str, Any]) -> str:
+def as_markdown(rows: list[dict[str, Any]]) -> str:
     """The table for docs/reliability.md: a row per case, a column per dtype."""
-    dtypes = list(dict.fromkeys(row["dtype"] for row in result["rows"]))
-    peaks = {(row["what"], row["num_steps"], row["dtype"]): row for row in result["rows"]}
+    dtypes = list(dict.fromkeys(row["dtype"] for row in rows))
+    peaks = {(row["what"], row["num_steps"], row["dtype"]): row for row in rows}
+    machines = dict.fromkeys(
+        f"{row['cpu']}, {row['num_threads']} threads, torch {row['torch']}" for row in rows if "cpu" in row
+    )
     lines = [
-        f"{result['cpu']}, {result['num_threads']} threads, torch {result['torch']}.", "",
+        f"{'; '.join(machines)}.", "",
         f"| stage at the paper's sizes | rows at a time | {' | '.join(f'{dtype}, MB' for dtype in dtypes)} |",
         f"|---|---|{'---|' * len(dtypes)}",
     ]  # fmt: skip
-    for what, num_steps in dict.fromkeys((row["what"], row["num_steps"]) for row in result["rows"]):
-        found = [peaks[what, num_steps, dtype] for dtype in dtypes]
+    for what, num_steps in dict.fromkeys((row["what"], row["num_steps"]) for row in rows):
+        found = [peaks.get((what, num_steps, dtype)) for dtype in dtypes]
         name = what if num_steps == CASES[0].num_steps else f"{what}, {num_steps} steps instead of {CASES[0].num_steps}"
-        numbers = " | ".join(f"{row['peak_memory_mb']:,}" for row in found)
-        lines.append(f"| {name} | {found[0].get('chunk_size', '')} | {numbers} |")
+        numbers = " | ".join(f"{row['peak_memory_mb']:,}" if row else "–" for row in found)
+        lines.append(f"| {name} | {(found[0] or {}).get('chunk_size') or ''} | {numbers} |")
     return "\n".join(lines)
 
 

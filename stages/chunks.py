@@ -16,10 +16,10 @@ CHUNK_SIZES = {
 }
 """Rows by kind of device and stage (that of `train_diffputer`: its E-step), for the paper's networks in float32.
 
-Megabytes per row, measured (benchmarks/memory.py): self-guidance through the pixel network 24, for its backward pass
-keeps all activations; through the latent network and the decoder 7; without a gradient 2.5, 1.2 and 0.1 (pixel, latent,
-DiffPuter). On a CPU more rows at a time are no faster, and a kill costs the chunk that was under way. On a GPU 500 rows
-under guidance take about 12 GB, half of it in bfloat16.
+Megabytes per row, from the peaks of 50 to 200 rows on a CPU: self-guidance through the pixel network 24, because its
+backward pass keeps all activations; through the latent network and the decoder 7; without a gradient 2.5 (pixel), 1.1
+(latent) and 0.1 (DiffPuter). bfloat16 takes half of it. On a CPU more rows at a time are no faster, and a kill costs
+the chunk that was under way. The numbers for CUDA are for a GPU of 16 GB by the same count; they were not tried on one.
 """
 
 

@@ -93,7 +93,9 @@ def _on_clones() -> Iterator[Fault]:
     yield Fault("dvc-kill-random", 6, words, dvc_kills.at_random_times)
     yield Fault("dvc-kill-loop", 4, "`dvc repro`: SIGKILL in a stage's loop", dvc_kills.in_the_loop)
     words = "`dvc repro`: SIGKILL during DVC's commit; nothing redone"
-    yield Fault("dvc-kill-commit", 11, words, dvc_kills.during_commit)
+    yield Fault("dvc-kill-commit", 8, words, dvc_kills.during_commit)
+    words = "`dvc repro`: the same in a new clone whose dvc.lock names these outs already"
+    yield Fault("dvc-kill-same", 3, words, dvc_kills.during_a_commit_of_the_same)
     words = "`dvc repro`: SIGKILL while DVC rewrites dvc.lock or its rwlock; then what its message asks for"
     yield Fault("dvc-kill-file", 4, words, dvc_kills.in_the_middle_of_a_file)
     words = "`dvc repro`: SIGKILL of `dvc` alone, its stage going on: another is refused, then nothing redone"

@@ -43,8 +43,10 @@ class Running:
         try:
             output, _ = self.process.communicate(timeout=HANG_SECONDS)
         except subprocess.TimeoutExpired:
-            self.signal(signal.SIGKILL)
-            return Ended(-signal.SIGALRM, self.process.communicate()[0])
+            self.signal(signal.SIGABRT)  # each Python process prints where it stands
+            output, _ = self.process.communicate()
+            print(output, file=sys.stderr)
+            return Ended(-signal.SIGALRM, output)
         return Ended(self.process.returncode, output)
 
 
@@ -71,7 +73,7 @@ class Clones:
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": os.pathsep.join(map(str, path)),
-            "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(self.folder / "site"),
+            "DVC_NO_ANALYTICS": "1", "PYTHONFAULTHANDLER": "1", "DVC_SITE_CACHE_DIR": str(self.folder / "site"),
             "LDMISS_CHECKPOINT_SECONDS": "0", "LDMISS_DISK_CHECK": "off", **environment(folder, stop), **(extra or {}),
         }  # fmt: skip
         process = subprocess.Popen(

@@ -23,18 +23,25 @@ def in_the_loop(clones: Clones, tries: int, random: Random) -> Iterator[Outcome]
         yield killed_at(clones, [item], Stop(event, random.randint(1, total)), units=1)
 
 
+COMMIT = [
+    ("before hashing the outs", 1), ("after hashing the outs", 1), ("before copy into the cache", 1),
+    ("after copy into the cache", 1), ("before commit of an out", 2), ("before update of dvc.lock", 1),
+    ("after update of dvc.lock", 1), ("after commit of an out", 2),
+]  # fmt: skip
+"""DVC's steps after a stage has succeeded."""
+
+
 def during_commit(clones: Clones, tries: int, random: Random) -> Iterator[Outcome]:
-    """Killed at DVC's steps after a stage has succeeded: hashing, copies into the cache, dvc.lock."""
+    """Killed in DVC's commit of a stage's outs: none of its work is redone."""
     del random  # the places are few, and taken in turn
-    places = [
-        ("before hashing the outs", 1), ("after hashing the outs", 1), ("before copy into the cache", 1),
-        ("after copy into the cache", 1), ("before commit of an out", 2), ("before update of dvc.lock", 1),
-        ("after update of dvc.lock", 1), ("after commit of an out", 2),
-    ]  # fmt: skip
     for number in range(tries):
-        recorded = number >= len(places)  # then the entry in dvc.lock does not say whether the outs were committed
-        stop = Stop(*places[number % len(places)])
-        yield killed_at(clones, [VAE, LATENTS], stop, units=0, recorded=recorded)
+        yield killed_at(clones, [VAE], Stop(*COMMIT[number % len(COMMIT)]), units=0)
+
+
+def during_a_commit_of_the_same(clones: Clones, tries: int, random: Random) -> Iterator[Outcome]:
+    """The same where dvc.lock has the entry already, so that it does not say whether the outs were committed."""
+    for _ in range(tries):
+        yield killed_at(clones, [VAE, LATENTS], Stop(*random.choice(COMMIT[:6])), units=0, recorded=True)
 
 
 def in_the_middle_of_a_file(clones: Clones, tries: int, random: Random) -> Iterator[Outcome]:
@@ -72,7 +79,7 @@ def killed_at(clones: Clones, items: list[str], stop: Stop, *, units: int, recor
 def gone_on(clones: Clones, folder: Path, items: list[str], killed: Ended, where: str, *, units: int) -> Outcome:
     """Run again after a kill, and judge."""
     if killed.status != -signal.SIGKILL:
-        return Outcome(f"{where}: was not killed, but ended with {killed.status}: {killed.last_line()}")
+        return Outcome(f"{where}: was not killed, but ended with {killed.status}: {killed.last_line()} ({folder})")
     return judged(clones, folder, items, repeated(clones, folder, items[-1]), where, kills=1, units=units)
 
 

@@ -1,5 +1,6 @@
 """A stage in a forked process: as `python -m stages`, but without the seconds that importing torch takes."""
 
+import faulthandler
 import importlib
 import os
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 from stages.paths import Item
 from stages.table import STAGES
 
-HANG_SECONDS = 180
+HANG_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,11 @@ class Forked:
         end = time.monotonic() + HANG_SECONDS
         while (waited := os.waitpid(self.pid, os.WNOHANG))[0] == 0:
             if time.monotonic() > end:
-                os.killpg(self.pid, signal.SIGKILL)
+                os.kill(self.pid, signal.SIGABRT)  # it prints where it stands
                 os.waitpid(self.pid, 0)
-                return self._ended(-signal.SIGALRM)
+                ended = self._ended(-signal.SIGALRM)
+                print(ended.output, file=sys.stderr)
+                return ended
             time.sleep(0.005)
         return self._ended(os.waitstatus_to_exitcode(waited[1]))
 
@@ -87,6 +90,7 @@ def _become_stage(
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
         sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
+        faulthandler.enable(sys.stderr)
         os.environ.update(environment)
         from stages.__main__ import main
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import tiny
 
@@ -65,11 +66,8 @@ def try_stops(world: World, work: Work, stops: list[Stop], every: int, under_dvc
         if ended.status != -signal.SIGKILL:
             return Outcome(f"{work[0]} {where}: ended with {ended.status}: {ended.last_line()}", kills)
         kills += 1
-        if last_event(folder / ".events") == "after remove":
-            ended = Ended(0, "")  # it had done all its work: what is there must be whole as it is
-            break
-    else:
-        ended = world.run(folder, *work, every=every, under_dvc=under_dvc)
+    if ended.status != 0:
+        ended = _completed(world, folder, work, every=every, under_dvc=under_dvc)
     return judged(world, folder, work, ended, where, kills=kills, every=every, checkpoint_left=under_dvc)
 
 
@@ -90,8 +88,15 @@ def at_random_times(world: World, tries: int, random: Random, *, works: list[Wor
             os.kill(running.pid, signal.SIGKILL)
             ended = running.wait()
         if ended.status == -signal.SIGKILL:
-            ended = world.run(folder, *work)
+            ended = _completed(world, folder, work)
         yield judged(world, folder, work, ended, f"killed after {delay:.3f} s", kills=1, every=1)
+
+
+def _completed(world: World, folder: Path, work: Work, **options: Any) -> Ended:
+    """Run again after a kill, except where all work was done: what is there must then be whole as it is."""
+    if last_event(folder / ".events") == "after remove":
+        return Ended(0, "")
+    return world.run(folder, *work, **options)
 
 
 def judged(
