@@ -72,6 +72,16 @@ def vae_loss(setting: Setting, network: Autoencoder, dtype: torch.dtype) -> Batc
     return autoencoder_loss(encoder, decoder, images, observed, kl_weight=kl_weight, encoder_input=encoder_input)
 
 
+def autocast(setting: Setting, dtype: torch.dtype, run: Run) -> Run:
+    """A peer's run in another dtype, by torch's own means: weights are cast once a run."""
+
+    def under() -> object:
+        with torch.autocast(setting.device.type, dtype, enabled=dtype != torch.float32):
+            return run()
+
+    return under
+
+
 def frozen(network: torch.nn.Module) -> None:
     """As the stages restore a network: for inference alone."""
     network.eval().requires_grad_(False)

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from benchmarks import grid_hours
 from benchmarks.report_figure import draw
 from benchmarks.setting import Setting
 from stages.io import save_json, save_text
@@ -46,7 +47,7 @@ def _versions() -> dict[str, str]:
 def save(path: Path, record: dict[str, Any]) -> None:
     """All three forms."""
     save_json(path / "bench.json", record)
-    save_text(path / "bench.md", markdown(record))
+    save_text(path / "bench.md", "# Speed against named peers\n\n" + markdown(record))
     draw(record, path / "bench.png")
 
 
@@ -70,20 +71,23 @@ def _speed(timed: dict[str, Any], unit: str) -> str:
     return text
 
 
-HEADER = """# Speed against named peers
-
-Made by `make bench` on {cores} cores of {cpu}; device {device}, {num_threads} threads, torch {torch},
+HEADER = """Made by `make bench` on {cores} cores of {cpu}; device {device}, {num_threads} threads, torch {torch},
 diffusers {diffusers}, scikit-learn {scikit-learn}, DVC {dvc}, Python {python}.
 
 Ratios are the peer's time over ours per unit, timed in turn in one process: median over rounds (quartiles; range).
 Above 1, ours is faster. The limit is a large matrix product in the same dtype, timed in the same rounds.
 """
+TF32 = "On this GPU float32 means TF32 in matrix products and convolutions, for the peers as for ours."
+IDLE_LOAD = 0.5
+"""Per core; with more before a row, other work ran beside it."""
 
 
 def markdown(record: dict[str, Any]) -> str:
     """Ratios of all rows, then times and operations, then projections and remarks."""
     rows = [row for row in record["rows"].values() if "comparisons" in row]
-    text = [HEADER.format(**record["machine"]), "| row | comparison | ratio | target |", "|---|---|---|---|"]
+    text = [HEADER.format(**record["machine"])]
+    text += [TF32, ""] if record["machine"]["device"] != "cpu" and record["machine"]["dtype"] != "float32" else []
+    text += ["| row | comparison | ratio | target |", "|---|---|---|---|"]
     text += [f"| {row['title']} | {_ratio(one)} |" for row in rows for one in row["comparisons"]]
     text += ["", "| row | what | ms | per second | GFLOP per unit | GFLOP/s | of the limit |"]
     text += ["|---|---|---|---|---|---|---|"]
@@ -97,13 +101,23 @@ def markdown(record: dict[str, Any]) -> str:
         for row in rows
         for one in row["projections"]
     ]
+    text += [f"- {line}" for line in grid_hours.lines(record)]
     text += ["", "Remarks:", ""]
-    text += [f"- {row['title']}: {remark}" for row in rows for remark in row["remarks"]]
+    text += [f"- {row['title']}: {remark}" for row in rows for remark in [*row["remarks"], *_conditions(row, record)]]
     for row in record["rows"].values():
         text += [
             f"- {row['title']}: {key.replace('_', ' ')}: {row[key]}" for key in ("left_out", "error") if key in row
         ]
     return "\n".join(text) + "\n"
+
+
+def _conditions(row: dict[str, Any], record: dict[str, Any]) -> list[str]:
+    """How a row was measured otherwise than the header says, or beside other work."""
+    differing = {key: value for key, value in row["machine"].items() if record["machine"].get(key) != value}
+    found = [f"measured with {', '.join(f'{key} {value}' for key, value in differing.items())}"] if differing else []
+    if row["load_before"] > IDLE_LOAD * row["machine"]["cores"] + 1:
+        found.append(f"the load before it was {row['load_before']:.1f}: other work ran beside it")
+    return found
 
 
 def _ratio(one: dict[str, Any]) -> str:

@@ -1,12 +1,17 @@
 """DiffPuter against a plain transcription of the published algorithm (`benchmarks.peers.diffputer`).
 
-What each change is worth stands below the whole: each line takes one more change than the line above. The network of a
-trial is made anew once for all rows, so its time is a line of its own: in a short run it would count too much.
+The plain E-step hands its network one noise level for all rows, as the authors' code does; a level per row, as one may
+write it from their paper, is a line of its own. So is the network that they make anew for each trial, once for all
+rows: in a short run it would count too much.
 """
+
+from functools import partial
 
 import torch
 
+from benchmarks import ours
 from benchmarks.peers import diffputer as plain
+from benchmarks.rows_training import equal_dtypes, gain
 from benchmarks.setting import Setting, named
 from benchmarks.timing import Case, Comparison, Run, Timed
 from ldmiss.diffusion.edm import DenoiseFn, Preconditioned
@@ -26,13 +31,13 @@ PUBLISHED_EVALUATIONS = 20 * Sampling(50, 20).num_evaluations()
 def networks(setting: Setting, num_features: int = NUM_FEATURES) -> tuple[DiffPuterMLP, plain.Denoiser]:
     """Ours and theirs with the same weights."""
     hidden = setting.params.diffputer.network.hidden
-    ours = build(
+    network = build(
         lambda: DiffPuterMLP(num_features=num_features, hidden=hidden),
         setting.device, init_torch_default, setting.generator("mlp"),
     )  # fmt: skip
     theirs = plain.Denoiser(num_features, hidden).to(setting.device)
-    plain.copy_weights(ours, theirs)
-    return ours, theirs
+    plain.copy_weights(network, theirs)
+    return network, theirs
 
 
 def m_step(setting: Setting) -> Case:
@@ -51,17 +56,16 @@ def m_step(setting: Setting) -> Case:
 
         return epoch
 
-    timed = {f"ours {named(dtype)}": Timed(own(dtype), len(rows), dtype, ours=True) for dtype in setting.dtypes()}
-    theirs = networks(setting)[1].requires_grad_(True)
-    timed["plain float32"] = Timed(plain.MStep(theirs, rows, sizes.em_batch).epoch, len(rows))
+    timed, comparisons = {}, []
+    for dtype in setting.dtypes():
+        theirs = plain.MStep(networks(setting)[1].requires_grad_(True), rows, sizes.em_batch)
+        timed[f"ours {named(dtype)}"] = Timed(own(dtype), len(rows), dtype, ours=True)
+        timed[f"plain {named(dtype)}"] = Timed(ours.autocast(setting, dtype, theirs.epoch), len(rows), dtype)
+        comparisons.append(equal_dtypes(dtype, "plain"))
     native = named(setting.runtime.dtype)
-    comparisons = [Comparison("float32 against float32", "ours float32", "plain float32")]
-    if native != "float32":
-        comparisons += [
-            Comparison(f"ours, {native} against float32", f"ours {native}", "ours float32"),
-            Comparison(f"as run: ours in {native} against plain", f"ours {native}", "plain float32"),
-        ]
-    return Case(timed, comparisons, "row")
+    label = f"as run: ours in {native} against plain float32"
+    as_run = Comparison(label, f"ours {native}", "plain float32", kind="as run")
+    return Case(timed, [*comparisons, *gain(setting), as_run], "row")
 
 
 def e_step(setting: Setting) -> Case:
@@ -77,46 +81,43 @@ def e_step(setting: Setting) -> Case:
     theirs.eval()
     units = len(x) * sampling.num_evaluations()
 
-    def own(dtype: torch.dtype, *, shared: bool = True, by_row: bool = True) -> Run:
+    def own(dtype: torch.dtype, *, by_row: bool = True) -> Run:
         denoise: DenoiseFn = Preconditioned(at_precision(network, dtype), SIGMA_DATA)
         generator = torch.Generator(setting.device).manual_seed(0)
-
-        def at_each_row(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-            return denoise(x, sigma.expand(len(x)))
 
         def any_noise(x: torch.Tensor) -> torch.Tensor:
             return torch.randn(x.shape, generator=generator, device=x.device)
 
         def run() -> object:
             noise: NoiseFn = RowNoise(0, numbers) if by_row else any_noise
-            return draw_conditional(denoise if shared else at_each_row, x, observed, noise, sampling)  # type: ignore[arg-type]
+            return draw_conditional(denoise, x, observed, noise, sampling)  # type: ignore[arg-type]
 
         return run
 
-    def peer(*, shared_level: bool) -> Run:
+    def peer(dtype: torch.dtype, *, shared_level: bool = True) -> Run:
         generator = torch.Generator(setting.device).manual_seed(0)
-        return lambda: plain.trial(
-            theirs, x, observed, num_steps=sampling.num_steps, num_resamples=sampling.num_resamples,
+        run = partial(
+            plain.trial, theirs, x, observed, num_steps=sampling.num_steps, num_resamples=sampling.num_resamples,
             generator=generator, shared_level=shared_level,
         )  # fmt: skip
+        return ours.autocast(setting, dtype, run)
 
+    timed, comparisons = {}, []
+    for dtype in setting.dtypes():
+        timed[f"ours {named(dtype)}"] = Timed(own(dtype), units, dtype, ours=True)
+        timed[f"plain {named(dtype)}"] = Timed(peer(dtype), units, dtype)
+        target = EQUAL_TARGET if dtype == torch.float32 else None
+        comparisons.append(equal_dtypes(dtype, "plain", target))
     native_dtype, native = setting.runtime.dtype, named(setting.runtime.dtype)
-    whole, plainest, shared = f"ours {native}", "plain float32", "plain float32, one level for all rows"
-    timed = {
-        plainest: Timed(peer(shared_level=False), units),
-        shared: Timed(peer(shared_level=True), units),
-        "ours float32": Timed(own(torch.float32), units, ours=True),
-        whole: Timed(own(native_dtype), units, native_dtype, ours=True),
-        f"{whole}, any noise": Timed(own(native_dtype, by_row=False), units, native_dtype, ours=True),
-        "network made anew": Timed(lambda: plain.recreate(stored, NUM_FEATURES, hidden, setting.device), 1),
-    }
-    comparisons = [
-        Comparison("float32 against float32", "ours float32", plainest, EQUAL_TARGET),
-        Comparison(f"as run: ours in {native} against plain", whole, plainest, OVERALL_TARGET),
-        Comparison("share: one level for all rows", shared, plainest),
-        Comparison("share: our step, noise by row", "ours float32", shared),
-        Comparison(f"share: {native}", whole, "ours float32"),
-        Comparison("noise by row against any noise (its price)", whole, f"{whole}, any noise"),
+    whole, per_row, any_noise = f"ours {native}", "plain float32, a level per row", f"ours {native}, any noise"
+    timed[per_row] = Timed(peer(torch.float32, shared_level=False), units)
+    timed[any_noise] = Timed(own(native_dtype, by_row=False), units, native_dtype, ours=True)
+    timed["network made anew"] = Timed(lambda: plain.recreate(stored, NUM_FEATURES, hidden, setting.device), 1)
+    comparisons += [
+        *gain(setting),
+        Comparison(f"as run: ours in {native} against plain float32", whole, "plain float32", OVERALL_TARGET, "as run"),
+        Comparison("plain float32: one level for all rows against one per row", "plain float32", per_row),
+        Comparison("noise by row against any noise (its price)", whole, any_noise),
     ]
     return Case(timed, comparisons, "row-evaluation", remarks=lambda: [_remark(sampling, len(x))])
 

@@ -4,10 +4,13 @@ In a toy clone: our dvc.yaml and code, with commands that only make files. One c
 that of the first under their names, which `dvc repro` confirms by running nothing but the stages that see all cells.
 """
 
+import atexit
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,9 @@ from benchmarks.timing import Case, Comparison, Timed
 from stages.compose import ROOT, composed
 
 FILE_SUFFIXES = (".npz", ".safetensors", ".json", ".csv", ".png")
-RATES, SEEDS = (0.5, 0.0, 0.1, 0.3, 0.6, 0.8), (42, 43, 44)
+RATES = (0.5, 0.0, 0.1, 0.3, 0.6, 0.8, 0.2, 0.4, 0.7, 0.9)
+"""The paper's six first."""
+SEEDS = tuple(range(42, 52))
 FIRST = "0.5-42"
 """The cell of the committed params."""
 
@@ -49,12 +54,13 @@ def dvc(folder: Path, *arguments: str) -> str:
 
 def num_items(folder: Path) -> int:
     """In the lock: items of the pipeline."""
-    return len(yaml.safe_load((folder / "dvc.lock").read_text())["stages"])
+    return len(re.findall(r"^  \S.*:$", (folder / "dvc.lock").read_text(), flags=re.MULTILINE))
 
 
 def toy_project(num_rates: int, num_seeds: int) -> Path:
-    """A pipeline that is up to date, in a folder of its own that outlives the row."""
+    """A pipeline that is up to date, in a folder of its own until this process ends."""
     folder = Path(tempfile.mkdtemp(prefix="ldmiss-bench-dvc-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name in ("src", "stages", "assets"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "dvc.yaml").write_text(yaml.safe_dump(with_toy_commands(yaml.safe_load((ROOT / "dvc.yaml").read_text()))))
@@ -90,10 +96,10 @@ def _repeat_cell(folder: Path, cells: list[str]) -> None:
     """The files and the lock of the first cell, for all."""
     lock = yaml.safe_load((folder / "dvc.lock").read_text())
     first = {name: entry for name, entry in lock["stages"].items() if FIRST in name}
-    text = yaml.safe_dump(first)
-    for cell in cells:
-        lock["stages"] |= yaml.safe_load(text.replace(FIRST, cell))
-    (folder / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+    once = {name: entry for name, entry in lock["stages"].items() if name not in first}
+    text = yaml.safe_dump({"schema": lock["schema"], "stages": once}, sort_keys=False)
+    part = textwrap.indent(yaml.safe_dump(first, sort_keys=False), "  ")
+    (folder / "dvc.lock").write_text(text + "".join(part.replace(FIRST, cell) for cell in cells))
     for path in [path for path in folder.rglob(f"*{FIRST}*") if ".dvc" not in path.parts]:
         for target in [path.with_name(path.name.replace(FIRST, cell)) for cell in cells if cell != FIRST]:
             if path.is_dir():

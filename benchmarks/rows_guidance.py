@@ -9,6 +9,7 @@ import torch
 
 from benchmarks import ours
 from benchmarks.peers import guidance as plain
+from benchmarks.rows_training import equal_dtypes, gain
 from benchmarks.setting import Setting, named
 from benchmarks.timing import Case, Comparison, Projection, Run, Timed
 from ldmiss.imputation.interface import paste_observed
@@ -53,18 +54,15 @@ def _case(setting: Setting, config: dict[str, Any], num_images: int, *, with_vae
 
         return run
 
-    timed = {
-        f"ours {named(dtype)}": Timed(own(dtype), num_images * num_steps, dtype, ours=True)
-        for dtype in setting.dtypes()
-    }
-    timed["plain float32"] = Timed(plain_run(setting, config, with_vae, num_images), num_images * num_steps)
+    timed, comparisons = {}, []
+    for dtype in setting.dtypes():
+        peer = ours.autocast(setting, dtype, plain_run(setting, config, with_vae, num_images))
+        timed[f"ours {named(dtype)}"] = Timed(own(dtype), num_images * num_steps, dtype, ours=True)
+        timed[f"plain {named(dtype)}"] = Timed(peer, num_images * num_steps, dtype)
+        comparisons.append(equal_dtypes(dtype, "plain"))
     native = named(setting.runtime.dtype)
-    comparisons = [Comparison("float32 against float32", "ours float32", "plain float32")]
-    if native != "float32":
-        comparisons += [
-            Comparison(f"ours, {native} against float32", f"ours {native}", "ours float32"),
-            Comparison(f"as run: ours in {native} against plain", f"ours {native}", "plain float32", TARGET),
-        ]
+    label = f"as run: ours in {native} against plain float32"
+    comparisons += [*gain(setting), Comparison(label, f"ours {native}", "plain float32", TARGET, "as run")]
     projected = "10,000 images in 1000 steps"
     return Case(
         timed, comparisons, "image-step",

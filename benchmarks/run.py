@@ -6,6 +6,7 @@ Rows that were not asked for keep their last results.
 """
 
 import argparse
+import gc
 import os
 import sys
 import time
@@ -14,7 +15,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import report
+from benchmarks import grid_hours, pages, report
 from benchmarks.setting import Setting, paper_setting, sizes_record
 from benchmarks.table import ROWS, Row
 from benchmarks.timing import measure
@@ -36,15 +37,20 @@ def main(arguments: list[str]) -> int:
         return 1
     if not torch.cuda.is_available():
         print("no CUDA device: CPU rows only")
-    path = report.folder(setting)
-    record = report.load(path)
+    start, path = time.monotonic(), report.folder(setting)
+    record = report.load(path) | {"machine": report.machine(setting), "sizes": sizes_record(setting.sizes)}
     failed = False
     for row in [row for row in ROWS if not options.only or row.name in options.only]:
-        record["rows"][row.name] = _measure(row, setting, options.rounds)
+        record["rows"][row.name] = _measure(row, setting, options.rounds) | {"machine": record["machine"]}
         failed |= "error" in record["rows"][row.name]
         print("\n".join(report.lines(record["rows"][row.name])), flush=True)
-        report.save(path, record | {"machine": report.machine(setting), "sizes": sizes_record(setting.sizes)})
-    print(f"-> {path}")
+        report.save(path, record)
+        _free_memory()
+    record["grids"] = grid_hours.project(record)
+    report.save(path, record)
+    pages.write()
+    print("\n" + "\n".join(grid_hours.lines(record)))
+    print(f"{(time.monotonic() - start) / 60:.1f} minutes -> {path}")
     return int(failed)
 
 
@@ -59,7 +65,14 @@ def _measure(row: Row, setting: Setting, rounds: int) -> dict[str, Any]:
     except Exception as error:  # one row that fails must not take the others' results along
         return {**header, "error": f"{type(error).__name__}: {error}"}
     seconds = round(time.perf_counter() - start, 1)
-    return {**header, "seconds": seconds, "load_before": load, "threads": setting.runtime.num_threads, **measured}
+    return {**header, "seconds": seconds, "load_before": load, **measured}
+
+
+def _free_memory() -> None:
+    """The networks of a row are not kept while the next one is measured."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:

@@ -36,7 +36,7 @@ class Row:
     def left_out(self, device: str) -> str | None:
         """Why it cannot be measured here, and what to do about it; None where it can."""
         if self.only_on not in (None, device):
-            return f"it matters on {self.only_on} alone, and this is {device}"
+            return f"it says something on {self.only_on} alone, and this is {device}"
         if self.needs is None or find_spec(self.needs) is not None:
             return None
         return f"{self.needs} is not installed: `pip install {PACKAGES[self.needs]}`, or this project with [bench]"
@@ -48,6 +48,10 @@ ROWS = [
     Row("train-pixel", "Training step, pixel U-Net", "rows_training.pixel_unet", "diffusers"),
     Row("train-latent", "Training step, latent U-Net at 8 x 8", "rows_training.latent_unet", "diffusers"),
     Row("train-vae", "Training step, autoencoder", "rows_training.vae", "diffusers"),
+    Row("train-pixel-compiled", "Training step, pixel U-Net, theirs compiled", "rows_compiled.pixel_unet", "diffusers",
+        only_on="cuda"),
+    Row("train-latent-compiled", "Training step, latent U-Net at 8 x 8, theirs compiled", "rows_compiled.latent_unet",
+        "diffusers", only_on="cuda"),
     Row("sample-pixel", "Sampling, pixel U-Net", "rows_sampling.pixel", "diffusers"),
     Row("sample-latent", "Sampling, latent U-Net at 8 x 8", "rows_sampling.latent", "diffusers"),
     Row("guide-pixel", "Self-guided imputation, DDPM", "rows_guidance.pixel"),
@@ -60,4 +64,4 @@ ROWS = [
     Row("time-embedding", "Time embedding", "rows_choices.time_embedding"),
     Row("noise", "Noise by row", "rows_choices.noise"),
     Row("dvc", "DVC where nothing is to do", "rows_dvc.no_op"),
-]
+]  # fmt: skip

@@ -9,7 +9,8 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -46,12 +47,14 @@ class Comparison:
         label: what is compared.
         ours, peer: names of what is timed.
         target: the ratio asked for, where one is.
+        kind: its column in the README's table; none where it stands in the full table alone.
     """
 
     label: str
     ours: str
     peer: str
     target: float | None = None
+    kind: Literal["float32", "native", "as run"] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,9 @@ class Case:
 
 def measure(case: Case, *, rounds: int, device: torch.device) -> dict[str, Any]:
     """Everything known of a case, ready for JSON: operations, times, ratios, shares of the limit."""
-    flop = {name: count_flop(timed.run) for name, timed in case.timed.items()}  # also the warm-up
+    flop, peaks = {}, {}
+    for name, timed in case.timed.items():  # also the warm-up
+        flop[name], peaks[name] = with_peak_memory(partial(count_flop, timed.run), device)
     dtypes = {timed.dtype for name, timed in case.timed.items() if flop[name]}
     limits = {dtype: matrix_product(dtype, device) for dtype in sorted(dtypes, key=str)}
     runs = {name: timed.run for name, timed in case.timed.items()}
@@ -102,6 +107,7 @@ def measure(case: Case, *, rounds: int, device: torch.device) -> dict[str, Any]:
             "units": timed.num_units,
             "ours": timed.ours,
             "units_per_second": timed.num_units / statistics.median(times),
+            **peaks[name],
         }
         if flop[name]:
             limit_times, limit_flop = seconds[str(timed.dtype)], limits[timed.dtype][1]
@@ -139,18 +145,33 @@ def _compare(comparison: Comparison, timed: Mapping[str, Timed], seconds: Mappin
     ratios = [units * other / own for own, other in zip(seconds[ours], seconds[peer], strict=True)]
     quartiles = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
     return {
-        "label": comparison.label, "ours": ours, "peer": peer, "target": comparison.target,
+        "label": comparison.label, "ours": ours, "peer": peer, "target": comparison.target, "kind": comparison.kind,
         "ratio": quartiles[1], "quartiles": [quartiles[0], quartiles[2]], "range": [min(ratios), max(ratios)],
     }  # fmt: skip
 
 
 def count_flop(run: Run) -> int:
-    """Operations of one run, forward and backward: matrix products, convolutions and attention, two per product."""
+    """Operations of one run, forward and backward: matrix products, convolutions and attention, two per product.
+
+    What is compiled runs as it was before: the kernels of compiled code cannot be seen.
+    """
     counter = FlopCounterMode(display=False)
     counter.mod_tracker = _NoModules()  # type: ignore[assignment]
-    with counter:
+    with counter, torch.compiler.set_stance("force_eager"):
         run()
     return counter.get_total_flops()
+
+
+def with_peak_memory(run: Callable[[], int], device: torch.device) -> tuple[int, dict[str, float]]:
+    """What `run` returns, and the megabytes of a GPU's memory that it took at most beside what was there before."""
+    if device.type != "cuda":
+        return run(), {}
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    result = run()
+    torch.cuda.synchronize(device)
+    return result, {"peak_gpu_memory_mb": (torch.cuda.max_memory_allocated(device) - before) / 1e6}
 
 
 class _NoModules:

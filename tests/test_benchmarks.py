@@ -10,7 +10,7 @@ import bench_world
 import pytest
 import torch
 
-from benchmarks import report, rows_dvc, run, table, timing
+from benchmarks import pages, report, rows_dvc, run, scaling_report, table, timing
 from benchmarks.table import ROWS, Row
 from benchmarks.timing import Case, Comparison, Projection, Timed, alternate, count_flop, measure
 
@@ -29,13 +29,29 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return wait
 
 
+@pytest.fixture
+def results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A tiny setting, and a folder of its own for results and pages."""
+    for page, names in (("README.md", ["speed"]), ("performance.md", ["bench"])):
+        markers = [f"<!-- {name}: written by make bench -->\n<!-- {name}: end -->\n" for name in names]
+        (tmp_path / page).write_text("".join(markers))
+    with (tmp_path / "performance.md").open("a") as file:
+        file.write("<!-- scaling: written by python -m benchmarks.scaling -->\n<!-- scaling: end -->\n")
+    monkeypatch.setattr(run, "paper_setting", lambda compute: bench_world.setting())
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    monkeypatch.setattr(pages, "README", tmp_path / "README.md")
+    monkeypatch.setattr(pages, "PAGE", tmp_path / "performance.md")
+    return tmp_path / "cpu"
+
+
 @pytest.mark.parametrize("row", [row for row in ROWS if row.name != "dvc"], ids=lambda row: row.name)
 def test_every_row_builds_and_runs(row: Row) -> None:
     """Each thing that is timed runs once, and comparisons and projections name things that are timed."""
-    case = row.make(bench_world.setting())
-    for timed in case.timed.values():
-        timed.run()
-        assert timed.num_units >= 1
+    with torch.compiler.set_stance("force_eager"):
+        case = row.make(bench_world.setting())
+        for timed in case.timed.values():
+            timed.run()
+            assert timed.num_units >= 1
     assert case.comparisons
     named = {name for one in case.comparisons for name in (one.ours, one.peer)} | {p.timed for p in case.projections}
     assert named <= case.timed.keys()
@@ -90,29 +106,64 @@ def test_operations_and_share_of_the_limit(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_missing_peer_is_named_and_the_other_rows_run(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without diffusers the row says how to get it; results of rows that were not asked for stay."""
     rows = [Row("peer", "With a peer", "rows_training.vae", "diffusers"), Row("own", "Own", "rows_choices.optimiser")]
     monkeypatch.setattr(run, "ROWS", rows)
     monkeypatch.setattr(table, "find_spec", lambda name: None)
-    monkeypatch.setattr(run, "paper_setting", lambda compute: bench_world.setting())
-    monkeypatch.setattr(report, "RESULTS", tmp_path)
     assert run.main(["--rounds", "2"]) == 0
     printed = capsys.readouterr().out
     assert "diffusers is not installed: `pip install diffusers`" in printed
-    record = json.loads((tmp_path / "cpu/bench.json").read_text())
+    record = json.loads((results / "bench.json").read_text())
     assert record["rows"]["own"]["comparisons"][0]["ratio"] > 0
     assert run.main(["--only", "peer"]) == 0
-    assert json.loads((tmp_path / "cpu/bench.json").read_text())["rows"]["own"] == record["rows"]["own"]
-    table_text = (tmp_path / "cpu/bench.md").read_text()
+    assert json.loads((results / "bench.json").read_text())["rows"]["own"] == record["rows"]["own"]
+    table_text = (results / "bench.md").read_text()
     assert "| Own | fused against torch's default |" in table_text
     assert "With a peer: left out: diffusers is not installed" in table_text
-    assert (tmp_path / "cpu/bench.png").stat().st_size > 1000
+    assert (results / "bench.png").stat().st_size > 1000
+    assert "| Own | fused against torch's default |" in (results.parent / "performance.md").read_text()
+
+
+def test_conditions_that_differ_are_said(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that was measured with other threads, or beside other work, says so; one that was not says nothing."""
+    rows = [Row("a", "A", "rows_choices.optimiser"), Row("b", "B", "rows_choices.optimiser")]
+    monkeypatch.setattr(run, "ROWS", rows)
+    run.main(["--rounds", "1"])
+    record = json.loads((results / "bench.json").read_text())
+    record["rows"]["a"]["machine"] = {**record["machine"], "num_threads": 7}
+    record["rows"]["a"]["load_before"], record["rows"]["b"]["load_before"] = 50.0, 0.0
+    text = report.markdown(record)
+    assert "- A: measured with num_threads 7" in text
+    assert "- A: the load before it was 50.0" in text
+    assert "- B:" not in text
+
+
+def test_the_readme_has_the_ratios_by_kind(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line for a row with a peer, none for a row without."""
+    peer = Row("e-step", "E-step", "rows_diffputer.e_step")
+    monkeypatch.setattr(run, "ROWS", [peer, Row("own", "Own", "rows_choices.optimiser")])
+    run.main(["--rounds", "1"])
+    comparisons = json.loads((results / "bench.json").read_text())["rows"]["e-step"]["comparisons"]
+    ratios = {one["kind"]: f"{one['ratio']:.2f}" for one in comparisons}
+    text = (results.parent / "README.md").read_text()
+    assert f"| E-step | {ratios['float32']} | {ratios['native']} | {ratios['as run']} |" in text
+    assert "Own" not in text
+
+
+def test_the_pages_show_the_committed_results() -> None:
+    """README and docs/performance.md have what `benchmarks/results/` says."""
+    for record in pages.results("bench.json").values():
+        assert pages.summary(record) in pages.README.read_text()
+        assert report.markdown(record) in pages.PAGE.read_text()
+    for record in pages.results("scaling.json").values():
+        assert scaling_report.markdown(record) in pages.PAGE.read_text()
+    assert pages.results("bench.json")
 
 
 def test_a_row_that_fails_does_not_take_the_others_along(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its error is in the results, the rows after it are measured, and the exit status is 1."""
 
@@ -122,10 +173,8 @@ def test_a_row_that_fails_does_not_take_the_others_along(
     monkeypatch.setattr("benchmarks.rows_choices.time_embedding", broken)
     rows = [Row("a", "A", "rows_choices.time_embedding"), Row("b", "B", "rows_choices.optimiser")]
     monkeypatch.setattr(run, "ROWS", rows)
-    monkeypatch.setattr(run, "paper_setting", lambda compute: bench_world.setting())
-    monkeypatch.setattr(report, "RESULTS", tmp_path)
     assert run.main(["--rounds", "1"]) == 1
-    record = json.loads((tmp_path / "cpu/bench.json").read_text())
+    record = json.loads((results / "bench.json").read_text())
     assert record["rows"]["a"]["error"] == "RuntimeError: no such thing"
     assert "comparisons" in record["rows"]["b"]
     assert "no such thing" in capsys.readouterr().out

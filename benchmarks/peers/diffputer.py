@@ -1,8 +1,8 @@
 """DiffPuter written down plainly from its published description (Zhang et al. 2025, Algorithms 1-3 and appendix D).
 
-Everything in float32, every row with its own noise level, a DataLoader over the rows, the loss read at every step, and
-a network made anew and filled with the stored weights for every trial, as the authors do. (Their own sampler hands the
-network one level for all rows: `shared_level` does so.) It shares no code with ours.
+Everything in float32, a DataLoader over the rows, the loss read at every step, one noise level for all rows of a draw
+(unless `shared_level` is false), and a network made anew and filled with the stored weights for every trial, as the
+authors do. It shares no code with ours.
 """
 
 import io
@@ -102,7 +102,7 @@ def trial(
     num_steps: int,
     num_resamples: int,
     generator: torch.Generator,
-    shared_level: bool = False,
+    shared_level: bool = True,
 ) -> Tensor:
     """One draw of the missing entries given the observed ones; x normalised (B, d), observed bool (B, d)."""
     num_levels = 1 if shared_level else len(x)

@@ -1,5 +1,6 @@
 """scikit-learn's IterativeImputer with Bayesian ridge regressions, stopped where it takes too long."""
 
+import math
 import time
 import warnings
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ class Outcome:
     share: float
 
 
-def impute(x: NDArray[np.float32], observed: NDArray[np.bool_], *, limit_seconds: float) -> Outcome:
+def impute(x: NDArray[np.float32], observed: NDArray[np.bool_], *, limit_seconds: float = math.inf) -> Outcome:
     """Complete incomplete rows (N, d), in at most about `limit_seconds`."""
     start = time.perf_counter()
     fits = 0
