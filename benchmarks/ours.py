@@ -38,20 +38,21 @@ def autoencoder(setting: Setting) -> Autoencoder:
     return build(lambda: Autoencoder(**config), setting.device, init_torch_default, setting.generator("vae"))
 
 
-def training_step(network: torch.nn.Module, batch_loss: BatchLoss, num_items: int) -> Run:
-    """One step of the training loop, everything in it: order of the items, loss, update, checks."""
-    training = Training(network, Recipe(epochs=1, batch_size=num_items, lr=1e-5), num_items=num_items, seed=0)
+def training_steps(setting: Setting, network: torch.nn.Module, batch_loss: BatchLoss, batch_size: int) -> Run:
+    """Steps of the training loop, everything in them: order of the items, loss, update, checks."""
+    num_items = setting.sizes.train_steps * batch_size
+    training = Training(network, Recipe(epochs=1, batch_size=batch_size, lr=1e-5), num_items=num_items, seed=0)
 
-    def step() -> None:
+    def steps() -> None:
         training.step = 0
         training.run(batch_loss)
 
-    return step
+    return steps
 
 
 def pixel_loss(setting: Setting, network: UNet, dtype: torch.dtype) -> BatchLoss:
     """Eq. 3 on incomplete images."""
-    images, observed = setting.incomplete(setting.sizes.pixel)
+    images, observed = setting.incomplete(setting.sizes.train_steps * setting.sizes.pixel)
     fill = torch.zeros(1, 1, 1, device=setting.device)
     forward = at_precision(network, dtype)
     return pixel_score_loss(forward, VPSDE(), images, observed, tau=TAU, fill=fill, value_range="symmetric")
@@ -59,13 +60,14 @@ def pixel_loss(setting: Setting, network: UNet, dtype: torch.dtype) -> BatchLoss
 
 def latent_loss(setting: Setting, network: UNet, dtype: torch.dtype, config: dict[str, Any]) -> BatchLoss:
     """Eq. 2 on latents of the network's size."""
-    latents = setting.normal(setting.sizes.latent, config["in_channels"], config["size"], config["size"])
+    num_items = setting.sizes.train_steps * setting.sizes.latent
+    latents = setting.normal(num_items, config["in_channels"], config["size"], config["size"])
     return latent_score_loss(at_precision(network, dtype), VPSDE(), latents, tau=TAU)
 
 
 def vae_loss(setting: Setting, network: Autoencoder, dtype: torch.dtype) -> BatchLoss:
     """The masked objective on incomplete images."""
-    images, observed = setting.incomplete(setting.sizes.vae)
+    images, observed = setting.incomplete(setting.sizes.train_steps * setting.sizes.vae)
     encoder, decoder = at_precision(network.encoder, dtype), at_precision(network.decoder, dtype)
     encoder_input = EncoderInput(torch.zeros(1, 1, 1, device=setting.device), "symmetric", robust=False)
     kl_weight = setting.params.vae.kl_weight

@@ -117,7 +117,9 @@ def _conditions(row: dict[str, Any], record: dict[str, Any]) -> list[str]:
     found = [f"measured with {', '.join(f'{key} {value}' for key, value in differing.items())}"] if differing else []
     if row["load_before"] > IDLE_LOAD * row["machine"]["cores"] + 1:
         found.append(f"the load before it was {row['load_before']:.1f}: other work ran beside it")
-    return found
+    with_memory = {name: one for name, one in row["timed"].items() if "peak_gpu_memory_mb" in one}
+    peaks = [f"{name} {one['peak_gpu_memory_mb']:.0f} MB" for name, one in with_memory.items()]
+    return [*found, f"GPU memory, beside what lay there before: {', '.join(peaks)}"] if peaks else found
 
 
 def _ratio(one: dict[str, Any]) -> str:

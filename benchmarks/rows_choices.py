@@ -28,17 +28,19 @@ def optimiser(setting: Setting) -> Case:
 def deterministic(setting: Setting) -> Case:
     """`compute.deterministic` against torch's own choice of algorithms, in a training step of the pixel U-Net."""
     network = ours.unet(setting, setting.pixel_config())
-    step = ours.training_step(network, ours.pixel_loss(setting, network, setting.runtime.dtype), setting.sizes.pixel)
+    loss = ours.pixel_loss(setting, network, setting.runtime.dtype)
+    steps = ours.training_steps(setting, network, loss, setting.sizes.pixel)
 
     def under(forced: bool) -> Timed:
         def run() -> None:
             torch.use_deterministic_algorithms(forced)
             try:
-                step()
+                steps()
             finally:
                 torch.use_deterministic_algorithms(False)
 
-        return Timed(run, setting.sizes.pixel, setting.runtime.dtype, ours=forced)
+        num_images = setting.sizes.train_steps * setting.sizes.pixel
+        return Timed(run, num_images, setting.runtime.dtype, ours=forced)
 
     timed = {"deterministic": under(True), "torch's choice": under(False)}
     return Case(timed, [Comparison("its price", "deterministic", "torch's choice")], "image")

@@ -20,8 +20,8 @@ def pixel_unet(setting: Setting) -> Case:
     clean = setting.normal(setting.sizes.pixel, 1, 28, 28)
     network, dtype = ours.unet(setting, config), setting.runtime.dtype
     model = unet_with_weights_of(network, pixel_arguments(config))
-    own = ours.training_step(network, ours.pixel_loss(setting, network, dtype), len(clean))
-    return _case(dtype, clean, Timed(own, len(clean), dtype, ours=True), model)
+    own = ours.training_steps(setting, network, ours.pixel_loss(setting, network, dtype), len(clean))
+    return _case(dtype, clean, Timed(own, setting.sizes.train_steps * len(clean), dtype, ours=True), model)
 
 
 def latent_unet(setting: Setting) -> Case:
@@ -30,8 +30,8 @@ def latent_unet(setting: Setting) -> Case:
     clean = setting.normal(setting.sizes.latent, config["in_channels"], config["size"], config["size"])
     network, dtype = ours.unet(setting, config), setting.runtime.dtype
     model = unet_with_weights_of(network, latent_arguments(config))
-    own = ours.training_step(network, ours.latent_loss(setting, network, dtype, config), len(clean))
-    return _case(dtype, clean, Timed(own, len(clean), dtype, ours=True), model)
+    own = ours.training_steps(setting, network, ours.latent_loss(setting, network, dtype, config), len(clean))
+    return _case(dtype, clean, Timed(own, setting.sizes.train_steps * len(clean), dtype, ours=True), model)
 
 
 def _case(dtype: torch.dtype, clean: torch.Tensor, own: Timed, model: torch.nn.Module) -> Case:

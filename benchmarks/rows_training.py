@@ -29,7 +29,7 @@ def pixel_unet(setting: Setting) -> Case:
 
     def own(dtype: torch.dtype) -> Run:
         network = ours.unet(setting, config)
-        return ours.training_step(network, ours.pixel_loss(setting, network, dtype), len(clean))
+        return ours.training_steps(setting, network, ours.pixel_loss(setting, network, dtype), len(clean))
 
     def peer(dtype: torch.dtype, *, documented: bool = False) -> Run:
         model = unet_with_weights_of(ours.unet(setting, config).train(), pixel_arguments(config))
@@ -45,7 +45,7 @@ def latent_unet(setting: Setting) -> Case:
 
     def own(dtype: torch.dtype) -> Run:
         network = ours.unet(setting, config)
-        return ours.training_step(network, ours.latent_loss(setting, network, dtype, config), len(clean))
+        return ours.training_steps(setting, network, ours.latent_loss(setting, network, dtype, config), len(clean))
 
     def peer(dtype: torch.dtype, *, documented: bool = False) -> Run:
         model = unet_with_weights_of(ours.unet(setting, config).train(), latent_arguments(config))
@@ -60,7 +60,7 @@ def vae(setting: Setting) -> Case:
 
     def own(dtype: torch.dtype) -> Run:
         network = ours.autoencoder(setting)
-        return ours.training_step(network, ours.vae_loss(setting, network, dtype), len(x))
+        return ours.training_steps(setting, network, ours.vae_loss(setting, network, dtype), len(x))
 
     def peer(dtype: torch.dtype) -> Run:
         model = autoencoder_with_weights_of(ours.autoencoder(setting).train(), ours.vae_config(setting))
@@ -77,9 +77,9 @@ def _case(
     documented: Run | None = None,
 ) -> Case:
     timed: dict[str, Timed] = {}
-    comparisons = []
+    comparisons, own_images = [], setting.sizes.train_steps * num_images
     for dtype in setting.dtypes():
-        timed[f"ours {named(dtype)}"] = Timed(own(dtype), num_images, dtype, ours=True)
+        timed[f"ours {named(dtype)}"] = Timed(own(dtype), own_images, dtype, ours=True)
         timed[f"diffusers {named(dtype)}"] = Timed(peer(dtype), num_images, dtype)
         comparisons.append(equal_dtypes(dtype, "diffusers", EQUAL_TARGET if setting.device.type == "cpu" else None))
     native, default = named(setting.runtime.dtype), "diffusers float32"

@@ -9,7 +9,6 @@ counts. Writes `benchmarks/results/<device>/scaling.*` and the table in docs/per
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from typing import Any
 from benchmarks import pages, report, scaling_dvc, scaling_report
 from benchmarks.memory import make_project
 from benchmarks.setting import paper_setting
+from benchmarks.usage import usage
 from stages import params
 from stages.compose import composed
 from stages.io import save_json, save_text
@@ -66,11 +66,11 @@ def _imputation(images: int, steps: int, draws: int = 1) -> list[str]:
 
 
 AXES = [
-    Axis("sampling", "images", "sample", (50, 100, 200, 400, 800), SAMPLE_CHUNK, lambda n: _sampling(n, 10)),
-    Axis("sampling", "steps", "sample", (10, 20, 40, 80), 10, lambda n: _sampling(SAMPLE_CHUNK, n)),
-    Axis("guided imputation", "images", "impute", (12, 25, 50, 100, 200), IMPUTE_CHUNK, lambda n: _imputation(n, 5)),
-    Axis("guided imputation", "steps", "impute", (5, 10, 20, 40), 5, lambda n: _imputation(IMPUTE_CHUNK, n)),
-    Axis("guided imputation", "draws", "impute", (1, 2, 4, 8), 1, lambda n: _imputation(IMPUTE_CHUNK, 5, n)),
+    Axis("sampling", "images", "sample", (50, 100, 200, 800), SAMPLE_CHUNK, lambda n: _sampling(n, 10)),
+    Axis("sampling", "steps", "sample", (10, 30, 90), 10, lambda n: _sampling(SAMPLE_CHUNK, n)),
+    Axis("guided imputation", "images", "impute", (12, 25, 50, 200), IMPUTE_CHUNK, lambda n: _imputation(n, 5)),
+    Axis("guided imputation", "steps", "impute", (5, 15, 45), 5, lambda n: _imputation(IMPUTE_CHUNK, n)),
+    Axis("guided imputation", "draws", "impute", (1, 3, 9), 1, lambda n: _imputation(IMPUTE_CHUNK, 5, n)),
 ]
 """Draws are of all images here, so that rows are images times draws."""
 
@@ -132,16 +132,11 @@ def _series(
 def run_point(project: Path, what: str, overrides: list[str]) -> tuple[float, float]:
     """Seconds, and peak megabytes of the process (on a GPU: of its memory); (0, peak) for `prepare`."""
     (project / "params.yaml").write_text(composed(overrides))
-    command = [sys.executable, "-m", "benchmarks.scaling_point", what]
     environment = {**os.environ, "PYTHONPATH": f"{project / 'src'}{os.pathsep}{project}"}
-    done = subprocess.run(  # noqa: S603 - ours
-        command, cwd=project, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"{what} {overrides}: {done.stdout}{done.stderr}")
+    command = [sys.executable, "-m", "benchmarks.scaling_point", what]
+    _, megabytes, lines = usage(command, project, environment)
     record: dict[str, Any] = json.loads((project / "runs/records.jsonl").read_text().splitlines()[-1])
-    seconds = 0.0 if what == "prepare" else float(done.stdout.splitlines()[-1])
-    return seconds, record.get("peak_gpu_memory_mb", record["peak_memory_mb"])
+    return 0.0 if what == "prepare" else float(lines[-1]), record.get("peak_gpu_memory_mb", megabytes)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,12 @@ for the same item where nothing is to do. DVC reads and writes all of dvc.lock a
 this grows with the number of items that the lock has.
 """
 
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from benchmarks.rows_dvc import FIRST, num_items, toy_project
 from benchmarks.scaling_report import Series
+from benchmarks.usage import usage
 
 GRIDS = {1: (1, 1), 18: (6, 3), 100: (10, 10)}
 """Cells, and (rates, seeds) of them."""
@@ -37,7 +34,8 @@ def measure(
     def least(what: str, *arguments: str) -> Found:
         found = {}
         for cells, folder in folders.items():
-            times = [usage(folder, [*arguments, "--quiet"]) for _ in range(rounds if cells <= FIT_FROM else 1)]
+            command = [sys.executable, "-m", "dvc", *arguments, "--quiet"]
+            times = [usage(command, folder)[:2] for _ in range(rounds if cells <= FIT_FROM else 1)]
             found[cells] = min(seconds for seconds, _ in times), min(peak for _, peak in times)
             print(f"{found[cells][0]:8.2f} s {found[cells][1]:6.0f} MB  {what}, {cells} cells", flush=True)
         return found
@@ -72,19 +70,6 @@ def share(cells: int, items: int, nothing: float, per_item: tuple[float, float],
         f"that runs once dvc.lock has all {items} of them. A first run, while it fills, makes about "
         f"{own / 60:.0f} minutes: {part:.1%} of it where the stages take {cell_seconds:.0f} s a cell."
     )
-
-
-def usage(folder: Path, arguments: list[str]) -> tuple[float, float]:
-    """Seconds and peak megabytes of a DVC command."""
-    command = [sys.executable, "-m", "dvc", *arguments]
-    start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)  # noqa: S603 - ours
-    _, status, resources = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} in {folder}: exit status {process.returncode}")
-    return seconds, resources.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
 
 
 def _series(what: str, quantity: str, found: Found, expected: tuple[float, float]) -> Series:

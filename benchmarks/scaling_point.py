@@ -5,7 +5,7 @@
 
 `prepare` makes what sampling and imputing need: LDMiss after two steps of training, which costs the same to evaluate as
 a trained one. A point runs the stage through the runner, all of it, and prints the seconds that its chunks took after
-a warm-up with one row; starting Python and importing torch are left out. The runner records the peak memory.
+a warm-up with one row; starting Python and importing torch are left out.
 """
 
 import argparse

@@ -28,6 +28,7 @@ class Sizes:
 
     Attributes:
         pixel, latent, vae: images per training step.
+        train_steps: of one run, after which the losses are read; on a GPU, reading them at every step would stall it.
         sample, sample_steps: images and steps of a sampling run; it is run at three times the steps, too.
         guide_pixel, guide_latent, guide_steps: images and steps of a guided imputation.
         em_rows, em_batch: rows of an M-step's epoch, and per step.
@@ -40,6 +41,7 @@ class Sizes:
     pixel: int = 32
     latent: int = 128
     vae: int = 32
+    train_steps: int = 1
     sample: int = 32
     sample_steps: int = 3
     guide_pixel: int = 16
@@ -58,7 +60,7 @@ class Sizes:
     def on_gpu(self) -> "Sizes":
         """Enough to fill a GPU: the batch sizes of the paper, and chunks as the stages use."""
         factors = {"pixel": 8, "latent": 2, "vae": 8, "sample": 16, "guide_pixel": 16, "guide_latent": 8, "em_rows": 4}
-        factors |= {"e_step_rows": 16}
+        factors |= {"e_step_rows": 16, "train_steps": 8}
         return replace(self, **{name: factor * getattr(self, name) for name, factor in factors.items()})
 
 

@@ -1,6 +1,7 @@
 """`python -m benchmarks.scaling`: slopes, the report, and each measurement at a size that takes a moment."""
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 
 from benchmarks import scaling, scaling_dvc, scaling_point, scaling_report
 from benchmarks.scaling import Axis
+from benchmarks.usage import usage
 from stages import impute
 
 
@@ -111,12 +113,15 @@ def test_the_share_of_dvc() -> None:
 
 
 def test_usage_of_a_command(tmp_path: Path) -> None:
-    """Seconds and megabytes of the process; one that fails is an error."""
-    seconds, peak = scaling_dvc.usage(tmp_path, ["--version"])
-    assert seconds > 0.05
-    assert 10 < peak < 1000
-    with pytest.raises(RuntimeError, match="exit status"):
-        scaling_dvc.usage(tmp_path, ["repro", "--quiet"])
+    """Seconds, output, and the memory of the command alone, not of this process; one that fails is an error."""
+    size = 60
+    code = f"import time; x = bytearray({size} * 2**20); time.sleep(0.2); print(1); print(2)"
+    seconds, megabytes, lines = usage([sys.executable, "-c", code], tmp_path)
+    assert 0.2 < seconds < 20
+    assert size < megabytes < size + 40
+    assert lines == ["1", "2"]
+    with pytest.raises(RuntimeError, match="no such thing"):
+        usage([sys.executable, "-c", "raise ValueError('no such thing')"], tmp_path)
 
 
 @pytest.mark.slow

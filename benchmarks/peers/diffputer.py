@@ -50,10 +50,9 @@ class MStep:
 
     def __init__(self, model: Denoiser, rows: Tensor, batch_size: int) -> None:
         self.model, self.num_rows = model, len(rows)
-        self.generator = torch.Generator().manual_seed(0)
-        self.loader = DataLoader(
-            TensorDataset(rows.cpu()), batch_size=batch_size, shuffle=True, generator=self.generator
-        )
+        self.generator = torch.Generator(rows.device).manual_seed(0)
+        order = torch.Generator().manual_seed(0)
+        self.loader = DataLoader(TensorDataset(rows.cpu()), batch_size=batch_size, shuffle=True, generator=order)
         self.optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, weight_decay=0)
         self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(self.optimizer, factor=0.9, patience=50)
         self.device = rows.device
@@ -63,8 +62,9 @@ class MStep:
         total = 0.0
         for (batch,) in self.loader:
             x = batch.to(self.device)
-            sigma = torch.exp(torch.randn(len(x), generator=self.generator) * P_STD + P_MEAN).to(self.device)
-            noise = torch.randn(x.shape, generator=self.generator).to(self.device) * sigma[:, None]
+            normal = torch.randn(len(x), generator=self.generator, device=self.device)
+            sigma = torch.exp(normal * P_STD + P_MEAN)
+            noise = torch.randn(x.shape, generator=self.generator, device=self.device) * sigma[:, None]
             loss = self.loss(x, sigma, noise)
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
