@@ -1,6 +1,7 @@
 """What the README and docs/performance.md say about speed, from the results of all devices in `benchmarks/results/`."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from benchmarks import report, scaling_report
@@ -8,18 +9,25 @@ from benchmarks.page import write_table
 from stages.compose import ROOT
 
 README, PAGE = ROOT / "README.md", ROOT / "docs/performance.md"
+SCALING = "python -m benchmarks.scaling"
 COLUMNS = {"float32": "both in float32", "native": "both in bfloat16", "as run": "as run"}
 """Kinds of comparisons, and their columns in the README."""
 
 
 def write() -> None:
     """Write the blocks between the markers anew."""
+    for block in blocks():
+        write_table(*block)
+
+
+def blocks() -> list[tuple[Path, str, str, str]]:
+    """Page, name, command and text of each block; the text is empty where nothing was measured yet."""
     benches, scalings = results("bench.json"), results("scaling.json")
-    write_table(README, "speed", "make bench", "\n\n".join(map(summary, benches.values())))
-    write_table(PAGE, "bench", "make bench", "\n\n".join(bench_part(*item) for item in benches.items()))
-    write_table(
-        PAGE, "scaling", "python -m benchmarks.scaling", "\n\n".join(scaling_part(*item) for item in scalings.items())
-    )
+    return [
+        (README, "speed", "make bench", "\n\n".join(map(summary, benches.values()))),
+        (PAGE, "bench", "make bench", "\n\n".join(bench_part(*item) for item in benches.items())),
+        (PAGE, "scaling", SCALING, "\n\n".join(scaling_part(*item) for item in scalings.items())),
+    ]
 
 
 def results(name: str) -> dict[str, dict[str, Any]]:

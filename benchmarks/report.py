@@ -78,8 +78,8 @@ Ratios are the peer's time over ours per unit, timed in turn in one process: med
 Above 1, ours is faster. The limit is a large matrix product in the same dtype, timed in the same rounds.
 """
 TF32 = "On this GPU float32 means TF32 in matrix products and convolutions, for the peers as for ours."
-IDLE_LOAD = 0.5
-"""Per core; with more before a row, other work ran beside it."""
+OWN_LOAD = 1.25
+"""Per core, what the row before may leave; with more, other work ran beside it."""
 
 
 def markdown(record: dict[str, Any]) -> str:
@@ -115,7 +115,7 @@ def _conditions(row: dict[str, Any], record: dict[str, Any]) -> list[str]:
     """How a row was measured otherwise than the header says, or beside other work."""
     differing = {key: value for key, value in row["machine"].items() if record["machine"].get(key) != value}
     found = [f"measured with {', '.join(f'{key} {value}' for key, value in differing.items())}"] if differing else []
-    if row["load_before"] > IDLE_LOAD * row["machine"]["cores"] + 1:
+    if row["load_before"] > OWN_LOAD * row["machine"]["cores"]:
         found.append(f"the load before it was {row['load_before']:.1f}: other work ran beside it")
     with_memory = {name: one for name, one in row["timed"].items() if "peak_gpu_memory_mb" in one}
     peaks = [f"{name} {one['peak_gpu_memory_mb']:.0f} MB" for name, one in with_memory.items()]

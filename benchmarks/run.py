@@ -41,9 +41,11 @@ def main(arguments: list[str]) -> int:
     record = report.load(path) | {"machine": report.machine(setting), "sizes": sizes_record(setting.sizes)}
     failed = False
     for row in [row for row in ROWS if not options.only or row.name in options.only]:
-        record["rows"][row.name] = _measure(row, setting, options.rounds) | {"machine": record["machine"]}
-        failed |= "error" in record["rows"][row.name]
-        print("\n".join(report.lines(record["rows"][row.name])), flush=True)
+        found = _measure(row, setting, options.rounds) | {"machine": record["machine"]}
+        failed |= "error" in found
+        print("\n".join(report.lines(found)), flush=True)
+        rows = {**record["rows"], row.name: found}
+        record["rows"] = {known.name: rows[known.name] for known in ROWS if known.name in rows}
         report.save(path, record)
         _free_memory()
     record["grids"] = grid_hours.project(record)

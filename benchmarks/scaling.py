@@ -2,8 +2,8 @@
 
 Sampling and guided imputation by LDMiss with the networks of the quick profile against images, steps and draws, each
 point in a process of its own (`benchmarks.scaling_point`); and DVC against cells, in a toy project whose commands cost
-nothing (`benchmarks.rows_dvc`). Every point is measured twice, the whole series after each other, and the faster one
-counts. Writes `benchmarks/results/<device>/scaling.*` and the table in docs/performance.md.
+nothing (`benchmarks.rows_dvc`). With `--rounds`, of each point the best over whole rounds counts. Writes
+`benchmarks/results/<device>/scaling.*` and the table in docs/performance.md.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from stages import params
 from stages.compose import composed
 from stages.io import save_json, save_text
 
-ROUNDS = 2
+ROUNDS = 1
 LINEAR, CONSTANT_MEMORY = (0.9, 1.1), (-0.05, 0.05)
 """Slopes that count as 1 and as 0."""
 SAMPLE_CHUNK, IMPUTE_CHUNK = 100, 25

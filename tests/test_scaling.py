@@ -106,8 +106,8 @@ def test_points_are_the_least_of_the_rounds(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_the_share_of_dvc() -> None:
-    """10 s besides 20 items of (1 + 3) / 2 s are 50 s, a third of a run whose 2 cells take 50 s each."""
-    text = scaling_dvc.share(2, 20, 10.0, (1.0, 3.0), 50.0)
+    """10 s besides 20 items of 4 s for the last and half of it on average are 50 s, a third where 2 cells take 50 s."""
+    text = scaling_dvc.share(2, 20, 10.0, 4.0, 50.0)
     assert "33.3%" in text
     assert "10.0 s where nothing is to do" in text
 
