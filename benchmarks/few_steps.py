@@ -8,6 +8,7 @@ the tables and the figure are written (`benchmarks.few_steps_page`).
 
 import argparse
 import importlib
+import itertools
 import json
 import os
 import sys
@@ -71,6 +72,10 @@ class Case:
     model: ScoreModel
     yardstick: Yardstick
 
+    def clock(self) -> float:
+        """Seconds: of the processor where it computes, for it may be shared, else of the wall."""
+        return time.process_time() if self.runtime.device.type == "cpu" else time.perf_counter()
+
     def chunks(self, stage: str, num_rows: int) -> Iterator[Tensor]:
         """Row numbers, as many at a time as the stage would take."""
         declared = getattr(self.params, stage).chunk_size
@@ -80,13 +85,13 @@ class Case:
     def generation(self, sampler: str, num_steps: int, num_images: int, num_draws: int, seed: int) -> Row:
         """FID and IS of unconditional samples."""
         del num_draws
-        start = time.perf_counter()
+        start = self.clock()
         root = derive_seed(seed, "few-steps", "sample", self.method)
         images = torch.cat([
             self.model.generate(len(rows), RowNoise(root, rows), num_steps=num_steps, sampler=sampler).cpu()
             for rows in self.chunks("sample", num_images)
         ])  # fmt: skip
-        seconds = time.perf_counter() - start
+        seconds = self.clock() - start
         features, logits = extract_features(self.yardstick.classifier, images, self.yardstick.layer)
         found = {"fid": fid(fid_statistics(features), self.yardstick.reference), "is": inception_score(logits)}
         return {"metrics": found, "by_image": {}, "seconds_per_image": seconds / num_images}
@@ -100,15 +105,15 @@ class Case:
         numbers = torch.from_numpy(evenly_spread(len(incomplete), num_images)).to(self.runtime.device)
         x_obs, observed = unit_from_uint8(incomplete[numbers]), known[numbers]
         root = derive_seed(seed, "few-steps", "impute", self.method)
-        start = time.perf_counter()
+        start = self.clock()
         parts = []
         for rows in self.chunks("impute", num_images * num_draws):
             image, draw = rows // num_draws, rows % num_draws
             noise = RowNoise(root, numbers[image], draw)
             parts.append(imputer(x_obs[image], observed[image], noise)[:, 0].cpu().numpy())
-        seconds = time.perf_counter() - start
+        seconds = self.clock() - start
         draws = np.concatenate(parts).reshape(num_images, num_draws, *parts[0].shape[1:])
-        truth = unit_from_uint8(torch.from_numpy(self.yardstick.test.images)[numbers.cpu()]).numpy()
+        truth = unit_from_uint8(torch.from_numpy(self.yardstick.test.images[numbers.cpu().numpy()])).numpy()
         found = scores(draws, truth, observed[:, 0].cpu().numpy())
         return {**found, "seconds_per_image": seconds / (num_images * num_draws)}
 
@@ -143,10 +148,9 @@ def identity(row: Row) -> tuple[Any, ...]:
 
 
 def wanted(case: Case, arguments: argparse.Namespace) -> Iterator[Row]:
-    """The identities of all rows that the arguments ask for: the reference first, then by sampler and steps."""
+    """The identities of all rows that the arguments ask for."""
     for task in arguments.tasks:
-        settings = dict.fromkeys([REFERENCE, *((name, n) for name in arguments.samplers for n in arguments.steps)])
-        for sampler, num_steps in settings:
+        for sampler, num_steps in itertools.product(arguments.samplers, arguments.steps):
             for seed in range(arguments.num_seeds):
                 yield {
                     "method": case.method, "missing_rate": case.item.missing_rate, "cell_seed": case.item.seed,

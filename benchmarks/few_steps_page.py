@@ -55,21 +55,23 @@ class Group:
         """Of the network, for one image."""
         return int(self.settings[setting][0]["num_evaluations"])
 
-    def by_image(self, setting: Setting, metric: str) -> NDArray[np.float64]:
-        """Mean over the sampling seeds that the reference has, too, (N,)."""
-        seeds = {row["seed"] for row in self.settings[self.reference]}
+    def by_image(self, setting: Setting, metric: str, seeds: set[int]) -> NDArray[np.float64]:
+        """Mean over these sampling seeds, (N,)."""
         return np.mean([row["by_image"][metric] for row in self.settings[setting] if row["seed"] in seeds], axis=0)
 
     def verdicts(self, setting: Setting) -> dict[str, Verdict]:
-        """By judged metric; empty where the reference or the seeds are lacking."""
-        both = [self.settings.get(self.reference, []), self.settings[setting]]
-        if min(map(len, both)) < MIN_SEEDS:
-            return {}
+        """By judged metric; empty where the reference or, for an FID, the seeds are lacking."""
+        both = [setting, self.reference]
+        of_seeds = [{row["seed"] for row in self.settings.get(each, [])} for each in both]
         if self.facts["task"] == "generation":
-            return {"fid": equal_fid(self.values(setting, "fid").tolist(), self.values(self.reference, "fid").tolist())}
+            if min(map(len, of_seeds)) < MIN_SEEDS:
+                return {}
+            return {"fid": equal_fid(*(self.values(each, "fid").tolist() for each in both))}
+        shared = set.intersection(*of_seeds)
         return {
-            metric: not_worse(self.by_image(setting, metric), self.by_image(self.reference, metric))
+            metric: not_worse(*(self.by_image(each, metric, shared) for each in both))
             for metric in JUDGED["imputation"]
+            if shared
         }
 
     def chosen(self) -> Setting | None:

@@ -39,7 +39,7 @@ ODE_SOLVERS: dict[str, tuple[Solver, int]] = {
     "dpm_solver_pp": (dpm_solver_pp, 2),
 }
 """And their orders."""
-STOCHASTIC = ("euler_maruyama", "sde_dpm_solver_pp")
+STOCHASTIC = ("euler_maruyama", "ancestral", "sde_dpm_solver_pp")
 
 
 def grid_in_float64(num_steps: int) -> Tensor:
@@ -115,7 +115,7 @@ def test_weak_order_of_the_stochastic_solver(order: int) -> None:
 def test_each_sampler_has_the_models_law(sampler: str) -> None:
     """Mean and covariance of 5,000 samples of the mixture (3-sigma error 0.05); second order needs few steps."""
     noise = RowNoise(0, torch.arange(5000))
-    num_steps = {"euler_maruyama": 200, "ddim": 100}.get(sampler, 30)
+    num_steps = {"euler_maruyama": 200, "ddim": 100, "ancestral": 300}.get(sampler, 30)
     x = sample_from_prior(
         sampler, MIXTURE.denoiser(SDE).score, SDE, noise(torch.empty(5000, 2)),
         num_steps=num_steps, tau=TAU, noise=noise,

@@ -58,7 +58,7 @@ class ObservedLoss(Loss):
     normaliser: Literal["per_sample", "batch"]
 
 
-Sampler = Literal["euler_maruyama", "heun", "ddim", "dpm_solver_pp", "sde_dpm_solver_pp"]
+Sampler = Literal["euler_maruyama", "heun", "ddim", "dpm_solver_pp", "ancestral", "sde_dpm_solver_pp"]
 """`ldmiss.diffusion.samplers.SAMPLERS`, which would load torch (a test compares)."""
 
 

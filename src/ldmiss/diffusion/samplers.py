@@ -143,8 +143,8 @@ def dpm_solver_pp(
     return posterior_mean(score, sde, x, time_grid[-2])
 
 
-SAMPLERS = ("euler_maruyama", "heun", "ddim", "dpm_solver_pp", "sde_dpm_solver_pp")
-"""By name; "euler_maruyama" is the paper's, and it and "sde_dpm_solver_pp" add noise on the way."""
+SAMPLERS = ("euler_maruyama", "heun", "ddim", "dpm_solver_pp", "ancestral", "sde_dpm_solver_pp")
+"""By name; the first is the paper's, and it and the last two add noise on the way."""
 
 
 def sample_from_prior(
@@ -173,6 +173,8 @@ def sample_from_prior(
         return dpm_solver_pp(score, sde, x, time_grid=grid, order=1)
     if sampler == "dpm_solver_pp":
         return dpm_solver_pp(score, sde, x, time_grid=grid)
+    if sampler == "ancestral":
+        return dpm_solver_pp(score, sde, x, time_grid=grid, order=1, noise=noise)
     if sampler == "sde_dpm_solver_pp":
         return dpm_solver_pp(score, sde, x, time_grid=grid, noise=noise)
     raise ValueError(f"unknown sampler {sampler!r}; allowed: {', '.join(SAMPLERS)}")
