@@ -70,7 +70,7 @@ def drop(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
     """
     if generator is None or p == 0.0:
         return x
-    num_dropped = round(p * 2**16)  # of the 2^16 values of the bits
+    num_dropped = min(round(p * 2**16), 2**16 - 1)  # of the 2^16 values of the bits; one at least is kept
     numbers = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
     bits = numbers.random_(-(2**63), None, generator=generator).view(torch.int16)[: x.numel()].view(x.shape)
     return torch.where(bits >= num_dropped - 2**15, x * (2**16 / (2**16 - num_dropped)), 0)
