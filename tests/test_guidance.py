@@ -114,7 +114,7 @@ def test_rescale_to_keeps_zero_rows() -> None:
     torch.testing.assert_close(rescale_to(vectors, reference), torch.tensor([[6.0, 8.0], [0.0, 0.0], [0.0, 0.0]]))
 
 
-STEPS = {"euler_maruyama": 150, "ancestral": 50, "sde_dpm_solver_pp": 50}
+STEPS = {"euler_maruyama": 150, "ancestral": 300, "sde_dpm_solver_pp": 50}
 """Of the samplers whose guided law is near the posterior; that of the ODE solvers is not (test_conditional_laws)."""
 
 

@@ -5,9 +5,9 @@ Everything in float32, a DataLoader over the rows, the loss read at every step, 
 authors do. It shares no code with ours.
 """
 
-import io
 import math
 
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -82,15 +82,13 @@ class MStep:
 def recreate(stored: bytes, dim: int, hidden: int, device: torch.device) -> Denoiser:
     """The network of a trial: made, initialised, and filled from the stored weights."""
     model = Denoiser(dim, hidden).to(device)
-    model.load_state_dict(torch.load(io.BytesIO(stored), weights_only=True, map_location=device))
+    model.load_state_dict(safetensors.torch.load(stored))
     return model
 
 
 def stored_weights(model: Denoiser) -> bytes:
     """What `recreate` reads."""
-    buffer = io.BytesIO()
-    torch.save(model.state_dict(), buffer)
-    return buffer.getvalue()
+    return safetensors.torch.save({name: value.cpu() for name, value in model.state_dict().items()})
 
 
 @torch.no_grad()
