@@ -7,6 +7,7 @@ the tables and the figure are written (`benchmarks.few_steps_page`).
 """
 
 import argparse
+import hashlib
 import importlib
 import itertools
 import json
@@ -55,8 +56,10 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks/results/few_steps"
 REFERENCE = ("euler_maruyama", 1000)
 STEPS = [5, 10, 20, 50, 100, 200, 500, 1000]
-IDENTITY = ("method", "missing_rate", "cell_seed", "task", "sampler", "num_steps", "num_images", "num_draws", "seed")
-"""What a row is a measurement of; the rest of it is what was measured, and on what."""
+MODEL = ("method", "missing_rate", "cell_seed", "model")
+"""What a row was measured on: `model` is the beginning of its file's SHA-256."""
+IDENTITY = (*MODEL, "task", "num_images", "num_draws", "sampler", "num_steps", "seed")
+"""All of what a row is a measurement of; the rest of it is what was measured, and on what."""
 
 Row = dict[str, Any]
 
@@ -71,6 +74,7 @@ class Case:
     runtime: "Runtime"
     model: ScoreModel
     yardstick: Yardstick
+    fingerprint: str
 
     def clock(self) -> float:
         """Seconds: of the processor where it computes, for it may be shared, else of the wall."""
@@ -134,7 +138,8 @@ def load_case(method: str, item: Item, settings: "Params", runtime: "Runtime") -
     classifier = restore_classifier(CLASSIFIER, runtime.device)
     test = load_split(settings.dataset.name, RAW, "test")
     yardstick = Yardstick(classifier, test, layer=settings.evaluate.fid_layer, seed=item.root_seed)
-    return Case(method, item, settings, runtime, model, yardstick)
+    fingerprint = hashlib.sha256(item.model(method).read_bytes()).hexdigest()[:12]
+    return Case(method, item, settings, runtime, model, yardstick, fingerprint)
 
 
 def load_rows(path: Path) -> list[Row]:
@@ -154,6 +159,7 @@ def wanted(case: Case, arguments: argparse.Namespace) -> Iterator[Row]:
             for seed in range(arguments.num_seeds):
                 yield {
                     "method": case.method, "missing_rate": case.item.missing_rate, "cell_seed": case.item.seed,
+                    "model": case.fingerprint,
                     "task": task, "sampler": sampler, "num_steps": num_steps, "seed": seed,
                     "num_images": arguments.num_images if task == "generation" else arguments.num_imputed,
                     "num_draws": 1 if task == "generation" else arguments.num_draws,

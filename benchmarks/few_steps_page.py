@@ -38,7 +38,7 @@ class Group:
     """All settings measured on one model with the same numbers of images and draws.
 
     Attributes:
-        facts: method, missing_rate, cell_seed, task, num_images, num_draws.
+        facts: method, missing_rate, cell_seed, model, task, num_images, num_draws.
         settings: (sampler, steps) -> its rows, one a sampling seed.
         reference: the setting that the others are compared with.
     """
@@ -83,7 +83,7 @@ class Group:
 
 def groups_of(rows: list[Row], reference: Setting) -> list[Group]:
     """The rows in groups, settings in order of sampler and steps."""
-    keys = ("method", "missing_rate", "cell_seed", "task", "num_images", "num_draws")
+    keys = ("method", "missing_rate", "cell_seed", "model", "task", "num_images", "num_draws")
     found: dict[tuple[Any, ...], dict[Setting, list[Row]]] = {}
     for row in sorted(rows, key=lambda row: (row["num_steps"], row["seed"])):
         settings = found.setdefault(tuple(row[key] for key in keys), {})
@@ -122,7 +122,7 @@ def markdown(group: Group) -> str:
     ]  # fmt: skip
     for metric in SHOWN[facts["task"]]:
         lines += [*_table(group, NAMES[metric], partial(_cell, group, metric)), ""]
-    lines += [*_table(group, "milliseconds per image", partial(_milliseconds, group)), ""]
+    lines += [*_table(group, "milliseconds of the processor per image, threads added up", partial(_milliseconds, group)), ""]
     return "\n".join([*lines, _choice(group)])
 
 
@@ -204,5 +204,7 @@ def write_results(rows: list[Row], folder: Path, reference: Setting) -> None:
     figure.savefig(content, format="png", dpi=150, metadata={"Software": None})
     atomic_write(folder / "few_steps.png", lambda file: file.write(content.getvalue()))
     name = f"few-steps-{folder.name}"
-    if PAGE.is_file() and f"<!-- {name}: written by" in PAGE.read_text():
-        write_table(PAGE, name, COMMAND, text)
+    if not (PAGE.is_file() and f"<!-- {name}: written by" in PAGE.read_text()):
+        print(f"{PAGE.name} has no place for {name}: see {folder}")
+        return
+    write_table(PAGE, name, COMMAND, f"{text}\n\n![Quality and cost](../benchmarks/results/few_steps/{folder.name}/few_steps.png)")

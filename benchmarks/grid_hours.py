@@ -1,8 +1,9 @@
 """What the paper's grid would take, from the measured time of a training step, an image-step and a row-evaluation.
 
 Counted from the params: training, sampling, imputing. Left out, as minutes a cell: masks, encoding, the linear models,
-evaluation, figures, DVC. The score networks are measured as diffusers can have them (the latent one at 8 x 8 instead of
-7 x 7, resampling by convolutions), which is an upper bound; guidance and DiffPuter as they are.
+evaluation, figures, DVC. The score networks' training and sampling are measured as diffusers can have them: the latent
+one at 8 x 8 instead of 7 x 7 and resampling by single convolutions, which is about as much work for the latent network
+and an eighth less for the pixel network. Guidance and DiffPuter are measured as they are.
 """
 
 from collections import Counter
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from benchmarks.constants import evaluations
+from ldmiss.diffusion.samplers import num_evaluations
 from ldmiss.imputation.diffputer import Sampling
 from stages import params as params_module
 from stages.compose import composed
@@ -19,17 +20,12 @@ from stages.datasets import DATASETS
 
 if TYPE_CHECKING:
     from stages.schema import DiffPuter, Params, Train
+    from stages.schema.methods import Generation, Guidance
 
 GRIDS = {
     "exact": ["profile=paper", "grid=paper"],
-    "fast": [
-        "profile=paper", "grid=paper",
-        "ldmiss.sample.num_steps=50", "ldmiss.impute.guidance.num_steps=50",
-        "ddpm.sample.sampler=dpm_solver_pp", "ddpm.sample.num_steps=15", "ddpm.impute.guidance.num_steps=50",
-        "ddpm.impute.replacement.num_steps=30",
-    ],
-}  # fmt: skip
-"""Fast: samplers and steps as docs/constants.md chose them for the profile lite."""
+    "fast": ["profile=paper", "grid=paper", "protocol=fast"],
+}
 
 
 def training_steps(params: "Params") -> dict[str, int]:
@@ -75,12 +71,16 @@ def e_step_evaluations(diffputer: "DiffPuter") -> int:
 def _sampling(params: "Params") -> dict[str, int]:
     """A cell's, of all methods that sample."""
     of_rows = {
-        "ldmiss": ("sample-latent", evaluations(f"{params.ldmiss.sample.sampler} {params.ldmiss.sample.num_steps}")),
-        "ddpm": ("sample-pixel", evaluations(f"{params.ddpm.sample.sampler} {params.ddpm.sample.num_steps}")),
+        "ldmiss": ("sample-latent", _evaluations(params.ldmiss.sample)),
+        "ddpm": ("sample-pixel", _evaluations(params.ddpm.sample)),
         "diffputer": ("e-step", 2 * params.diffputer.sample.num_steps - 1),
     }
     chosen = [of_rows[method] for method in params.sample.methods]
     return {row: params.sample.num_images * count for row, count in chosen}
+
+
+def _evaluations(settings: "Generation | Guidance") -> int:
+    return num_evaluations(settings.sampler, settings.num_steps)
 
 
 def _imputing(params: "Params", num_test: int) -> dict[str, int]:
@@ -90,9 +90,9 @@ def _imputing(params: "Params", num_test: int) -> dict[str, int]:
     num_rows = num_images + (settings.num_draws - 1) * settings.num_draw_images
     replacement, of_diffputer = params.ddpm.impute.replacement, params.diffputer.impute
     each = {
-        "ldmiss": {"guide-latent": params.ldmiss.impute.guidance.num_steps},
+        "ldmiss": {"guide-latent": _evaluations(params.ldmiss.impute.guidance)},
         "ddpm": {
-            "guide-pixel": params.ddpm.impute.guidance.num_steps,
+            "guide-pixel": _evaluations(params.ddpm.impute.guidance),
             "sample-pixel": (replacement.num_steps - 1) * replacement.num_resamples + 1,
         },
         "diffputer": {"e-step": Sampling(of_diffputer.num_steps, of_diffputer.num_resamples).num_evaluations()},
@@ -109,12 +109,14 @@ def project(record: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
 def hours(record: Mapping[str, Any], params: "Params") -> list[dict[str, Any]]:
     """A grid's parts: row, units, training steps where there are, hours; ours as run, on one device."""
     steps, name = training_steps(params), f"ours {record['machine']['dtype']}"
+    one_draw = units(params.model_copy(update={"impute": params.impute.model_copy(update={"num_draws": 1})}))
     parts = []
     for row, count in units(params).items():
         timed = record["rows"].get(row, {}).get("timed", {}).get(name)
+        per_hour = None if timed is None else 3600 * timed["units_per_second"]
         parts.append({
-            "row": row, "units": count, "steps": steps.get(row),
-            "hours": None if timed is None else count / timed["units_per_second"] / 3600,
+            "row": row, "units": count, "steps": steps.get(row), "hours": per_hour and count / per_hour,
+            "hours_with_one_draw": per_hour and one_draw[row] / per_hour,
         })  # fmt: skip
     return parts
 
@@ -130,7 +132,7 @@ def lines(record: Mapping[str, Any]) -> list[str]:
 
 def _line(name: str, parts: list[dict[str, Any]], rows: Mapping[str, Any]) -> str:
     measured = [part for part in parts if part["hours"] is not None]
-    total = f"{sum(part['hours'] for part in measured):,.1f} h"
+    total, one_draw = (f"{sum(part[key] for part in measured):,.1f} h" for key in ("hours", "hours_with_one_draw"))
     listed = "; ".join(
         f"{rows[part['row']]['title']} {part['hours']:,.1f} h ({part['units']:.3g} {rows[part['row']]['unit']}s"
         + (f" in {part['steps']:,} steps)" if part["steps"] else ")")
@@ -138,4 +140,4 @@ def _line(name: str, parts: list[dict[str, Any]], rows: Mapping[str, Any]) -> st
     )
     missing = [part["row"] for part in parts if part["hours"] is None]
     without = f"; not measured, so left out: {', '.join(missing)}" if missing else ""
-    return f"The {name} grid: {total}, projected from the rows above: {listed}{without}."
+    return f"The {name} grid: {one_draw}, {total} with all draws, projected from the rows above: {listed}{without}."

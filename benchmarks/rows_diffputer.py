@@ -106,8 +106,7 @@ def e_step(setting: Setting) -> Case:
     for dtype in setting.dtypes():
         timed[f"ours {named(dtype)}"] = Timed(own(dtype), units, dtype, ours=True)
         timed[f"plain {named(dtype)}"] = Timed(peer(dtype), units, dtype)
-        target = EQUAL_TARGET if dtype == torch.float32 else None
-        comparisons.append(equal_dtypes(dtype, "plain", target))
+        comparisons.append(equal_dtypes(dtype, "plain", EQUAL_TARGET))
     native_dtype, native = setting.runtime.dtype, named(setting.runtime.dtype)
     whole, per_row, any_noise = f"ours {native}", "plain float32, a level per row", f"ours {native}, any noise"
     timed[per_row] = Timed(peer(torch.float32, shared_level=False), units)

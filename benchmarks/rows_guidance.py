@@ -59,10 +59,10 @@ def _case(setting: Setting, config: dict[str, Any], num_images: int, *, with_vae
         peer = ours.autocast(setting, dtype, plain_run(setting, config, with_vae, num_images))
         timed[f"ours {named(dtype)}"] = Timed(own(dtype), num_images * num_steps, dtype, ours=True)
         timed[f"plain {named(dtype)}"] = Timed(peer, num_images * num_steps, dtype)
-        comparisons.append(equal_dtypes(dtype, "plain"))
+        comparisons.append(equal_dtypes(dtype, "plain", TARGET))
     native = named(setting.runtime.dtype)
     label = f"as run: ours in {native} against plain float32"
-    comparisons += [*gain(setting), Comparison(label, f"ours {native}", "plain float32", TARGET, "as run")]
+    comparisons += [*gain(setting), Comparison(label, f"ours {native}", "plain float32", kind="as run")]
     projected = "10,000 images in 1000 steps"
     return Case(
         timed, comparisons, "image-step",

@@ -9,7 +9,6 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -91,7 +90,7 @@ def measure(case: Case, *, rounds: int, device: torch.device) -> dict[str, Any]:
     """Everything known of a case, ready for JSON: operations, times, ratios, shares of the limit."""
     flop, peaks = {}, {}
     for name, timed in case.timed.items():  # also the warm-up
-        flop[name], peaks[name] = with_peak_memory(partial(count_flop, timed.run), device)
+        flop[name], peaks[name] = count_flop(timed.run), peak_memory(timed.run, device)
     dtypes = {timed.dtype for name, timed in case.timed.items() if flop[name]}
     limits = {dtype: matrix_product(dtype, device) for dtype in sorted(dtypes, key=str)}
     runs = {name: timed.run for name, timed in case.timed.items()}
@@ -162,16 +161,17 @@ def count_flop(run: Run) -> int:
     return counter.get_total_flops()
 
 
-def with_peak_memory(run: Callable[[], int], device: torch.device) -> tuple[int, dict[str, float]]:
-    """What `run` returns, and the megabytes of a GPU's memory that it took at most beside what was there before."""
+def peak_memory(run: Run, device: torch.device) -> dict[str, float]:
+    """The megabytes of a GPU's memory that `run` takes at most beside what lies there already, once it has run before."""
     if device.type != "cuda":
-        return run(), {}
+        return {}
+    run()  # whatever an optimiser or a compiler makes at its first call
     torch.cuda.synchronize(device)
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)
-    result = run()
+    run()
     torch.cuda.synchronize(device)
-    return result, {"peak_gpu_memory_mb": (torch.cuda.max_memory_allocated(device) - before) / 1e6}
+    return {"peak_gpu_memory_mb": (torch.cuda.max_memory_allocated(device) - before) / 1e6}
 
 
 class _NoModules:

@@ -48,7 +48,7 @@ def as_written(
             x = torch.where(observed, known, heun_step(denoise, x, sigma, sigma_next, gamma=gamma, noise=noise))
             if repeat + 1 < sampling.num_resamples:
                 x = x + (sigma**2 - sigma_next**2).sqrt() * noise(x)
-    x = heun_step(denoise, x, sigmas[-2], sigmas[-1], gamma=gamma, noise=noise)
+    x = heun_step(denoise, x, sigmas[-2], sigmas[-1], gamma=gamma, noise=noise, last=True)
     return torch.where(observed, x_obs, x)
 
 

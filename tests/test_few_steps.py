@@ -160,3 +160,12 @@ def test_a_folder_without_a_project_is_one_line(tmp_path: Path, capsys: pytest.C
             os.chdir(before)
         assert capsys.readouterr().err.startswith("error: ")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_page_shows_the_committed_results() -> None:
+    """Of every device in `benchmarks/results/few_steps/`, to the letter."""
+    page = few_steps_page.PAGE.read_text()
+    tables = sorted(few_steps.RESULTS.glob("*/few_steps.md"))
+    assert tables
+    for table in tables:
+        assert table.read_text().split("`.\n\n", 1)[1].strip() in page

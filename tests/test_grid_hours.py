@@ -37,11 +37,24 @@ def test_counts_of_the_paper_profile() -> None:
     }  # fmt: skip
 
 
+def test_the_fast_grid_is_the_protocol_of_that_name() -> None:
+    """Its generation and guidance take what conf/protocol/fast.yaml says; training and replacement are the exact ones."""
+    exact, fast = of(*GRIDS["exact"]), of(*GRIDS["fast"])
+    assert (fast.protocol, fast.ldmiss.sample.sampler) == ("fast", "sde_dpm_solver_pp")
+    counts = units(fast)
+    assert counts["sample-latent"] == CELLS * 10_000 * fast.ldmiss.sample.num_steps
+    assert counts["guide-pixel"] == CELLS * ROWS * fast.ddpm.impute.guidance.num_steps
+    assert counts["sample-pixel"] == CELLS * (10_000 * fast.ddpm.sample.num_steps + ROWS * 1000)
+    assert training_steps(fast) == training_steps(exact)
+
+
 def test_counts_follow_the_params() -> None:
     """Heun takes two evaluations a step but the last; a method that is left out costs nothing; repetitions count."""
     paper = ["profile=paper", "missing_rate=0.8"]
     heun = units(of(*paper, "ldmiss.sample.sampler=heun", "ldmiss.sample.num_steps=20"))
     assert heun["sample-latent"] == 10_000 * 39
+    guided = units(of(*paper, "ldmiss.impute.guidance.sampler=heun", "ldmiss.impute.guidance.num_steps=20"))
+    assert guided["guide-latent"] == ROWS * 39
     few = units(of(*paper, "sample.methods=[ldmiss]", "impute.methods=[ldmiss,baselines]", "impute.num_images=1000"))
     assert "guide-pixel" not in few
     assert "sample-pixel" not in few
@@ -62,8 +75,8 @@ def test_hours_are_units_over_speed_of_ours_as_run() -> None:
     assert set(parts.values()) == {None}
     grids = project(record)
     assert {name: sum(part["hours"] or 0 for part in found) for name, found in grids.items()} == {
-        "exact": pytest.approx(97.5), "fast": pytest.approx(97.5 / 20),
+        "exact": pytest.approx(97.5), "fast": pytest.approx(97.5 * of(*GRIDS["fast"]).ldmiss.impute.guidance.num_steps / 1000),
     }  # fmt: skip
     exact, _ = lines(record | {"grids": grids})
-    assert exact.startswith("The exact grid: 97.5 h")
+    assert exact.startswith("The exact grid: 50.0 h, 97.5 h with all draws")
     assert "not measured, so left out: train-vae" in exact

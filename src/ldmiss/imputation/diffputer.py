@@ -113,7 +113,7 @@ def draw_conditional(
             sigma_hat = raised[level] if repeat < sampling.num_resamples - 1 else raised[level + 1]
             z = noise(x)
             x = torch.where(observed, x_obs + sigma_hat * z, unknown + (sigma_hat**2 - sigma_next**2).sqrt() * z)
-    x = ode_step(denoise, x, raised[-2], sigmas[-1])
+    x = ode_step(denoise, x, raised[-2], sigmas[-1], last=True)
     return torch.where(observed, x_obs, x)
 
 

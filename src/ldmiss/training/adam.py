@@ -24,9 +24,16 @@ class Adam:
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
-        """Move the parameters along their gradients."""
+        """Move the parameters along their gradients.
+
+        Raises:
+            ValueError: one has none.
+        """
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        if len(gradients) < len(self._parameters):
+            raise ValueError("a parameter has no gradient: the loss does not depend on it")
         adam(
-            self._parameters, [p.grad for p in self._parameters if p.grad is not None],
+            self._parameters, gradients,
             self._exp_avgs, self._exp_avg_sqs, [], self._steps,
             fused=True, amsgrad=False, beta1=BETAS[0], beta2=BETAS[1], lr=lr, weight_decay=0.0, eps=EPS, maximize=False,
         )  # fmt: skip
