@@ -122,7 +122,10 @@ def markdown(group: Group) -> str:
     ]  # fmt: skip
     for metric in SHOWN[facts["task"]]:
         lines += [*_table(group, NAMES[metric], partial(_cell, group, metric)), ""]
-    lines += [*_table(group, "milliseconds of the processor per image, threads added up", partial(_milliseconds, group)), ""]
+    lines += [
+        *_table(group, "milliseconds of the processor per image, threads added up", partial(_milliseconds, group)),
+        "",
+    ]
     return "\n".join([*lines, _choice(group)])
 
 
@@ -207,4 +210,9 @@ def write_results(rows: list[Row], folder: Path, reference: Setting) -> None:
     if not (PAGE.is_file() and f"<!-- {name}: written by" in PAGE.read_text()):
         print(f"{PAGE.name} has no place for {name}: see {folder}")
         return
-    write_table(PAGE, name, COMMAND, f"{text}\n\n![Quality and cost](../benchmarks/results/few_steps/{folder.name}/few_steps.png)")
+    write_table(
+        PAGE,
+        name,
+        COMMAND,
+        f"{text}\n\n![Quality and cost](../benchmarks/results/few_steps/{folder.name}/few_steps.png)",
+    )
