@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.few_steps_rule import MIN_SEEDS, Verdict, cheapest, equal_fid, not_worse
 from benchmarks.page import write_table
+from ldmiss.diffusion.samplers import SAMPLERS
 from ldmiss.figures.style import new_figure
 from stages.io import atomic_write, save_json, save_text
 
@@ -176,8 +177,10 @@ def _difference(group: Group, setting: Setting, metric: str) -> str:
 
 def draw(axis: Axes, group: Group, metric: str) -> None:
     """One line per sampler against the evaluations, bars of one standard deviation over sampling seeds."""
-    samplers = sorted({sampler for sampler, _ in group.settings}, key=lambda name: (name != group.reference[0], name))
-    for colour, name in zip(sns.color_palette("colorblind", len(samplers)), samplers, strict=True):
+    of_group = {sampler for sampler, _ in group.settings}
+    for colour, name in zip(sns.color_palette("colorblind", len(SAMPLERS)), SAMPLERS, strict=True):
+        if name not in of_group:
+            continue
         settings = [setting for setting in group.settings if setting[0] == name]
         values = [_mean_and_sd(group.values(setting, metric)) for setting in settings]
         x, y, sd = ([group.evaluations(s) for s in settings], [v["mean"] for v in values], [v["sd"] for v in values])
@@ -201,8 +204,8 @@ def write_results(rows: list[Row], folder: Path, reference: Setting) -> None:
     figure, axes = new_figure(1, len(panels), width=3.4, height=3.0)
     for axis, (group, metric) in zip(axes, panels, strict=True):
         draw(axis, group, metric)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
+    handles = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=6, frameon=False)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=150, metadata={"Software": None})
     atomic_write(folder / "few_steps.png", lambda file: file.write(content.getvalue()))
