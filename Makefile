@@ -29,7 +29,7 @@ repro: setup  ## run the pipeline with params.yaml; ends with the metrics and wh
 	dvc --wait-for-lock repro
 	@python -m stages.report
 
-test: setup  ## the fast tests (about 5 minutes on 2 cores)
+test: setup  ## the fast tests (about 6 minutes on 2 cores)
 	python -m pytest -q
 
 test-slow: setup  ## all tests, the long ones included
