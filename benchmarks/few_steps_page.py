@@ -1,6 +1,5 @@
 """Tables, figure and verdicts of `benchmarks.few_steps`, from its rows alone."""
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,12 +13,12 @@ from numpy.typing import NDArray
 
 from benchmarks.few_steps_rule import MIN_SEEDS, Verdict, cheapest, equal_fid, not_worse
 from benchmarks.page import write_table
+from benchmarks.pages import PAGE
 from ldmiss.diffusion.samplers import SAMPLERS
 from ldmiss.figures.style import new_figure
 from stages.io import atomic_write, save_json, save_text
 
 COMMAND = "python -m benchmarks.few_steps"
-PAGE = Path(__file__).parent.parent / "docs/performance.md"
 JUDGED = {"generation": ("fid",), "imputation": ("mse", "crps")}
 """The metrics that the rule is about; all others are only shown."""
 SHOWN = {"generation": ("fid", "is"), "imputation": ("mse", "crps", "calibration")}
@@ -29,6 +28,8 @@ NAMES = {
 }  # fmt: skip
 DIGITS = {"fid": 1, "is": 2, "mse": 5, "crps": 5, "calibration": 2}
 
+GROUP = ("method", "missing_rate", "cell_seed", "model", "task", "num_images", "num_draws")
+"""What only rows that compare have in common; `model` is the beginning of its file's SHA-256."""
 Setting = tuple[str, int]
 """(sampler, number of steps)."""
 Row = dict[str, Any]
@@ -39,7 +40,7 @@ class Group:
     """All settings measured on one model with the same numbers of images and draws.
 
     Attributes:
-        facts: method, missing_rate, cell_seed, model, task, num_images, num_draws.
+        facts: those of `GROUP`.
         settings: (sampler, steps) -> its rows, one a sampling seed.
         reference: the setting that the others are compared with.
     """
@@ -84,12 +85,11 @@ class Group:
 
 def groups_of(rows: list[Row], reference: Setting) -> list[Group]:
     """The rows in groups, settings in order of sampler and steps."""
-    keys = ("method", "missing_rate", "cell_seed", "model", "task", "num_images", "num_draws")
     found: dict[tuple[Any, ...], dict[Setting, list[Row]]] = {}
     for row in sorted(rows, key=lambda row: (row["num_steps"], row["seed"])):
-        settings = found.setdefault(tuple(row[key] for key in keys), {})
+        settings = found.setdefault(tuple(row[key] for key in GROUP), {})
         settings.setdefault((row["sampler"], row["num_steps"]), []).append(row)
-    return [Group(dict(zip(keys, key, strict=True)), settings, reference) for key, settings in found.items()]
+    return [Group(dict(zip(GROUP, key, strict=True)), settings, reference) for key, settings in found.items()]
 
 
 def summary(group: Group) -> dict[str, Any]:
@@ -206,9 +206,10 @@ def write_results(rows: list[Row], folder: Path, reference: Setting) -> None:
         draw(axis, group, metric)
     handles = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=6, frameon=False)
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=150, metadata={"Software": None})
-    atomic_write(folder / "few_steps.png", lambda file: file.write(content.getvalue()))
+    atomic_write(
+        folder / "few_steps.png",
+        lambda file: figure.savefig(file, format="png", dpi=150, metadata={"Software": None}),
+    )
     name = f"few-steps-{folder.name}"
     if not (PAGE.is_file() and f"<!-- {name}: written by" in PAGE.read_text()):
         print(f"{PAGE.name} has no place for {name}: see {folder}")
