@@ -205,7 +205,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         params, document = params_module.load()
-        jobs = args.jobs or default_jobs(params.compute.num_threads)
+        jobs = default_jobs(params.compute.num_threads) if args.jobs is None else args.jobs
         if jobs < 1:
             raise InputError(f"--jobs: {jobs} is not at least 1")
         graph = Graph(Pipeline(document))
