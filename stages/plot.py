@@ -73,10 +73,11 @@ def draw_run(
     return draw_figures(table, shown)
 
 
-def save_figures(folder: Path, figures: Mapping[str, Drawn]) -> None:
-    """Write each figure as PNG beside the CSV that it was drawn from."""
+def save_figures(folder: Path, figures: Mapping[str, Drawn], *, tables: bool = True) -> None:
+    """Write each figure as PNG, beside the CSV that it was drawn from where `tables` are wanted."""
     for name, (table, figure) in figures.items():
-        save_text(folder / f"{name}.csv", table.to_csv(index=False))
+        if tables:
+            save_text(folder / f"{name}.csv", table.to_csv(index=False))
         atomic_write(
             folder / f"{name}.png",
             lambda file, figure=figure: figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None}),  # type: ignore[misc]

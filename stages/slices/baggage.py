@@ -1,0 +1,188 @@
+"""What travels between machines: few zip files of limited size, in which long contents are cut into parts.
+
+Results travel whole. Networks travel as bfloat16, without the optimiser's state: a network that has travelled is not
+the trained one but the trained one rounded to 8 bits of mantissa, and its file says so (`rounded`).
+"""
+
+import re
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ldmiss.errors import InputError, one_line
+from stages.io import atomic_write, load_facts, load_tensors, save_tensors
+from stages.paths import CURVES, Item
+from stages.plot import load_curve
+from stages.slices.workspace import RESULTS, TIMINGS, mark_ended, read_timings
+from stages.training import save_curve
+from stages.work import files_in
+
+PART_BYTES = 15 * 2**20
+"""Of the contents of one zip file: 16 MiB is allowed, names and tables take some."""
+TOTAL_BYTES = 62 * 2**20
+MAX_WEIGHT_FILES = 4
+ROUNDED = Path("rounded")
+"""In the workspace: the networks as they travel."""
+_NETWORKS = ("unet.", "vae.", "mlp.")
+"""Prefixes of what is rounded; scales, moments and the like stay as they are."""
+_MEMBER = re.compile(r"([\w.@+-]+(?:/[\w.@+-]+)*)#(\d+)-(\d+)")
+_CURVE_OF = {"train_vae": "vae", "train_ldm": "ldmiss", "train_ddpm": "ddpm", "train_diffputer": "diffputer"}
+
+
+def write_parts(folder: Path, prefix: str, contents: Iterable[tuple[str, bytes]]) -> int:
+    """Write contents as `<prefix>-<n>.zip`, replacing those that are there; the bytes they take.
+
+    A member is named `<name>#<first byte>-<number of all bytes>`.
+    """
+    parts: list[list[tuple[str, bytes]]] = [[]]
+    room = PART_BYTES
+    for name, content in contents:
+        start = 0
+        while start < len(content) or not content:
+            if room == 0:
+                parts.append([])
+                room = PART_BYTES
+            cut = content[start : start + room]
+            parts[-1].append((f"{name}#{start}-{len(content)}", cut))
+            start, room = start + len(cut), room - len(cut)
+            if not content:
+                break
+    written = [folder / f"{prefix}-{number}.zip" for number, part in enumerate(parts, start=1) if part]
+    for path, part in zip(written, parts, strict=False):
+        atomic_write(path, lambda file, part=part: _write_zip(file, part))  # type: ignore[misc]
+    for other in set(folder.glob(f"{prefix}-*.zip")) - set(written):
+        other.unlink()
+    return sum(path.stat().st_size for path in written)
+
+
+def _write_zip(file: Any, members: list[tuple[str, bytes]]) -> None:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, content in members:
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+
+
+def read_parts(folders: Sequence[Path], prefix: str) -> dict[str, list[bytes]]:
+    """Name -> the contents under it, one of each folder that has all of it.
+
+    Raises:
+        InputError: a zip file that cannot be read, or a member that is none of ours.
+    """
+    found: dict[str, list[bytes]] = {}
+    for folder in folders:
+        cuts: dict[tuple[str, int], dict[int, bytes]] = {}
+        for path in sorted(folder.glob(f"{prefix}-*.zip")):
+            for name, content in _read_zip(path):
+                match = _MEMBER.fullmatch(name)
+                if match is None or ".." in name:
+                    raise InputError(f"{path}: {name!r} is no member that a slice writes")
+                cuts.setdefault((match[1], int(match[3])), {})[int(match[2])] = content
+        for (name, size), of_name in cuts.items():
+            content = b"".join(of_name[start] for start in sorted(of_name))
+            if len(content) == size:
+                found.setdefault(name, []).append(content)
+    return found
+
+
+def _read_zip(path: Path) -> list[tuple[str, bytes]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [(info.filename, archive.read(info)) for info in archive.infolist()]
+    except (zipfile.BadZipFile, OSError, RuntimeError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: corrupted, or no zip file ({one_line(error)})") from None
+
+
+def result_contents(folder: Path = RESULTS) -> list[tuple[str, bytes]]:
+    """Everything under the results of a workspace."""
+    files = sorted(files_in([folder])) if folder.is_dir() else []
+    return [(path.relative_to(folder).as_posix(), path.read_bytes()) for path in files]
+
+
+def unpack_results(folders: Sequence[Path], folder: Path = RESULTS) -> None:
+    """Bring the results of earlier slices into a folder; of what is there already, or came twice, the first stays.
+
+    Timings are put together line by line.
+    """
+    for name, contents in read_parts(folders, "results").items():
+        path = folder / name
+        if path.name == TIMINGS.name:
+            contents = [path.read_bytes() if path.is_file() else b"", *contents]
+            lines = dict.fromkeys(line for content in contents for line in content.decode().splitlines())
+            atomic_write(path, lambda file, lines=lines: file.write("".join(f"{x}\n" for x in lines).encode()))  # type: ignore[misc]
+        elif not path.exists():
+            atomic_write(path, lambda file, content=contents[0]: file.write(content))  # type: ignore[misc]
+
+
+def all_timings(folder: Path = RESULTS) -> list[dict[str, Any]]:
+    """The rows of all steps that are known in a workspace."""
+    path = folder / TIMINGS.name
+    return read_timings(path.read_text()) if path.is_file() else []
+
+
+def model_of(stage: str, item: Item) -> Path | None:
+    """The model file that a stage writes, where it is one that travels."""
+    return item.model(_CURVE_OF[stage]) if stage in _CURVE_OF else None
+
+
+def carry_weights(folder: Path, wanted: Sequence[Path], room: int) -> list[Path]:
+    """Write models as `weights-<n>.zip`, the first ones that there is room for; those that were written."""
+    return write_weights(folder, ((path, _rounded(path)) for path in wanted), room)
+
+
+def write_weights(folder: Path, contents: Iterable[tuple[Path, bytes]], room: int) -> list[Path]:
+    """As `carry_weights`, of models that are rounded already."""
+    chosen: list[tuple[str, bytes]] = []
+    left = min(room, MAX_WEIGHT_FILES * PART_BYTES)
+    for path, content in contents:
+        if len(content) <= left:
+            chosen.append((path.as_posix(), content))
+            left -= len(content)
+    write_parts(folder, "weights", chosen)
+    return [Path(name) for name, _ in chosen]
+
+
+def is_rounded(path: Path) -> bool:
+    """Whether a model file is one that has travelled."""
+    return path.is_file() and "rounded" in load_facts(path)
+
+
+def _rounded(path: Path) -> bytes:
+    """A model as it travels: its networks in bfloat16, its loss curve in the facts."""
+    travelling = ROUNDED / path
+    if not travelling.exists() or travelling.stat().st_mtime < path.stat().st_mtime:
+        facts = load_facts(path)
+        tensors, facts = load_tensors(path, kind=facts["kind"])
+        tensors = {name: _to(value, torch.bfloat16) if _is_network(name) else value for name, value in tensors.items()}
+        curve = load_curve(CURVES / f"{path.parent.name}-{path.stem}.csv")
+        save_tensors(travelling, tensors, kind=facts["kind"], facts={**facts, "rounded": "bfloat16", "curve": curve})
+    return travelling.read_bytes()
+
+
+def unpack_weights(folders: Sequence[Path]) -> list[Path]:
+    """Make model files of networks that travelled, where there are none yet, and mark their training as ended."""
+    made = []
+    for name, (content, *_) in read_parts(folders, "weights").items():
+        path = Path(name)
+        if path.exists():
+            continue
+        atomic_write(ROUNDED / path, lambda file, content=content: file.write(content))  # type: ignore[misc]
+        tensors, facts = load_tensors(ROUNDED / path, kind=load_facts(ROUNDED / path)["kind"])
+        save_tensors(path, _widened(tensors), kind=facts["kind"], facts=facts)
+        save_curve(CURVES / f"{path.parent.name}-{path.stem}.csv", facts["curve"])
+        mark_ended(facts["made_by"], facts["params"])
+        made.append(path)
+    return made
+
+
+def _widened(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: _to(value, torch.float32) if _is_network(name) else value for name, value in tensors.items()}
+
+
+def _is_network(name: str) -> bool:
+    return name.startswith(_NETWORKS)
+
+
+def _to(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    return value.to(dtype) if value.is_floating_point() else value

@@ -1,0 +1,102 @@
+"""`results/<name>/` from what slices brought: table, claims, figures, timings and where all of it is from."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ldmiss.errors import InputError
+from ldmiss.evaluation.claims import claims_document
+from ldmiss.evaluation.tables import tidy
+from stages import params as params_module
+from stages.io import save_json, save_text
+from stages.paths import Item
+from stages.plot import draw_run, save_figures
+from stages.slices.baggage import all_timings, unpack_results
+from stages.slices.order import Order
+from stages.slices.pieces import Piece, Pieces, cell_of
+from stages.slices.prepare import left_to_do
+from stages.slices.provenance import provenance
+from stages.slices.workspace import ROOT
+from stages.work import PIPELINE_FILE, Pipeline
+
+TIMING_COLUMNS = [
+    "stage", "item", "seconds", "runs", "ended", "device", "dtype", "chunk_size", "peak_gpu_memory_mb",
+    "peak_memory_mb", "torch", "commit", "machine", "time",
+]  # fmt: skip
+
+
+def publish(carried: Sequence[Path], out: Path, params_file: Path) -> str:
+    """Write the folder; a line on what is in it and what is missing.
+
+    Raises:
+        InputError: nothing was measured with these params, or pieces that do not belong together.
+    """
+    params, document = params_module.load(params_file)
+    with tempfile.TemporaryDirectory() as temporary:
+        results = Path(temporary) / "results"
+        unpack_results(carried, results)
+        found = Pieces(params, results)
+        pieces = found.read()
+        if not pieces:
+            others = ", ".join(path.name for path in (results / "pieces").glob("*")) or "none"
+            raise InputError(f"{params_file}: nothing was measured with these params (others: {others})")
+        order, _ = left_to_do(carried, document, found, Path(temporary))
+        timings = timing_table(all_timings(results), order)
+    cells = cells_of(pieces, document)
+    table = tidy(cells)
+    figures = draw_run(cells, table, *_shown(pieces, params.grid.seeds[0]), params.grid, params.plot.num_columns)
+    save_figures(out, figures, tables=False)
+    save_text(out / "table.csv", table.to_csv(index=False))
+    save_json(out / "claims.json", claims_document(table))
+    save_text(out / "timings.csv", timings.to_csv(index=False))
+    save_text(out / "params.yaml", params_file.read_text())
+    save_text(out / "PROVENANCE.md", provenance(out.name, pieces, order, document, found.sha256, timings))
+    return f"{out}: {len(pieces)} pieces of {len(cells)} cells, {len(table)} numbers, {len(figures)} figures"
+
+
+def cells_of(pieces: Sequence[Piece], document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The metrics of each cell, as far as they were measured, in the order of the grid."""
+    pipeline = Pipeline(document, ROOT / PIPELINE_FILE)
+    methods = list(dict.fromkeys([*document["sample"]["methods"], *document["impute"]["methods"]]))
+    cells = []
+    for cell in pipeline.cells():
+        of_cell = [piece for piece in pieces if _cell(piece) == (cell.missing_rate, cell.seed)]
+        if of_cell:
+            cells.append(cell_of(of_cell, methods, pipeline.work("evaluate", cell).stamp))
+    return cells
+
+
+def _shown(pieces: Sequence[Piece], seed: int) -> tuple[dict[tuple[float, int], Any], dict[tuple[str, str], Any]]:
+    """Sheets by cell, and the loss curves of one seed by model and missing rate."""
+    sheets: dict[tuple[float, int], dict[str, Any]] = {}
+    curves: dict[tuple[str, str], list[float]] = {}
+    for piece in pieces:
+        sheets.setdefault(_cell(piece), {}).update(piece.measured.sheet)
+        for name, losses in piece.measured.sheet.items():
+            if name.startswith("curve/") and piece.item.seed == seed:
+                curves[(name.removeprefix("curve/"), str(piece.item.missing_rate))] = losses.tolist()
+    return sheets, dict(sorted(curves.items()))
+
+
+def _cell(piece: Piece) -> tuple[float, int]:
+    item: Item = piece.item
+    assert item.missing_rate is not None
+    assert item.seed is not None
+    return item.missing_rate, item.seed
+
+
+def timing_table(rows: Sequence[Mapping[str, Any]], order: Order) -> pd.DataFrame:
+    """What each step of these params took, one row for each machine it ran on; cut runs are added up."""
+    labels = {step.label: step.work.stamp["params"] for part in order.parts for step in order.all_steps(part)}
+    ours = [row for row in rows if labels.get(row["label"]) == row["params"]]
+    if not ours:
+        return pd.DataFrame(columns=TIMING_COLUMNS)
+    grouped: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in ours:
+        known = grouped.setdefault((row["machine"], row["label"]), {"seconds": 0.0, "runs": 0, "ended": False})
+        total = {"seconds": round(known["seconds"] + row["seconds"], 2), "runs": known["runs"] + 1}
+        grouped[(row["machine"], row["label"])] = {**known, **row, **total, "ended": known["ended"] or row["ended"]}
+    return pd.DataFrame(list(grouped.values())).reindex(columns=TIMING_COLUMNS)
