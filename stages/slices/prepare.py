@@ -1,4 +1,4 @@
-"""What goes to the next slice, made at home: one folder with params, raw data, results so far and the weights needed."""
+"""What goes to the next slice, made at home: a folder with params, raw data, results so far and the weights needed."""
 
 import re
 import shutil
