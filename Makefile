@@ -57,7 +57,7 @@ format: setup  ## format and sort imports
 	ruff format .
 	ruff check --fix .
 
-bench: setup  ## measure against named baselines (benchmarks/)
+bench: setup  ## measure speed against named peers, about 20 minutes (benchmarks/results/)
 	python -m benchmarks.run
 
 params: setup  ## compose conf/ into params.yaml, without running anything

@@ -20,6 +20,7 @@ import yaml
 from benchmarks.constant_studies import STUDIES, Row
 from benchmarks.held_out import NUM_HELD_OUT, SEED, Bench, Split
 from ldmiss.autoencoding.encoder_input import MIN_OBSERVED_SHARE
+from ldmiss.diffusion.samplers import num_evaluations
 from ldmiss.errors import InputError
 from stages import params
 from stages.compose import composed
@@ -72,9 +73,9 @@ Candidates for the constants that are ours and not the paper's, scored on the la
 
 
 def evaluations(candidate: str) -> int:
-    """Network evaluations of "<steps>" or "<sampler> <steps>": Heun takes two per step but the last."""
+    """Network evaluations of "<steps>" or "<sampler> <steps>"."""
     sampler, _, steps = candidate.rpartition(" ")
-    return 2 * int(steps) - 1 if sampler == "heun" else int(steps)
+    return num_evaluations(sampler, int(steps))
 
 
 def mean_scores(rows: list[Row]) -> dict[str, float]:

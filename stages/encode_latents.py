@@ -14,7 +14,8 @@ from stages.build.data import load_incomplete
 from stages.context import Context
 from stages.io import load_tensors, save_tensors
 
-_BATCH_SIZE = 500
+_BATCH_SIZE = 100
+"""As for the classifier's features: more is slower on a CPU."""
 
 
 @torch.no_grad()

@@ -112,8 +112,9 @@ class Evaluation:
                 "fid_floor_imputed": yardstick.floor(yardstick.features[self.rows]),
             },
             "run": {
-                "profile": params.profile, "recipe": params.recipe, "encoder_input": params.vae.encoder_input,
-                "test_rate": params.missing.test_rate, "fill": params.missing.fill,
+                "profile": params.profile, "recipe": params.recipe, "protocol": params.protocol,
+                "encoder_input": params.vae.encoder_input, "test_rate": params.missing.test_rate,
+                "fill": params.missing.fill,
                 "deterministic": params.compute.deterministic, "num_generated": num_generated,
                 "num_imputed": len(self.rows), "num_draws": params.impute.num_draws,
                 "num_draw_images": params.impute.num_draw_images, "params_sha256": params_sha256(params),

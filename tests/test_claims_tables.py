@@ -23,7 +23,7 @@ def test_the_document_says_what_was_judged() -> None:
     document = claims_document(world((0.5, 0.8), (7,)))
     assert document["table"] == {
         "sha256": "abc", "dataset": "mnist", "fid_layer": "penultimate",
-        "profile": "paper", "recipe": "paper", "encoder_input": "faithful", "test_rate": "0.5",
+        "profile": "paper", "recipe": "paper", "protocol": "exact", "encoder_input": "faithful", "test_rate": "0.5",
         "deterministic": "True", "num_imputed": "2000", "params_sha256": "a5", "seeds": {"0.5": [7], "0.8": [7]},
     }  # fmt: skip
     assert document["thresholds"]["competitive"] == 1.1
@@ -46,6 +46,7 @@ def test_the_document_says_what_was_judged() -> None:
         (lambda t: changed(t, "classifier.classifier.fid_layer", 0.8, "logits"),
          "classifier fid_layer differs: penultimate at missing_rate 0, seed 42; logits at missing_rate 0.8, seed 42"),
         (lambda t: changed(t, "run.run.profile", 0.8, "quick"), "run profile differs: paper at"),
+        (lambda t: changed(t, "run.run.protocol", 0.8, "fast"), "run protocol differs: exact at"),
         (lambda t: changed(t, "run.run.deterministic", 0.8, False),
          "run deterministic differs: True at missing_rate 0, seed 42; False at missing_rate 0.8, seed 42"),
         (lambda t: t[~where(t, "run.run.test_rate", 0.1)], "no run test_rate at missing_rate 0.1, seed 42"),

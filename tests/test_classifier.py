@@ -41,6 +41,8 @@ def test_features_and_logits(size: int) -> None:
     torch.testing.assert_close(network.fc2(features), logits)
     torch.testing.assert_close(F.relu(network.pre_relu(x)), features)
     assert network.pre_relu(x).min() < 0
+    pooled = F.max_pool2d(F.relu(network.conv2(F.relu(network.conv1(x)))), 2)
+    torch.testing.assert_close(network.fc1(pooled.flatten(1)), network.pre_relu(x))
 
 
 def test_extracted_layers_are_those_of_the_network() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ldmiss.diffusion.conditioning import replace_observed
 from ldmiss.diffusion.guidance import self_guided_score
-from ldmiss.diffusion.samplers import euler_maruyama, uniform_time_grid
+from ldmiss.diffusion.samplers import euler_maruyama, sample_from_prior, uniform_time_grid
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.imputation.diffputer import Sampling, draw_conditional
 from ldmiss.noise import RowNoise
@@ -64,12 +64,12 @@ def law_of(draw: Draw, pattern: str) -> Law:
     return Law(variance / exact, bias / exact, float((mean - TRUTH[:, ~known]).square().mean()) / exact)
 
 
-def guided(num_steps: int, weight: float = 1.0) -> Draw:
+def guided(num_steps: int, weight: float = 1.0, sampler: str = "euler_maruyama") -> Draw:
     """Self-guidance of the paper in the space of the data (Eq. 5)."""
 
     def draw(x_obs: Tensor, observed: Tensor, noise: RowNoise) -> Tensor:
         score = self_guided_score(MODEL.denoiser(SDE), lambda z: z, x_obs, observed, weight=weight)
-        return euler_maruyama(score, SDE, noise(x_obs), time_grid=uniform_time_grid(num_steps, 1e-3), noise=noise)
+        return sample_from_prior(sampler, score, SDE, noise(x_obs), num_steps=num_steps, tau=1e-3, noise=noise)
 
     return draw
 
@@ -122,6 +122,29 @@ def test_more_guidance_is_narrower() -> None:
     half, one = (law_of(guided(100, weight), "block") for weight in (0.5, 1.0))
     assert half.variance > one.variance + 0.05
     assert half.bias < one.bias - 0.05
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_few_stochastic_steps_of_second_order_are_the_better_guidance(pattern: str) -> None:
+    """25 to 50 steps of SDE-DPM-Solver++ come nearer to the posterior than 250 of Euler-Maruyama.
+
+    Measured with 50: variance .98 and .99, squared bias .01 and .11 of the exact variance (a block: .81, .46).
+    """
+    law = law_of(guided(50, sampler="sde_dpm_solver_pp"), pattern)
+    assert 0.88 < law.variance < 1.12
+    assert abs(law.bias) < 0.2
+    assert 0.95 < law.miscalibration < 1.15
+
+
+@pytest.mark.parametrize("sampler", ["heun", "ddim", "dpm_solver_pp"])
+def test_guidance_needs_noise_on_the_way(sampler: str) -> None:
+    """The push is no gradient of a density: by the ODE, which forgets nothing, the draws end up far off.
+
+    Measured for a block: squared bias 4 to 7 times the exact variance, at 50 as at 100 steps.
+    """
+    law = law_of(guided(50, sampler=sampler), "block")
+    assert law.bias > 3
+    assert law.miscalibration > 2
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

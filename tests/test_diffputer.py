@@ -1,6 +1,5 @@
 """DiffPuter: normalisation, conditional draws and EM, on Gaussians whose EDM denoiser is exact."""
 
-import itertools
 from dataclasses import dataclass, field
 
 import pytest
@@ -71,7 +70,7 @@ def test_normalizer_round_trip_and_scale() -> None:
 def exact_draw(num_steps: int, num_resamples: int) -> tuple[Tensor, Tensor]:
     """Mean and covariance, without sampling error, of draws for a row whose first coordinate is observed."""
     sampling = Sampling(num_steps, num_resamples)
-    calls = 2 + (num_steps - 1) * (3 * num_resamples - 1)  # prior, last step; per repetition churn, known, re-noising
+    calls = 1 + (num_steps - 1) * num_resamples  # the prior, and one per repetition
     noise = Impulses(calls, 2)
     x_obs, observed = X_OBS.expand(noise.num_rows, 2), OBSERVED.expand(noise.num_rows, 2)
     return noise.moments(draw_conditional(MODEL.edm_denoise, x_obs, observed, noise, sampling))
@@ -95,9 +94,9 @@ def test_resampling_is_what_makes_draws_conditional() -> None:
 
 
 def test_known_part_is_noised_to_the_level_reached() -> None:
-    """x_obs + sigma_next z after each repetition, and sqrt(sigma^2 - sigma_next^2) z more before the next one.
+    """At a repetition's start it is x_obs + sigma z: the level is the next one, or the same again, raised by the churn.
 
-    Seen by the denoiser, with all noise equal to 1 and no churn; the first state is the prior.
+    Seen by the denoiser, with all noise equal to 1; the first state is the prior.
     """
     states: list[float] = []
 
@@ -105,11 +104,9 @@ def test_known_part_is_noised_to_the_level_reached() -> None:
         states.append(float(x[0, 0]))
         return x
 
-    sampling, sigmas = Sampling(num_steps=3, num_resamples=2, churn=0.0), karras_sigmas(3).tolist()
+    sampling, raised = Sampling(num_steps=3, num_resamples=2), [4 / 3 * sigma for sigma in karras_sigmas(3).tolist()]
     draw_conditional(denoise, X_OBS[None], OBSERVED[None], torch.ones_like, sampling)  # type: ignore[arg-type]
-    expected = [sigmas[0]]
-    for sigma, sigma_next in itertools.pairwise(sigmas[:-1]):
-        expected += [0.6 + sigma_next + (sigma**2 - sigma_next**2) ** 0.5, 0.6 + sigma_next]
+    expected = [raised[0], *(0.6 + sigma for sigma in (raised[0], raised[1], raised[1], raised[2]))]
     assert states[::2] == pytest.approx(expected)  # the first of the two evaluations of each step
 
 
@@ -227,4 +224,4 @@ def test_em_improves_the_model() -> None:
     errors = [error_after(1), error_after(2), error_after(4)]
     assert errors[0] > 1.15 * best
     assert errors[0] > errors[1] > errors[2]
-    assert errors[2] < 1.03 * best
+    assert errors[2] < 1.08 * best  # 1.02 to 1.07 over 24 seeds of the draws

@@ -122,7 +122,7 @@ def test_churn_raises_the_noise_level_before_the_step() -> None:
         return x / 4
 
     x, sigma = torch.ones(1, 1, dtype=torch.float64), torch.tensor(2.0, dtype=torch.float64)
-    result = heun_step(denoise, x, sigma, torch.zeros(()), gamma=0.25, noise=torch.ones_like)
+    result = heun_step(denoise, x, sigma, torch.zeros(()), gamma=0.25, noise=torch.ones_like, last=True)
     assert levels == [2.5]
     assert float(result) == pytest.approx((1 + 1.5) / 4)  # a step to 0 is the denoised state; sqrt(2.5^2 - 2^2) = 1.5
 

@@ -29,14 +29,14 @@ def test_a_fault_costs_nothing(name: str, tmp_path: Path, project: Path) -> None
 
 
 def restored_without(*dropped: str) -> Callable[[], None]:
-    """Sabotage: what the checkpoint holds under these names is not restored."""
+    """Sabotage: what the checkpoint holds under these names is lost."""
 
     def sabotage() -> None:
         restore = Training.restore
 
         def forgetful(self: Training, tensors: dict[str, Tensor]) -> None:
-            kept = {name: value for name, value in tensors.items() if name.partition(".")[0] not in dropped}
-            restore(self, {**{name: torch.empty(0) for name in dropped if name in tensors}, **kept})
+            restore(self, {name: torch.zeros_like(value) if name.partition(".")[0] in dropped else value
+                           for name, value in tensors.items()})  # fmt: skip
 
         Training.restore = forgetful  # type: ignore[method-assign]
 

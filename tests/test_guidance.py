@@ -8,7 +8,7 @@ from exact import Mixture, gaussian
 from torch import Tensor
 
 from ldmiss.diffusion.guidance import rescale_to, self_guided_score
-from ldmiss.diffusion.samplers import euler_maruyama, uniform_time_grid
+from ldmiss.diffusion.samplers import sample_from_prior
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.noise import RowNoise
 
@@ -114,33 +114,39 @@ def test_rescale_to_keeps_zero_rows() -> None:
     torch.testing.assert_close(rescale_to(vectors, reference), torch.tensor([[6.0, 8.0], [0.0, 0.0], [0.0, 0.0]]))
 
 
-def guided_samples(correlation: float) -> Tensor:
+STEPS = {"euler_maruyama": 150, "ancestral": 300, "sde_dpm_solver_pp": 50}
+"""Of the samplers whose guided law is near the posterior; that of the ODE solvers is not (test_conditional_laws)."""
+
+
+def guided_samples(correlation: float, sampler: str) -> Tensor:
     """4000 guided samples of a correlated standard Gaussian whose first coordinate is observed at 2; float32."""
     model = gaussian([0.0, 0.0], [[1.0, correlation], [correlation, 1.0]])
     x_obs, observed = torch.tensor([2.0, float("nan")]).expand(4000, 2), torch.tensor([True, False])
     noise = RowNoise(0, torch.arange(4000))
     score = self_guided_score(model.denoiser(SDE), lambda z: z, x_obs, observed)
-    grid = uniform_time_grid(150, 1e-3)
-    return euler_maruyama(score, SDE, noise(torch.empty(4000, 2)), time_grid=grid, noise=noise)
+    prior = noise(torch.empty(4000, 2))
+    return sample_from_prior(sampler, score, SDE, prior, num_steps=STEPS[sampler], tau=1e-3, noise=noise)
 
 
-def test_independent_coordinates_are_left_alone() -> None:
+@pytest.mark.parametrize("sampler", STEPS)
+def test_independent_coordinates_are_left_alone(sampler: str) -> None:
     """Without correlation the missing coordinate keeps its own law N(0, 1): guidance has no component along it.
 
     Tolerances are 4 standard errors of 4000 samples.
     """
-    x = guided_samples(0.0)
+    x = guided_samples(0.0, sampler)
     assert x[:, 0].mean() > 1.5  # pulled from 0 towards 2
     assert x[:, 1].mean() == pytest.approx(0.0, abs=4 / 4000**0.5)
     assert x[:, 1].std() == pytest.approx(1.0, abs=4 / 8000**0.5)
 
 
-def test_guidance_pulls_correlated_coordinates_along() -> None:
+@pytest.mark.parametrize("sampler", STEPS)
+def test_guidance_pulls_correlated_coordinates_along(sampler: str) -> None:
     """With correlation .9 the missing coordinate, 0 on its own, moves near its conditional mean 1.8 and narrows.
 
     Not more than near: the push has the score's norm and not a likelihood's, so the draws are no exact posterior.
     """
-    x = guided_samples(0.9)
+    x = guided_samples(0.9, sampler)
     assert x[:, 1].mean() == pytest.approx(1.8, abs=0.2)
     assert x[:, 1].std() < 0.7
 

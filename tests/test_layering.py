@@ -1,6 +1,8 @@
 """Imports go one way, and `src` touches no files, no configs and no global random state."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,10 +76,21 @@ def test_every_torch_draw_names_its_generator(path: Path) -> None:
         "normal_",
         "xavier_uniform_",
         "bernoulli",
+        "random_",
     }
     for node in ast.walk(ast.parse((ROOT / path).read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in draws:
             assert any(keyword.arg == "generator" for keyword in node.keywords), f"{path}:{node.lineno}"
+
+
+LIGHT = ("__main__", "download", "mask", "plot", "preflight", "report", "verify", "compose", "claims")
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_light_modules_start_without_torch(name: str) -> None:
+    """Importing torch takes longer than most of them run."""
+    code = f"import sys, stages.{name}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 def test_packages_have_no_code_of_their_own() -> None:

@@ -114,15 +114,36 @@ def test_attention_against_its_formula() -> None:
     assert torch.equal(fresh(x), x * 0.5)
 
 
-def test_drop() -> None:
-    """The identity without a generator or at p = 0; else a share p is zero and the mean is kept; reproducible."""
-    x = torch.ones(100, 100)
+@pytest.mark.parametrize("p", [0.08, 0.12, 0.5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_drop(p: float, dtype: torch.dtype) -> None:
+    """A share p is zero, the rest is scaled so that the mean is kept; the gradient goes the same way; reproducible."""
+    x = torch.ones(500, 401, dtype=dtype, requires_grad=True)
+    dropped = drop(x, p, seeded())
+    assert torch.equal(dropped, drop(x, p, seeded()))
+    assert dropped.dtype == dtype
+    kept = dropped != 0
+    assert (~kept).double().mean() == pytest.approx(p, abs=5 * (p * (1 - p) / x.numel()) ** 0.5)  # 5 standard errors
+    scale = torch.tensor(65536 / (65536 - round(65536 * p))).to(dtype)
+    assert float(scale) == pytest.approx(1 / (1 - p), rel=1e-4 if dtype == torch.float32 else 1e-2)
+    assert torch.equal(dropped, torch.where(kept, scale, torch.zeros((), dtype=dtype)))
+    (gradient,) = torch.autograd.grad(dropped.sum(), x)
+    assert torch.equal(gradient, dropped)
+
+
+def test_elements_are_dropped_independently() -> None:
+    """Also the four that share a number of the generator, and those of the next numbers."""
+    kept = (drop(torch.ones(4 * 50_000), 0.3, seeded()) != 0).double().reshape(-1, 8)
+    torch.testing.assert_close(kept.T.corrcoef(), torch.eye(8).double(), rtol=0, atol=5 / len(kept) ** 0.5)
+
+
+def test_no_dropout_is_the_identity() -> None:
+    """Without a generator, and at p = 0; any number of elements otherwise."""
+    x = torch.ones(3, 3)
     assert drop(x, 0.5, None) is x
     assert drop(x, 0.0, seeded()) is x
-    dropped = drop(x, 0.2, seeded())
-    assert torch.equal(dropped, drop(x, 0.2, seeded()))
-    assert set(dropped.unique().tolist()) == {0.0, 1.25}
-    assert dropped.mean() == pytest.approx(1.0, abs=0.025)  # 5 standard errors of 10,000
+    for size in range(1, 6):
+        assert drop(torch.ones(size), 0.5, seeded()).shape == (size,)
 
 
 def test_at_precision() -> None:

@@ -41,10 +41,11 @@ SWITCHED: dict[str, Any] = {
     "dataset": {"range": "unit"},
     "vae": {"encoder_input": "robust"},
     "latents": {"source": "sample", "scale": "per_channel"},
-    "ddpm": {"loss": {"normaliser": "batch"}},
+    "ldmiss": {"impute": {"guidance": {"sampler": "sde_dpm_solver_pp"}}},
+    "ddpm": {"loss": {"normaliser": "batch"}, "impute": {"guidance": {"sampler": "ddim"}}},
     "diffputer": {"normalize": "global"},
 }
-"""Every switch that lets training images in by another way: all statistics that are taken from them."""
+"""Every switch that lets images in by another way: all statistics of the training images, other guided samplers."""
 
 
 @pytest.fixture(scope="module", params=["paper", pytest.param("switched", marks=pytest.mark.slow)])

@@ -48,6 +48,29 @@ def test_large_batches_give_the_same_numbers() -> None:
         assert torch.equal(draw(5, [row], shape=(784,))[0], together[row])
 
 
+@pytest.mark.parametrize("counters", [1, 7, 100, 2**17])
+def test_numbers_do_not_depend_on_how_they_are_worked_off(counters: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row at a time, blocks that end in the middle of the batch, or all at once."""
+    whole = draw(5, list(range(40)), shape=(7, 7))
+    monkeypatch.setattr("ldmiss.noise._COUNTERS_AT_A_TIME", counters)
+    assert torch.equal(draw(5, list(range(40)), shape=(7, 7)), whole)
+
+
+def test_numbers_are_those_of_philox_and_box_muller() -> None:
+    """Row 8 of draw 2 in its second call, from the published generator's words by the textbook's formula."""
+    noise = RowNoise(5 + (3 << 32), torch.tensor([8]), torch.tensor([2]))
+    noise(torch.empty(1, 8))
+    second = noise(torch.empty(1, 8))[0]
+    expected = []
+    for block in range(2):
+        words = philox4x32(tuple(torch.tensor([c]) for c in (block, 1, 8, 2)), (5, 3))  # type: ignore[arg-type]
+        u = [(int(word) + 0.5) / 2**32 for word in words]
+        for radius, angle in ((u[0], u[1]), (u[2], u[3])):
+            length, turn = math.sqrt(-2 * math.log(radius)), 2 * math.pi * angle
+            expected += [length * math.cos(turn), length * math.sin(turn)]
+    assert second.tolist() == pytest.approx(expected, abs=1e-5)
+
+
 def test_noise_is_standard_normal() -> None:
     """Kolmogorov-Smirnov on 200,000 numbers, and no dependence among the four that share a counter."""
     noise = draw(0, list(range(1000)), shape=(200,))

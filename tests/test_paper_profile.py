@@ -4,6 +4,7 @@ Exact parameter counts, for each kind of resampling and middle attention: tests/
 tests/test_against_diffusers.py.
 """
 
+import copy
 from typing import Any
 
 import pytest
@@ -11,13 +12,14 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from ldmiss.diffusion.samplers import uniform_time_grid
+from ldmiss.diffusion.samplers import num_evaluations, uniform_time_grid
 from ldmiss.imputation.diffputer import Sampling
 from ldmiss.networks import autoencoder, unet
 from ldmiss.networks.autoencoder import Autoencoder
 from ldmiss.networks.classifier import Classifier
 from ldmiss.networks.layers import SelfAttention
 from ldmiss.networks.unet import UNet
+from ldmiss.training.adam import BETAS, EPS
 from ldmiss.training.loop import Training
 from stages import params
 from stages.build.autoencoder import autoencoder_config
@@ -35,7 +37,7 @@ STATED = {
     "grid.missing_rates": [0.0, 0.1, 0.3, 0.5, 0.6, 0.8], "missing.mechanism": "mcar", "missing.fill": "black",
     "missing.test_rate": 0.5, "dataset.name": "mnist",
     # A.2: seeds, Adam with batches of 256 for 50 epochs, and no other device named
-    "grid.seeds": [42, 43, 44], "recipe": "paper",
+    "grid.seeds": [42, 43, 44], "recipe": "paper", "protocol": "exact",
     "vae.train.epochs": 50, "ldmiss.train.epochs": 50, "ddpm.train.epochs": 50,
     "vae.train.batch_size": 256, "ldmiss.train.batch_size": 256, "ddpm.train.batch_size": 256,
     "ldmiss.train.lr": 9.05e-5, "ddpm.train.lr": 1.96e-5,
@@ -49,7 +51,7 @@ STATED = {
     "ddpm.impute.replacement.num_steps": 1000, "ddpm.impute.replacement.num_resamples": 1,
     # Section 5: guidance of equal strength at all times, through decoder and score network
     **{f"{model}.impute.guidance.{key}": value for model in ("ldmiss", "ddpm")
-       for key, value in {"weight": 1.0, "t_max": 1.0, "backprop_score": True}.items()},
+       for key, value in {"sampler": "euler_maruyama", "weight": 1.0, "t_max": 1.0, "backprop_score": True}.items()},
     # Table 1
     "ddpm.network.base_channels": 48, "ldmiss.network.base_channels": 64,
     "ddpm.network.channel_multipliers": [1, 2, 4], "ldmiss.network.channel_multipliers": [1, 2],
@@ -97,13 +99,17 @@ def test_no_network_or_training_setting_of_the_score_models_is_left_out() -> Non
 def test_adam_with_default_hyperparameters() -> None:
     """A.2: torch's Adam, betas and epsilon by default, no weight decay, at the sweep's constant learning rates."""
     for train, lr in ((PAPER.ddpm.train, 1.96e-5), (PAPER.ldmiss.train, 9.05e-5)):
-        training = Training(nn.Linear(1, 1), recipe_from(train), num_items=60_000, seed=0)
-        optimizer = training.optimizer
-        assert type(optimizer) is torch.optim.Adam
-        (group,) = optimizer.param_groups
-        default = torch.optim.Adam(nn.Linear(1, 1).parameters()).param_groups[0]
-        assert all(group[key] == default[key] for key in ("betas", "eps", "weight_decay", "amsgrad"))
-        assert (group["betas"], group["eps"], group["weight_decay"], group["lr"]) == ((0.9, 0.999), 1e-8, 0, lr)
+        training = Training(nn.Linear(2, 1), recipe_from(train), num_items=60_000, seed=0)
+        reference = copy.deepcopy(training.network)
+        default = torch.optim.Adam(reference.parameters(), lr=lr)
+        assert (default.defaults["betas"], default.defaults["eps"], default.defaults["weight_decay"]) == (BETAS, EPS, 0)
+        for x in torch.randn(3, 2, generator=torch.Generator().manual_seed(0)):
+            training._update(training.network(x).square().sum())
+            default.zero_grad()
+            reference(x).square().sum().backward()
+            default.step()
+            for one, other in zip(training.network.parameters(), reference.parameters(), strict=True):
+                torch.testing.assert_close(one, other, rtol=1e-6, atol=0)
         assert (training.steps_per_epoch, training.num_steps) == (235, 11_750)
         for step in (0, 11_749):
             training.step = step
@@ -212,6 +218,23 @@ def test_recipes() -> None:
         assert (other.lr, other.ema_decay, other.grad_clip) == (2e-4, 0.999, 1.0)
         assert other.lr > one.lr
         assert (one.epochs, one.batch_size) == (other.epochs, other.batch_size)
+
+
+def test_protocols() -> None:
+    """`protocol=fast` changes samplers and steps of generation and guidance, to at least 25 and 8 times fewer."""
+    document = yaml.safe_load(composed(["profile=paper", "protocol=fast"]))
+    fast = params.validate(document, "fast")
+    for model, exact in ((fast.ldmiss, PAPER.ldmiss), (fast.ddpm, PAPER.ddpm)):
+        for few, many, ratio in (
+            (model.sample, exact.sample, 25), (model.impute.guidance, exact.impute.guidance, 8)
+        ):  # fmt: skip
+            costs = [num_evaluations(section.sampler, section.num_steps) for section in (few, many)]
+            assert ratio * costs[0] <= costs[1] == 1000
+    for model in ("ldmiss", "ddpm"):
+        kept = {"weight": 1.0, "t_max": 1.0, "backprop_score": True}.items()
+        assert kept <= document[model]["impute"]["guidance"].items()
+        document[model] |= {part: DOCUMENT[model][part] for part in ("sample", "impute")}
+    assert {**document, "protocol": "exact", "grid": DOCUMENT["grid"]} == DOCUMENT
 
 
 @pytest.mark.parametrize("name", ["quick", "standard", "official"])

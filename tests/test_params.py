@@ -11,16 +11,23 @@ import yaml
 from helpers_imports import ROOT
 from pydantic import BaseModel
 
+from ldmiss.diffusion.samplers import SAMPLERS
 from ldmiss.errors import InputError
 from stages import params
 from stages.compose import composed
+from stages.schema.methods import Sampler
 
 CHOICES = [
-    *[f"{path.parent.name}={path.stem}" for path in sorted((ROOT / "conf").glob("*/*.yaml")) if path.stem != "tuned"],
+    *[
+        f"{path.parent.name}={path.stem}"
+        for path in sorted((ROOT / "conf").glob("*/*.yaml"))
+        if path.stem not in ("tuned", "fast")
+    ],
     "grid=paper profile=paper",
     "profile=paper dataset=mnist5k",
     "profile=quick diffputer=official",
     "profile=paper recipe=tuned",
+    "profile=paper protocol=fast",
 ]
 
 
@@ -36,7 +43,7 @@ def test_every_choice_of_every_group_is_valid(choice: str) -> None:
     group, _, name = choice.split()[-1].partition("=")
     found = {
         "profile": validated.profile, "grid": validated.grid.name, "dataset": validated.dataset.name,
-        "diffputer": validated.diffputer.recipe, "recipe": validated.recipe,
+        "diffputer": validated.diffputer.recipe, "recipe": validated.recipe, "protocol": validated.protocol,
     }  # fmt: skip
     assert found[group] == name
 
@@ -68,6 +75,11 @@ def test_the_paper_profile_is_the_paper() -> None:
     assert (paper.impute.num_draws, paper.impute.num_draw_images) == (20, 500)
 
 
+def test_the_schema_allows_the_samplers_that_there_are() -> None:
+    """It lists them itself, because the library's list would load torch."""
+    assert get_args(Sampler) == SAMPLERS
+
+
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"missing_rate": 1.0}, "missing_rate: .* less than 1, got 1.0"),
     ({"missing_rate": -0.1}, "missing_rate: .* got -0.1"),
@@ -85,7 +97,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"ddpm": {"train": {"lr": "fast"}}}, "ddpm.train.lr: .* number, got 'fast'"),
     ({"ddpm": {"train": {"lr": float("nan")}}}, "ddpm.train.lr"),
     ({"ddpm": {"train": {"momentum": 0.9}}}, "ddpm.train.momentum: unknown key; allowed here: epochs, batch_size"),
-    ({"bogus": 1}, "bogus: unknown key; allowed here: profile, recipe, missing_rate"),
+    ({"bogus": 1}, "bogus: unknown key; allowed here: profile, recipe, protocol, missing_rate"),
     ({"sample": {"methods": ["gan"]}}, "sample.methods: unknown 'gan'; allowed: ldmiss, ddpm, diffputer"),
     ({"impute": {"methods": ["ldmiss", "ldmiss"]}}, "impute.methods: .* twice"),
     ({"impute": {"num_draws": 0}}, "impute.num_draws: .* got 0"),
@@ -107,7 +119,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"classifier": {"weights": "/tmp/x.safetensors"}}, r"classifier.weights: .* must be null or a file in assets/"),
     ({"ddpm": {"impute": {"guidance": {"t_max": 1e-4}}}}, "ddpm.impute.guidance.t_max: 0.0001 is below diffusion.tau"),
     ({"vae": {"encoder_input": "masked"}}, "vae.encoder_input: .*'faithful' or 'robust', got 'masked'"),
-    ({"ddpm": {"sample": {"sampler": "ddim"}}}, "ddpm.sample.sampler: .*'dpm_solver_pp', got 'ddim'"),
+    ({"protocol": "fast"}, "protocol: fast is for profile paper; quick has samplers and steps of its own"),
+    ({"protocol": "quick"}, "protocol: .*'exact' or 'fast', got 'quick'"),
+    ({"ddpm": {"sample": {"sampler": "euler"}}}, "ddpm.sample.sampler: .*'sde_dpm_solver_pp', got 'euler'"),
+    ({"ldmiss": {"impute": {"guidance": {"sampler": "ode"}}}}, "ldmiss.impute.guidance.sampler: .*, got 'ode'"),
     ({"evaluate": {"fid_layer": "conv1"}}, "evaluate.fid_layer: .*got 'conv1'"),
     ({"diffusion": {"beta_max": 0.05}}, "diffusion.beta_max must be larger than beta_min"),
     ({"diffputer": {"em": {"e_step": {"statistic": "mode"}}}}, "diffputer.em.e_step.statistic: .*'mean' or 'sample'"),

@@ -35,7 +35,8 @@ from stages.training import recipe_from
 from stages.work import Pipeline
 
 CHOICES = [
-    "", "profile=lite", "profile=paper grid=paper", "profile=paper recipe=tuned", "grid=rates diffputer=official"
+    "", "profile=lite", "profile=paper grid=paper", "profile=paper recipe=tuned", "profile=paper protocol=fast",
+    "grid=rates diffputer=official"
 ]  # fmt: skip
 TROUBLE = [
     None, True, False, 0, -1, 1, 2, 3, 7, 64, 1024, 10**6, 10**9, 10**9 + 1, 2**31, 2**63 - 1, 2**63, -(2**63), 10**30,

@@ -1,6 +1,7 @@
 """Sampling and imputing with a score model: exact laws, and independence of batch, chunk and missing values."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from ldmiss.autoencoding.codecs import LatentCodec, PixelCodec
 from ldmiss.diffusion.parameterization import Denoiser
+from ldmiss.diffusion.samplers import SAMPLERS
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.imputation.score_based import ScoreModel
 from ldmiss.networks.layers import build, init_torch_default
@@ -39,14 +41,11 @@ def model(latent: bool) -> ScoreModel:
     return ScoreModel(Denoiser(unet, SDE), codec, CPU, 1e-3)
 
 
-def by_guidance(x_obs: Tensor, observed: Tensor, rows: Tensor, latent: bool = False) -> Tensor:
+def by_guidance(
+    x_obs: Tensor, observed: Tensor, rows: Tensor, *, latent: bool = False, sampler: str = "euler_maruyama"
+) -> Tensor:
     """Guided imputation of images numbered `rows`."""
-    return model(latent).impute_by_guidance(x_obs, observed, RowNoise(0, rows), num_steps=6, weight=1.0)
-
-
-def by_guidance_in_latent_space(x_obs: Tensor, observed: Tensor, rows: Tensor) -> Tensor:
-    """The same through a decoder."""
-    return by_guidance(x_obs, observed, rows, latent=True)
+    return model(latent).impute_by_guidance(x_obs, observed, RowNoise(0, rows), num_steps=6, sampler=sampler)
 
 
 def by_replacement(x_obs: Tensor, observed: Tensor, rows: Tensor) -> Tensor:
@@ -54,10 +53,14 @@ def by_replacement(x_obs: Tensor, observed: Tensor, rows: Tensor) -> Tensor:
     return model(latent=False).impute_by_replacement(x_obs, observed, RowNoise(0, rows), num_steps=6)
 
 
-IMPUTE = [by_guidance, by_guidance_in_latent_space, by_replacement]
+IMPUTE: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "guidance through a decoder": partial(by_guidance, latent=True),
+    "replacement": by_replacement,
+    **{f"guidance, {sampler}": partial(by_guidance, sampler=sampler) for sampler in SAMPLERS},
+}
 
 
-@pytest.mark.parametrize("impute", IMPUTE)
+@pytest.mark.parametrize("impute", IMPUTE.values(), ids=list(IMPUTE))
 def test_imputations_do_not_depend_on_the_batch(impute: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     """Images imputed one by one are those imputed together (float32: other batch sizes round apart)."""
     together = impute(X, OBSERVED, ROWS)
@@ -68,7 +71,7 @@ def test_imputations_do_not_depend_on_the_batch(impute: Callable[[Tensor, Tensor
     assert not torch.allclose(impute(X[:1], OBSERVED[:1], ROWS[1:2]), together[:1], atol=1e-2)  # another row's noise
 
 
-@pytest.mark.parametrize("impute", IMPUTE)
+@pytest.mark.parametrize("impute", IMPUTE.values(), ids=list(IMPUTE))
 def test_missing_values_never_enter(impute: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     """With NaN behind every missing pixel the imputations are the same bit for bit, and without NaN."""
     hidden = impute(torch.where(OBSERVED, X, float("nan")), OBSERVED, ROWS)

@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import tiny
@@ -11,6 +11,7 @@ import yaml
 from ldmiss.errors import InputError
 from stages.io import load_facts, load_tensors, save_tensors
 from stages.paths import Item
+from stages.schema.methods import Sampler
 
 SWITCHES: list[tuple[str, str, Any]] = [
     ("train_ddpm", "missing.fill", "grey"),
@@ -36,11 +37,14 @@ SWITCHES: list[tuple[str, str, Any]] = [
     ("train_diffputer", "diffputer.normalize", "global"),
     ("train_diffputer", "diffputer.em.e_step.statistic", "sample"),
     ("train_diffputer", "diffputer.em.warm_start", False),
-    ("sample-ldmiss", "ldmiss.sample.sampler", "heun"),
-    ("sample-ldmiss", "ldmiss.sample.sampler", "dpm_solver_pp"),
-    ("sample-ddpm", "ddpm.sample.sampler", "heun"),
-    ("sample-ddpm", "ddpm.sample.sampler", "dpm_solver_pp"),
     ("sample-ddpm", "ddpm.sample.num_steps", 4),
+    *[
+        (f"{stage}-{method}", f"{method}.{section}.sampler", sampler)
+        for method in ("ldmiss", "ddpm")
+        for stage, section in (("sample", "sample"), ("impute", "impute.guidance"))
+        for sampler in get_args(Sampler)
+        if sampler != "euler_maruyama"
+    ],
     ("impute-ldmiss", "ldmiss.impute.guidance.weight", 0.5),
     ("impute-ldmiss", "ldmiss.impute.guidance.t_max", 0.6),
     ("impute-ldmiss", "ldmiss.impute.guidance.backprop_score", False),

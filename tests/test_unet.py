@@ -169,3 +169,28 @@ def test_gradient_reaches_every_weight(resampling: str) -> None:
     network(data(SMALL), torch.tensor([0.1, 0.5, 0.9])).square().sum().backward()
     norms = {name: float(p.grad.norm()) if p.grad is not None else 0.0 for name, p in network.named_parameters()}
     assert [name for name, norm in norms.items() if norm < 1e-6 * max(norms.values())] == []
+
+
+@pytest.mark.parametrize(("num_groups", "expected"), [(1, True), (4, False)])
+def test_the_order_in_memory_changes_nothing(num_groups: int, expected: bool) -> None:
+    """With one group the activations lie channels last; outputs and gradients are the same to rounding."""
+    config = {**SMALL, "num_groups": num_groups, "attention_resolutions": [], "mid_attention": False}
+    network, x, t = make(config).requires_grad_(True), data(config), torch.tensor([0.1, 0.5, 0.9])
+    assert network._channels_last == expected
+    seen = []
+    network.mid_in.conv2.register_forward_hook(lambda *seen_by: seen.append(seen_by[2]))
+
+    def run() -> tuple[Tensor, ...]:
+        network.zero_grad()
+        eps = network(x, t)
+        eps.square().sum().backward()
+        return eps, *(parameter.grad for parameter in network.parameters())
+
+    one = run()
+    network._channels_last = not expected
+    for mine, other in zip(one, run(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-4)
+    orders = [h.is_contiguous(memory_format=torch.channels_last) for h in seen]
+    assert orders == [expected, not expected]
+    assert all(value.is_contiguous() for value in network.state_dict().values())
+    assert all(gradient.is_contiguous() for gradient in one[1:])  # Adam's kernel relies on the weights' order

@@ -21,6 +21,7 @@ from stages.table import GENERATORS, METHODS
 RATE, SEED = 0.5, 42
 CELL = Item(RATE, SEED)
 TRAIN = {"epochs": 2, "batch_size": 16, "lr": 1e-3}
+EULER_MARUYAMA = {"sampler": "euler_maruyama", "num_steps": 3}
 TINY: dict[str, Any] = {
     "compute": {"device": "cpu", "dtype": "float32", "num_threads": 1},
     "classifier": {"train": TRAIN},
@@ -28,14 +29,14 @@ TINY: dict[str, Any] = {
     "ldmiss": {
         "network": {"base_channels": 8, "num_res_blocks": 1, "num_groups": 2, "dropout": 0.1},
         "train": {**TRAIN, "ema_decay": 0.9},
-        "sample": {"num_steps": 3},
-        "impute": {"guidance": {"num_steps": 3}},
+        "sample": EULER_MARUYAMA,
+        "impute": {"guidance": EULER_MARUYAMA},
     },
     "ddpm": {
         "network": {"base_channels": 4, "num_res_blocks": 1, "num_groups": 2, "channel_multipliers": [1, 1]},
         "train": TRAIN,
-        "sample": {"num_steps": 3},
-        "impute": {"guidance": {"num_steps": 3}, "replacement": {"num_steps": 3}},
+        "sample": EULER_MARUYAMA,
+        "impute": {"guidance": EULER_MARUYAMA, "replacement": {"num_steps": 3}},
     },
     "diffputer": {
         "network": {"hidden": 16},

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 KIND = "classifier"
 FACTS = ("accuracy", "fid_floors", "sha256", "dataset")
 """What the file's header says beside the size, and what every metrics file repeats."""
-_BATCH_SIZE = 500
+_BATCH_SIZE = 100
+"""More is slower on a CPU: memory for larger activations comes afresh from the system for every layer."""
 
 
 def restore_classifier(path: Path, device: torch.device, *, sha256: str | None = None) -> Classifier:

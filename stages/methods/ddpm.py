@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from stages.schema import Params
 
 
-def _load(item: "Item", runtime: "Runtime") -> ScoreModel:
+def load_model(item: "Item", runtime: "Runtime") -> ScoreModel:
+    """The trained score model, in pixel space."""
     path = item.model("ddpm")
     tensors, facts = load_tensors(path, kind="ddpm")
     channels, height, width = facts["shape"]
@@ -26,13 +27,13 @@ def _load(item: "Item", runtime: "Runtime") -> ScoreModel:
 
 def load_generator(item: "Item", params: "Params", runtime: "Runtime") -> "Generate":
     """Unconditional samples, in pixel space."""
-    return partial(_load(item, runtime).generate, **params.ddpm.sample.model_dump())
+    return partial(load_model(item, runtime).generate, **params.ddpm.sample.model_dump())
 
 
 def load_imputers(item: "Item", params: "Params", runtime: "Runtime") -> dict[str, Imputer]:
     """Self-guidance, and replacement of the observed pixels."""
     guidance, replacement = params.ddpm.impute.guidance, params.ddpm.impute.replacement
-    model = _load(item, runtime)
+    model = load_model(item, runtime)
     return {
         "ddpm-guidance": Imputer(partial(model.impute_by_guidance, **guidance.model_dump()), stochastic=True),
         "ddpm-replacement": Imputer(partial(model.impute_by_replacement, **replacement.model_dump()), stochastic=True),

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from stages.schema import Params
 
 
-def _load(item: "Item", runtime: "Runtime") -> ScoreModel:
+def load_model(item: "Item", runtime: "Runtime") -> ScoreModel:
+    """The trained score model, in latent space."""
     path = item.model("ldmiss")
     tensors, facts = load_tensors(path, kind="ldmiss")
     autoencoder = restore_autoencoder(path, tensors, facts, runtime.device)
@@ -31,12 +32,12 @@ def _load(item: "Item", runtime: "Runtime") -> ScoreModel:
 
 def load_generator(item: "Item", params: "Params", runtime: "Runtime") -> "Generate":
     """Unconditional samples, in latent space."""
-    return partial(_load(item, runtime).generate, **params.ldmiss.sample.model_dump())
+    return partial(load_model(item, runtime).generate, **params.ldmiss.sample.model_dump())
 
 
 def load_imputers(item: "Item", params: "Params", runtime: "Runtime") -> dict[str, Imputer]:
     """Self-guidance through decoder and score network."""
     guidance = params.ldmiss.impute.guidance
-    model = _load(item, runtime)
+    model = load_model(item, runtime)
     complete = partial(model.impute_by_guidance, **guidance.model_dump())
     return {"ldmiss-guidance": Imputer(complete, stochastic=True)}

@@ -58,12 +58,17 @@ class ObservedLoss(Loss):
     normaliser: Literal["per_sample", "batch"]
 
 
+Sampler = Literal["euler_maruyama", "heun", "ddim", "dpm_solver_pp", "ancestral", "sde_dpm_solver_pp"]
+"""`ldmiss.diffusion.samplers.SAMPLERS`, which would load torch (a test compares)."""
+
+
 class Generation(Section):
-    sampler: Literal["euler_maruyama", "heun", "dpm_solver_pp"]
+    sampler: Sampler
     num_steps: Steps
 
 
 class Guidance(Section):
+    sampler: Sampler
     num_steps: Steps
     weight: NonNegative
     t_max: Annotated[float, Field(gt=0, le=1)]

@@ -75,23 +75,31 @@ def karras_sigmas(
 
 
 def heun_step(
-    denoise: DenoiseFn, x: Tensor, sigma: Tensor, sigma_next: Tensor, *, gamma: float, noise: NoiseFn
+    denoise: DenoiseFn, x: Tensor, sigma: Tensor, sigma_next: Tensor, *, gamma: float, noise: NoiseFn, last: bool = False
 ) -> Tensor:
     """One stochastic Heun step from sigma to sigma_next (Karras et al. 2022, Algorithm 2; S_noise = 1).
 
-    Noise is first raised to (1 + gamma) sigma; a step to sigma_next = 0 is a single Euler step.
+    Noise is first raised to (1 + gamma) sigma.
 
     Args:
         x: state at noise level sigma, (B, ...).
         sigma, sigma_next: levels, shape ().
         gamma: relative rise of the noise level, 0 for the deterministic step.
         noise: the source of the added noise (called once, whatever gamma is).
+        last: whether sigma_next is 0, where the step is a single Euler step; to ask the level would stall a GPU's queue.
     """
     sigma_hat = sigma * (1 + gamma)
     x_hat = x + (sigma_hat**2 - sigma**2).clamp(min=0).sqrt() * noise(x)
+    return ode_step(denoise, x_hat, sigma_hat, sigma_next, last=last)
+
+
+def ode_step(
+    denoise: DenoiseFn, x_hat: Tensor, sigma_hat: Tensor, sigma_next: Tensor, *, last: bool = False
+) -> Tensor:
+    """The deterministic part of `heun_step`: from x_hat (B, ...) at level sigma_hat to sigma_next."""
     d_cur = (x_hat - denoise(x_hat, sigma_hat)) / sigma_hat
     x_next = x_hat + (sigma_next - sigma_hat) * d_cur
-    if sigma_next == 0:
+    if last:
         return x_next
     d_prime = (x_next - denoise(x_next, sigma_next)) / sigma_next
     return x_hat + (sigma_next - sigma_hat) * 0.5 * (d_cur + d_prime)
@@ -107,8 +115,8 @@ def sample_heun(denoise: DenoiseFn, x: Tensor, *, sigmas: Tensor, churn: float, 
         noise: the source of the added noise.
     """
     gamma = churn_to_gamma(churn, len(sigmas) - 1)
-    for sigma, sigma_next in itertools.pairwise(sigmas):
-        x = heun_step(denoise, x, sigma, sigma_next, gamma=gamma, noise=noise)
+    for step, (sigma, sigma_next) in enumerate(itertools.pairwise(sigmas), start=2):
+        x = heun_step(denoise, x, sigma, sigma_next, gamma=gamma, noise=noise, last=step == len(sigmas))
     return x
 
 

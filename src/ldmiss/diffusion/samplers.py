@@ -1,4 +1,7 @@
-"""Time grids, Euler-Maruyama for the reverse SDE (paper section 2, A.2.1), two solvers of the probability-flow ODE."""
+"""Time grids and samplers: Euler-Maruyama (paper section 2, A.2.1), and those that need few steps.
+
+Every sampler takes a score, guided or not, and turns it into what it integrates: a slope, or a posterior mean.
+"""
 
 import itertools
 from collections.abc import Callable
@@ -7,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ldmiss.diffusion.broadcast import append_dims
-from ldmiss.diffusion.parameterization import Denoiser, ScoreFn
+from ldmiss.diffusion.parameterization import ScoreFn
 from ldmiss.diffusion.sde import VPSDE
 
 NoiseFn = Callable[[Tensor], Tensor]
@@ -28,7 +31,7 @@ def uniform_time_grid(num_steps: int, tau: float, device: torch.device | str = "
 def log_snr_time_grid(sde: VPSDE, num_steps: int, tau: float, device: torch.device | str = "cpu") -> Tensor:
     """num_steps + 1 times: 1 to tau in equal steps of the log signal-to-noise ratio, then 0; float32.
 
-    For the ODE solvers, whose error is even in it (Lu et al. 2022, DPM-Solver, section 3).
+    For all but Euler-Maruyama: their errors are even in it (Lu et al. 2022, DPM-Solver, section 3).
     """
     start, stop = sde.log_snr(torch.tensor([1.0, tau], dtype=torch.float64)).tolist()
     return _down_to_0(sde.time_of_log_snr(torch.linspace(start, stop, num_steps, dtype=torch.float64)), device)
@@ -84,65 +87,99 @@ def euler_maruyama(
     return x
 
 
-def probability_flow_heun(denoiser: Denoiser, x: Tensor, *, time_grid: Tensor) -> Tensor:
+def posterior_mean(score: ScoreFn, sde: VPSDE, x: Tensor, t: Tensor) -> Tensor:
+    """E[x_0 | x_t = x] = (x + sigma_t^2 score) / alpha_t, (B, ...) (Tweedie); given a guided score, the guided mean."""
+    alpha, sigma = sde.marginal_prob(t)
+    return (x + append_dims(sigma, x) ** 2 * score(x, t)) / append_dims(alpha, x)
+
+
+def probability_flow_heun(score: ScoreFn, sde: VPSDE, x: Tensor, *, time_grid: Tensor) -> Tensor:
     """Integrate dx/dt = f - g^2 score / 2 with Heun's method, second order; the last step takes the posterior mean.
 
     No noise but that of `x`, the state at time_grid[0], (B, ...). Two evaluations per step, one for the last.
     (Song et al. 2021, section 4.3; Heun as in Karras et al. 2022.)
     """
-    sde = denoiser.sde
 
     def slope(x: Tensor, t: Tensor) -> Tensor:
-        return sde.drift(x, t) - 0.5 * append_dims(sde.beta(t), x) * denoiser.score(x, t)
+        return sde.drift(x, t) - 0.5 * append_dims(sde.beta(t), x) * score(x, t)
 
     for t, t_next in itertools.pairwise(time_grid[:-1]):
         d_cur = slope(x, t)
         d_next = slope(x + (t_next - t) * d_cur, t_next)
         x = x + (t_next - t) * 0.5 * (d_cur + d_next)
-    return denoiser.score_and_x_0(x, time_grid[-2])[1]
+    return posterior_mean(score, sde, x, time_grid[-2])
 
 
-def dpm_solver_pp(denoiser: Denoiser, x: Tensor, *, time_grid: Tensor) -> Tensor:
-    """DPM-Solver++(2M): second-order multistep on the posterior mean (Lu et al. 2022b, Algorithm 2).
+def dpm_solver_pp(
+    score: ScoreFn, sde: VPSDE, x: Tensor, *, time_grid: Tensor, order: int = 2, noise: NoiseFn | None = None
+) -> Tensor:
+    """DPM-Solver++: exact in the linear part, so that only the posterior mean is approximated over a step.
 
-    One evaluation per step; the first and the last step are of first order, the last one gives the posterior mean.
-    Arguments as `probability_flow_heun`.
+    order 1: the mean is taken as constant. Without noise that is DDIM (Song, Meng and Ermon 2021, Eq. 12 with eta = 0),
+        with noise DDPM's ancestral sampling (their Eq. 16, eta = 1).
+    order 2: extrapolated from the step before, the multistep "2M" (Lu et al. 2022b, Algorithm 2; with noise
+        SDE-DPM-Solver++(2M), their section 4 and Appendix B). The first and the last step are of order 1.
+
+    One evaluation per step; the last step takes the posterior mean.
+
+    Args:
+        score, sde, x, time_grid: as `euler_maruyama`.
+        order: 1 or 2.
+        noise: of the reverse SDE; without it the probability-flow ODE is solved.
     """
-    sde = denoiser.sde
     previous: tuple[Tensor, Tensor] | None = None  # (x_0 predicted a step earlier, that step's size in log-SNR)
     for t, t_next in itertools.pairwise(time_grid[:-1]):
         (_, sigma), (alpha_next, sigma_next) = sde.marginal_prob(t), sde.marginal_prob(t_next)
         step = sde.log_snr(t_next) - sde.log_snr(t)
-        x_0 = denoiser.score_and_x_0(x, t)[1]
-        extrapolated = x_0 if previous is None else x_0 + 0.5 * step / previous[1] * (x_0 - previous[0])
-        x = sigma_next / sigma * x - alpha_next * torch.expm1(-step) * extrapolated
+        x_0 = posterior_mean(score, sde, x, t)
+        extrapolated = x_0 if previous is None or order == 1 else x_0 + 0.5 * step / previous[1] * (x_0 - previous[0])
+        if noise is None:
+            x = sigma_next / sigma * x - alpha_next * torch.expm1(-step) * extrapolated
+        else:
+            gain = -torch.expm1(-2 * step)
+            x = sigma_next / sigma * (-step).exp() * x + alpha_next * gain * extrapolated
+            x = x + sigma_next * gain.sqrt() * noise(x)
         previous = x_0, step
-    return denoiser.score_and_x_0(x, time_grid[-2])[1]
+    return posterior_mean(score, sde, x, time_grid[-2])
+
+
+SAMPLERS = ("euler_maruyama", "heun", "ddim", "dpm_solver_pp", "ancestral", "sde_dpm_solver_pp")
+"""By name; the first is the paper's, and it and the last two add noise on the way."""
 
 
 def sample_from_prior(
-    sampler: str, denoiser: Denoiser, x: Tensor, *, num_steps: int, tau: float, noise: NoiseFn
+    sampler: str, score: ScoreFn, sde: VPSDE, x: Tensor, *, num_steps: int, tau: float, noise: NoiseFn
 ) -> Tensor:
-    """Unconditional samples from the prior's x, (B, ...), with the named sampler on the time grid that suits it.
+    """The prior's x, (B, ...), brought to time 0 by the named sampler, on the time grid that suits it.
 
     Args:
-        sampler: "euler_maruyama" (the paper's), "heun" or "dpm_solver_pp".
-        denoiser: score network and SDE.
+        sampler: one of `SAMPLERS`.
+        score: unconditional, or guided.
+        sde: the forward process.
         x: standard normal, the state at time 1.
-        num_steps: steps; twice as many evaluations with "heun".
+        num_steps: steps; what they cost is `num_evaluations`.
         tau: smallest time at which the network is asked.
-        noise: used by "euler_maruyama" alone.
+        noise: the source of each step's noise, for the samplers that add some.
 
     Raises:
         ValueError: unknown sampler.
     """
     if sampler == "euler_maruyama":
-        grid = uniform_time_grid(num_steps, tau, x.device)
-        return euler_maruyama(denoiser.score, denoiser.sde, x, time_grid=grid, noise=noise)
-    if sampler not in ODE_SOLVERS:
-        raise ValueError(f"unknown sampler {sampler!r}; allowed: euler_maruyama, {', '.join(ODE_SOLVERS)}")
-    return ODE_SOLVERS[sampler](denoiser, x, time_grid=log_snr_time_grid(denoiser.sde, num_steps, tau, x.device))
+        return euler_maruyama(score, sde, x, time_grid=uniform_time_grid(num_steps, tau, x.device), noise=noise)
+    grid = log_snr_time_grid(sde, num_steps, tau, x.device)
+    if sampler == "heun":
+        return probability_flow_heun(score, sde, x, time_grid=grid)
+    if sampler == "ddim":
+        return dpm_solver_pp(score, sde, x, time_grid=grid, order=1)
+    if sampler == "dpm_solver_pp":
+        return dpm_solver_pp(score, sde, x, time_grid=grid)
+    if sampler == "ancestral":
+        return dpm_solver_pp(score, sde, x, time_grid=grid, order=1, noise=noise)
+    if sampler == "sde_dpm_solver_pp":
+        return dpm_solver_pp(score, sde, x, time_grid=grid, noise=noise)
+    raise ValueError(f"unknown sampler {sampler!r}; allowed: {', '.join(SAMPLERS)}")
 
 
-ODE_SOLVERS = {"heun": probability_flow_heun, "dpm_solver_pp": dpm_solver_pp}
-"""The solvers of the probability-flow ODE by name."""
+def num_evaluations(sampler: str, num_steps: int) -> int:
+    """Evaluations of the score that a sampler's steps take: one each, two with "heun" but for the last."""
+    return 2 * num_steps - 1 if sampler == "heun" else num_steps

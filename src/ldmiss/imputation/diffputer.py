@@ -4,7 +4,6 @@ M-step: train an EDM denoiser on the completed rows, all coordinates counting. E
 given the observed ones by replacement with resampling, and average the draws. Rows are flat, d = 784 for MNIST.
 """
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,8 +14,8 @@ from ldmiss.diffusion.edm import (
     DenoiseFn,
     churn_to_gamma,
     edm_loss,
-    heun_step,
     karras_sigmas,
+    ode_step,
     sample_heun,
     sample_sigmas,
 )
@@ -91,6 +90,9 @@ def draw_conditional(
     At each level, `num_resamples` times: an unconditional stochastic Heun step for the unknown, forward noise for the
     known, blended; re-noised in between (RePaint, Lugmayr et al. 2022). The last step is Euler to 0.
 
+    The noise of the known part, the re-noising and the churn of the step that follows are independent and add up, so
+    one number with the sum of their variances stands for them: the same law for a third of the draws.
+
     Args:
         denoise: the EDM denoiser.
         x_obs: normalised rows, (B, d); values at missing positions are never used.
@@ -102,15 +104,16 @@ def draw_conditional(
         (B, d), observed entries exactly as given.
     """
     sigmas = karras_sigmas(sampling.num_steps, device=x_obs.device)
-    gamma = churn_to_gamma(sampling.churn, sampling.num_steps)
-    x = sigmas[0] * noise(x_obs)
-    for sigma, sigma_next in itertools.pairwise(sigmas[:-1]):
+    raised = sigmas * (1 + churn_to_gamma(sampling.churn, sampling.num_steps))  # where a step starts: churned
+    x = raised[0] * noise(x_obs)
+    for level in range(sampling.num_steps - 1):
+        sigma_next = sigmas[level + 1]
         for repeat in range(sampling.num_resamples):
-            unknown = heun_step(denoise, x, sigma, sigma_next, gamma=gamma, noise=noise)
-            x = torch.where(observed, x_obs + sigma_next * noise(x), unknown)
-            if repeat < sampling.num_resamples - 1:
-                x = x + (sigma**2 - sigma_next**2).sqrt() * noise(x)
-    x = heun_step(denoise, x, sigmas[-2], sigmas[-1], gamma=gamma, noise=noise)
+            unknown = ode_step(denoise, x, raised[level], sigma_next)
+            sigma_hat = raised[level] if repeat < sampling.num_resamples - 1 else raised[level + 1]
+            z = noise(x)
+            x = torch.where(observed, x_obs + sigma_hat * z, unknown + (sigma_hat**2 - sigma_next**2).sqrt() * z)
+    x = ode_step(denoise, x, raised[-2], sigmas[-1], last=True)
     return torch.where(observed, x_obs, x)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from ldmiss.autoencoding.codecs import Codec, PixelCodec
 from ldmiss.diffusion.conditioning import replace_observed
 from ldmiss.diffusion.guidance import self_guided_score
-from ldmiss.diffusion.parameterization import Denoiser
+from ldmiss.diffusion.parameterization import Denoiser, ScoreFn
 from ldmiss.diffusion.samplers import euler_maruyama, sample_from_prior, uniform_time_grid
 from ldmiss.noise import RowNoise
 
@@ -26,7 +26,7 @@ class ScoreModel:
     def generate(self, num_rows: int, noise: RowNoise, *, num_steps: int, sampler: str = "euler_maruyama") -> Tensor:
         """Unconditional images in [0, 1], (num_rows, 1, H, W), by a sampler of `sample_from_prior`."""
         prior = self._prior(num_rows, noise)
-        z = sample_from_prior(sampler, self.denoiser, prior, num_steps=num_steps, tau=self.tau, noise=noise)
+        z = self._from_prior(sampler, self.denoiser.score, prior, noise, num_steps)
         return self.codec.decode(z).clamp(0, 1)
 
     @torch.no_grad()
@@ -37,19 +37,19 @@ class ScoreModel:
         noise: RowNoise,
         *,
         num_steps: int,
+        sampler: str = "euler_maruyama",
         weight: float = 1.0,
         t_max: float = 1.0,
         backprop_score: bool = True,
     ) -> Tensor:
         """Self-guided imputation (Eq. 4-6); x_obs in [0, 1] and observed (B, 1, H, W) -> x_hat (B, 1, H, W).
 
-        `weight`, `t_max`, `backprop_score`: see `self_guided_score`.
+        `sampler`: of `sample_from_prior`; `weight`, `t_max`, `backprop_score`: see `self_guided_score`.
         """
         score = self_guided_score(
             self.denoiser, self.codec.decode, x_obs, observed, weight=weight, t_max=t_max, backprop_score=backprop_score
         )
-        grid, prior = self._start(len(x_obs), num_steps, noise)
-        return self.codec.decode(euler_maruyama(score, self.denoiser.sde, prior, time_grid=grid, noise=noise))
+        return self.codec.decode(self._from_prior(sampler, score, self._prior(len(x_obs), noise), noise, num_steps))
 
     @torch.no_grad()
     def impute_by_replacement(
@@ -64,16 +64,16 @@ class ScoreModel:
             raise ValueError("replacement needs diffusion in pixel space")
         sde = self.denoiser.sde
         condition = replace_observed(sde, self.codec.encode(x_obs), observed, noise)
-        grid, prior = self._start(len(x_obs), num_steps, noise)
+        grid = uniform_time_grid(num_steps, self.tau, self.device)
         z = euler_maruyama(
-            self.denoiser.score, sde, condition(prior, grid[0]),
+            self.denoiser.score, sde, condition(self._prior(len(x_obs), noise), grid[0]),
             time_grid=grid, noise=noise, condition=condition, num_resamples=num_resamples,
         )  # fmt: skip
         return self.codec.decode(z)
 
-    def _start(self, num_rows: int, num_steps: int, noise: RowNoise) -> tuple[Tensor, Tensor]:
-        """The time grid of an imputation, and the state at its first time."""
-        return uniform_time_grid(num_steps, self.tau, self.device), self._prior(num_rows, noise)
+    def _from_prior(self, sampler: str, score: ScoreFn, prior: Tensor, noise: RowNoise, num_steps: int) -> Tensor:
+        sde, tau = self.denoiser.sde, self.tau
+        return sample_from_prior(sampler, score, sde, prior, num_steps=num_steps, tau=tau, noise=noise)
 
     def _prior(self, num_rows: int, noise: RowNoise) -> Tensor:
         return noise(torch.empty(num_rows, *self.codec.shape, device=self.device))

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ldmiss.networks.layers import drop
+from ldmiss.networks.layers import channels_last_on_cpu, drop
 
 
 class Classifier(nn.Module):
@@ -29,7 +29,8 @@ class Classifier(nn.Module):
 
     def pre_relu(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Images (B, 1, H, W) in [0, 1] to the hidden units before their ReLU, (B, 64)."""
-        h = F.max_pool2d(F.relu(self.conv2(F.relu(self.conv1(x)))), 2).flatten(1)
+        h = F.relu(channels_last_on_cpu(self.conv1(x)))
+        h = F.max_pool2d(F.relu(self.conv2(h)), 2).flatten(1)
         hidden: Tensor = self.fc1(drop(h, self.dropout, generator))
         return hidden
 

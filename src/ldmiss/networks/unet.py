@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ldmiss.networks.layers import GroupNorm, SelfAttention, drop, sinusoidal_embedding, zero_init
+from ldmiss.networks.layers import GroupNorm, SelfAttention, channels_last_on_cpu, drop, sinusoidal_embedding, zero_init
 
 TIME_SCALE = 999.0
 """t in [0, 1] times this goes into the sinusoidal embedding (Song et al. 2021); unscaled it is nearly constant."""
@@ -167,6 +167,8 @@ class UNet(nn.Module):
         if resampling not in RESAMPLING:
             raise ValueError(f"resampling: unknown {resampling!r}; allowed: {', '.join(RESAMPLING)}")
         self.base_channels = base_channels
+        # With more groups torch's normalisation is slow in this order, and the network 0.75 times as fast.
+        self._channels_last = num_groups == 1
         time_channels = 4 * base_channels
 
         def block(c_in: int, c_out: int, resample: str = "none") -> ResBlock:
@@ -230,6 +232,8 @@ class UNet(nn.Module):
         """
         temb = self.time(sinusoidal_embedding(TIME_SCALE * t.reshape(-1), self.base_channels))
         h = self.conv_in(x)
+        if self._channels_last:
+            h = channels_last_on_cpu(h)
         skips = [h]
         for level in self.down:
             h = level(h, temb, generator, skips)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ldmiss.errors import InputError
 from ldmiss.noise import torch_generator
+from ldmiss.training.adam import Adam
 from ldmiss.training.ema import EMA
 from ldmiss.training.schedules import lr_at, plateau_factor
 
@@ -58,7 +59,7 @@ class Training:
     def __init__(self, network: nn.Module, recipe: Recipe, *, num_items: int, seed: int) -> None:
         self.network, self.recipe, self.num_items, self.seed = network, recipe, num_items, seed
         self.device = next(network.parameters()).device
-        self.optimizer = torch.optim.Adam(network.parameters(), lr=recipe.lr, fused=True)
+        self.optimizer = Adam(network.parameters())
         self.ema = EMA(dict(network.named_parameters()), recipe.ema_decay) if recipe.ema_decay else None
         self.steps_per_epoch = -(-num_items // recipe.batch_size)
         self.num_steps = recipe.epochs * self.steps_per_epoch
@@ -118,14 +119,11 @@ class Training:
         return lr_at(self.recipe.lr_schedule, self.step, self.num_steps, self.recipe.lr)
 
     def _update(self, loss: Tensor) -> None:
-        lr = self._lr()
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.optimizer.zero_grad(set_to_none=True)
+        self.network.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         if self.recipe.grad_clip is not None:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.grad_clip)
-        self.optimizer.step()
+        self.optimizer.step(self._lr())
         if self.ema is not None:
             self.ema.update(dict(self.network.named_parameters()), self.step)
         self._losses.append(loss.detach())
@@ -168,8 +166,7 @@ class Training:
         self._check_finite()
         self._check_weights()
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        for index, entry in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in entry.items()}
+        tensors |= {f"optimizer.{name}": value for name, value in self.optimizer.state().items()}
         if self.ema is not None:
             tensors |= {f"ema.{name}": value for name, value in self.ema.shadow.items()}
         tensors |= {f"best.{name}": value for name, value in self._best.items()}
@@ -184,17 +181,13 @@ class Training:
         Raises:
             KeyError, RuntimeError: the snapshot is of another network.
         """
-        groups: dict[str, dict[str, Tensor]] = {"network": {}, "ema": {}, "best": {}}
-        state: dict[int, dict[str, Tensor]] = {}
+        groups: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}, "ema": {}, "best": {}}
         for name, value in tensors.items():
             kind, _, rest = name.partition(".")
-            if kind == "optimizer":
-                index, _, entry = rest.partition(".")
-                state.setdefault(int(index), {})[entry] = value
-            elif kind in groups:
+            if kind in groups:
                 groups[kind][rest] = value.to(self.device)
         self.network.load_state_dict(groups["network"])
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        self.optimizer.restore(groups["optimizer"])
         if self.ema is not None:
             self.ema.shadow = groups["ema"]
         self._best = groups["best"]

@@ -1,0 +1,227 @@
+"""`python -m benchmarks.few_steps`: quality of generation and guided imputation against the network evaluations.
+
+Takes the trained score models of a finished project and samples from them with every sampler and number of steps that
+is asked for, at several sampling seeds. Each row is kept in `rows.jsonl` as soon as it is measured: a run that was cut
+goes on, and a later one with other arguments adds to it. Then the rule of `benchmarks.few_steps_rule` is applied and
+the tables and the figure are written (`benchmarks.few_steps_page`).
+"""
+
+import argparse
+import hashlib
+import importlib
+import itertools
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmarks.few_steps_page import write_results
+from ldmiss.diffusion.samplers import SAMPLERS, num_evaluations
+from ldmiss.errors import InputError
+from ldmiss.evaluation.fidelity import fid, fid_statistics, inception_score
+from ldmiss.evaluation.pixel import errors_of_draws_by_image
+from ldmiss.evaluation.uncertainty import calibration, crps, missing_pixels
+from ldmiss.imputation.interface import Imputer
+from ldmiss.imputation.score_based import ScoreModel
+from ldmiss.noise import RowNoise
+from ldmiss.pixels import unit_from_uint8
+from ldmiss.randomness import derive_seed
+from ldmiss.subsets import evenly_spread
+from stages import params
+from stages.build.classifier import extract_features, restore_classifier
+from stages.build.data import load_incomplete
+from stages.chunks import CHUNK_SIZES
+from stages.datasets import load_split
+from stages.io import save_text
+from stages.measure import Yardstick
+from stages.paths import CLASSIFIER, RAW, Item
+from stages.runtime import resolve
+from stages.table import METHODS
+
+if TYPE_CHECKING:
+    from stages.runtime import Runtime
+    from stages.schema import Params
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks/results/few_steps"
+REFERENCE = ("euler_maruyama", 1000)
+STEPS = [5, 10, 20, 50, 100, 200, 500, 1000]
+MODEL = ("method", "missing_rate", "cell_seed", "model")
+"""What a row was measured on: `model` is the beginning of its file's SHA-256."""
+IDENTITY = (*MODEL, "task", "num_images", "num_draws", "sampler", "num_steps", "seed")
+"""All of what a row is a measurement of; the rest of it is what was measured, and on what."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One method's model in a cell, and what it takes to measure it; the current directory is the project's."""
+
+    method: str
+    item: Item
+    params: "Params"
+    runtime: "Runtime"
+    model: ScoreModel
+    yardstick: Yardstick
+    fingerprint: str
+
+    def clock(self) -> float:
+        """Seconds: of the processor where it computes, for it may be shared, else of the wall."""
+        return time.process_time() if self.runtime.device.type == "cpu" else time.perf_counter()
+
+    def chunks(self, stage: str, num_rows: int) -> Iterator[Tensor]:
+        """Row numbers, as many at a time as the stage would take."""
+        declared = getattr(self.params, stage).chunk_size
+        size = CHUNK_SIZES[self.runtime.device.type][stage] if declared == "auto" else declared
+        yield from torch.split(torch.arange(num_rows, device=self.runtime.device), size)
+
+    def generation(self, sampler: str, num_steps: int, num_images: int, num_draws: int, seed: int) -> Row:
+        """FID and IS of unconditional samples."""
+        del num_draws
+        start = self.clock()
+        root = derive_seed(seed, "few-steps", "sample", self.method)
+        images = torch.cat([
+            self.model.generate(len(rows), RowNoise(root, rows), num_steps=num_steps, sampler=sampler).cpu()
+            for rows in self.chunks("sample", num_images)
+        ])  # fmt: skip
+        seconds = self.clock() - start
+        features, logits = extract_features(self.yardstick.classifier, images, self.yardstick.layer)
+        found = {"fid": fid(fid_statistics(features), self.yardstick.reference), "is": inception_score(logits)}
+        return {"metrics": found, "by_image": {}, "seconds_per_image": seconds / num_images}
+
+    def imputation(self, sampler: str, num_steps: int, num_images: int, num_draws: int, seed: int) -> Row:
+        """Squared error of one draw (the mean over all of them) and fair CRPS of guided imputations, by image."""
+        settings = getattr(self.params, self.method).impute.guidance.model_dump()
+        complete = partial(self.model.impute_by_guidance, **settings | {"sampler": sampler, "num_steps": num_steps})
+        imputer = Imputer(complete, stochastic=True)
+        incomplete, known = load_incomplete(self.item.observed("test"), self.runtime.device)
+        numbers = torch.from_numpy(evenly_spread(len(incomplete), num_images)).to(self.runtime.device)
+        x_obs, observed = unit_from_uint8(incomplete[numbers]), known[numbers]
+        root = derive_seed(seed, "few-steps", "impute", self.method)
+        start = self.clock()
+        parts = []
+        for rows in self.chunks("impute", num_images * num_draws):
+            image, draw = rows // num_draws, rows % num_draws
+            noise = RowNoise(root, numbers[image], draw)
+            parts.append(imputer(x_obs[image], observed[image], noise)[:, 0].cpu().numpy())
+        seconds = self.clock() - start
+        draws = np.concatenate(parts).reshape(num_images, num_draws, *parts[0].shape[1:])
+        truth = unit_from_uint8(torch.from_numpy(self.yardstick.test.images[numbers.cpu().numpy()])).numpy()
+        found = scores(draws, truth, observed[:, 0].cpu().numpy())
+        return {**found, "seconds_per_image": seconds / (num_images * num_draws)}
+
+
+def scores(draws: NDArray[np.float32], truth: NDArray[np.float32], observed: NDArray[np.bool_]) -> Row:
+    """`metrics` (means over images) and `by_image` of draws (N, K, H, W); truth and observed (N, H, W)."""
+    squares, _, counts = errors_of_draws_by_image(draws, truth, observed)
+    of_image = [crps(*missing_pixels(draws[[i]], truth[[i]], observed[[i]])) for i in range(len(draws))]
+    by_image = {"mse": (squares / counts).round(7).tolist(), "crps": np.round(of_image, 7).tolist()}
+    metrics = {name: float(np.mean(values)) for name, values in by_image.items()}
+    factor = calibration(*missing_pixels(draws, truth, observed))
+    return {"metrics": metrics | ({} if factor is None else {"calibration": factor}), "by_image": by_image}
+
+
+def load_case(method: str, item: Item, settings: "Params", runtime: "Runtime") -> Case:
+    """The model as its stage left it, in the current directory's project."""
+    model = importlib.import_module(METHODS[method]).load_model(item, runtime)
+    classifier = restore_classifier(CLASSIFIER, runtime.device)
+    test = load_split(settings.dataset.name, RAW, "test")
+    yardstick = Yardstick(classifier, test, layer=settings.evaluate.fid_layer, seed=item.root_seed)
+    fingerprint = hashlib.sha256(item.model(method).read_bytes()).hexdigest()[:12]
+    return Case(method, item, settings, runtime, model, yardstick, fingerprint)
+
+
+def load_rows(path: Path) -> list[Row]:
+    """The rows measured so far."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def identity(row: Row) -> tuple[Any, ...]:
+    """What tells a row from the others."""
+    return tuple(row[key] for key in IDENTITY)
+
+
+def wanted(case: Case, arguments: argparse.Namespace) -> Iterator[Row]:
+    """The identities of all rows that the arguments ask for."""
+    for task in arguments.tasks:
+        for sampler, num_steps in itertools.product(arguments.samplers, arguments.steps):
+            for seed in range(arguments.num_seeds):
+                yield {
+                    "method": case.method, "missing_rate": case.item.missing_rate, "cell_seed": case.item.seed,
+                    "model": case.fingerprint,
+                    "task": task, "sampler": sampler, "num_steps": num_steps, "seed": seed,
+                    "num_images": arguments.num_images if task == "generation" else arguments.num_imputed,
+                    "num_draws": 1 if task == "generation" else arguments.num_draws,
+                }  # fmt: skip
+
+
+def measure(case: Case, arguments: argparse.Namespace, path: Path) -> None:
+    """Measure every row that is wanted and not there yet, and save it at once."""
+    rows = load_rows(path)
+    known = {identity(row) for row in rows}
+    machine = {**case.runtime.record(), "profile": case.params.profile}
+    for row in wanted(case, arguments):
+        if identity(row) in known:
+            continue
+        of_task = case.generation if row["task"] == "generation" else case.imputation
+        sizes = {key: row[key] for key in ("sampler", "num_steps", "num_images", "num_draws", "seed")}
+        rows.append(row | {"num_evaluations": num_evaluations(row["sampler"], row["num_steps"])} | of_task(**sizes))
+        rows[-1]["machine"] = machine
+        save_text(path, "".join(json.dumps(each, allow_nan=False) + "\n" for each in rows))
+        shown = {name: round(value, 5) for name, value in rows[-1]["metrics"].items()}
+        print(*identity(row), shown, f"{rows[-1]['seconds_per_image']:.3f} s/image", flush=True)
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.few_steps", description=__doc__.split("\n")[0])
+    parser.add_argument("--project", type=Path, default=ROOT, help="a folder in which the stages have run")
+    parser.add_argument("--results", type=Path, help=f"where to write (default: {RESULTS.relative_to(ROOT)}/<device>)")
+    parser.add_argument("--missing-rate", type=float, help="of the cell (default: that of its params)")
+    parser.add_argument("--seed", type=int, help="of the cell (default: that of its params)")
+    parser.add_argument("--methods", nargs="*", default=["ldmiss"], choices=["ldmiss", "ddpm"], metavar="METHOD",
+                        help="ldmiss, ddpm; none: only write tables and figure again")  # fmt: skip
+    parser.add_argument("--tasks", nargs="+", default=["generation", "imputation"], metavar="TASK",
+                        choices=["generation", "imputation"], help="generation, imputation")  # fmt: skip
+    parser.add_argument("--samplers", nargs="*", default=[*SAMPLERS], choices=SAMPLERS, metavar="SAMPLER",
+                        help=", ".join(SAMPLERS))  # fmt: skip
+    parser.add_argument("--steps", nargs="+", type=int, default=STEPS)
+    parser.add_argument("--num-images", type=int, default=10_000, help="generated, a sampling seed")
+    parser.add_argument("--num-imputed", type=int, default=500, help="test images, spread evenly")
+    parser.add_argument("--num-draws", type=int, default=5, help="of each imputed image and sampling seed, at least 2")
+    parser.add_argument("--num-seeds", type=int, default=3, help="sampling seeds")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure what is asked for and not there yet; then write all tables again."""
+    arguments = _arguments(argv)
+    chosen = arguments.results and arguments.results.resolve()
+    try:
+        os.chdir(arguments.project)
+        settings, _ = params.load()
+        runtime = resolve(settings.compute)
+        results = chosen or RESULTS / str(runtime.record()["device"]).lower().replace(" ", "-")
+        rate = settings.missing_rate if arguments.missing_rate is None else arguments.missing_rate
+        item = Item(rate, settings.seed if arguments.seed is None else arguments.seed)
+        for method in arguments.methods:
+            measure(load_case(method, item, settings, runtime), arguments, results / "rows.jsonl")
+    except (InputError, NotADirectoryError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    write_results(load_rows(results / "rows.jsonl"), results, REFERENCE)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""Tables, figure and verdicts of `benchmarks.few_steps`, from its rows alone."""
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from benchmarks.few_steps_rule import MIN_SEEDS, Verdict, cheapest, equal_fid, not_worse
+from benchmarks.page import write_table
+from ldmiss.figures.style import new_figure
+from stages.io import atomic_write, save_json, save_text
+
+COMMAND = "python -m benchmarks.few_steps"
+PAGE = Path(__file__).parent.parent / "docs/performance.md"
+JUDGED = {"generation": ("fid",), "imputation": ("mse", "crps")}
+"""The metrics that the rule is about; all others are only shown."""
+SHOWN = {"generation": ("fid", "is"), "imputation": ("mse", "crps", "calibration")}
+NAMES = {
+    "fid": "FID", "is": "IS", "mse": "MSE of one draw, missing pixels", "crps": "CRPS",
+    "calibration": "calibration of the draws (1 is honest)",
+}  # fmt: skip
+DIGITS = {"fid": 1, "is": 2, "mse": 5, "crps": 5, "calibration": 2}
+
+Setting = tuple[str, int]
+"""(sampler, number of steps)."""
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Group:
+    """All settings measured on one model with the same numbers of images and draws.
+
+    Attributes:
+        facts: method, missing_rate, cell_seed, model, task, num_images, num_draws.
+        settings: (sampler, steps) -> its rows, one a sampling seed.
+        reference: the setting that the others are compared with.
+    """
+
+    facts: dict[str, Any]
+    settings: Mapping[Setting, list[Row]]
+    reference: Setting
+
+    def values(self, setting: Setting, metric: str) -> NDArray[np.float64]:
+        """One a sampling seed; NaN where it was not to be had."""
+        return np.array([row["metrics"].get(metric, np.nan) for row in self.settings[setting]])
+
+    def evaluations(self, setting: Setting) -> int:
+        """Of the network, for one image."""
+        return int(self.settings[setting][0]["num_evaluations"])
+
+    def by_image(self, setting: Setting, metric: str, seeds: set[int]) -> NDArray[np.float64]:
+        """Mean over these sampling seeds, (N,)."""
+        return np.mean([row["by_image"][metric] for row in self.settings[setting] if row["seed"] in seeds], axis=0)
+
+    def verdicts(self, setting: Setting) -> dict[str, Verdict]:
+        """By judged metric; empty where the reference or, for an FID, the seeds are lacking."""
+        both = [setting, self.reference]
+        of_seeds = [{row["seed"] for row in self.settings.get(each, [])} for each in both]
+        if self.facts["task"] == "generation":
+            if min(map(len, of_seeds)) < MIN_SEEDS:
+                return {}
+            return {"fid": equal_fid(*(self.values(each, "fid").tolist() for each in both))}
+        shared = set.intersection(*of_seeds)
+        return {
+            metric: not_worse(*(self.by_image(each, metric, shared) for each in both))
+            for metric in JUDGED["imputation"]
+            if shared
+        }
+
+    def chosen(self) -> Setting | None:
+        """The cheapest setting that holds in all that is judged."""
+        judged = {setting: self.verdicts(setting) for setting in self.settings if setting != self.reference}
+        holds = {setting: all(each.holds for each in found.values()) for setting, found in judged.items() if found}
+        return cheapest(holds, {setting: self.evaluations(setting) for setting in holds})
+
+
+def groups_of(rows: list[Row], reference: Setting) -> list[Group]:
+    """The rows in groups, settings in order of sampler and steps."""
+    keys = ("method", "missing_rate", "cell_seed", "model", "task", "num_images", "num_draws")
+    found: dict[tuple[Any, ...], dict[Setting, list[Row]]] = {}
+    for row in sorted(rows, key=lambda row: (row["num_steps"], row["seed"])):
+        settings = found.setdefault(tuple(row[key] for key in keys), {})
+        settings.setdefault((row["sampler"], row["num_steps"]), []).append(row)
+    return [Group(dict(zip(keys, key, strict=True)), settings, reference) for key, settings in found.items()]
+
+
+def summary(group: Group) -> dict[str, Any]:
+    """What `few_steps.json` says of a group: every setting, and the choice."""
+    settings = [
+        {
+            "sampler": setting[0], "num_steps": setting[1], "num_evaluations": group.evaluations(setting),
+            "num_seeds": len(rows), "seconds_per_image": float(np.mean([row["seconds_per_image"] for row in rows])),
+            **{metric: _mean_and_sd(group.values(setting, metric)) for metric in SHOWN[group.facts["task"]]},
+            "verdicts": {metric: asdict(verdict) for metric, verdict in group.verdicts(setting).items()},
+        }
+        for setting, rows in group.settings.items()
+    ]  # fmt: skip
+    return {**group.facts, "reference": list(group.reference), "chosen": group.chosen(), "settings": settings}
+
+
+def _mean_and_sd(values: NDArray[np.float64]) -> dict[str, float | None]:
+    known = values[np.isfinite(values)]
+    sd = float(known.std(ddof=1)) if len(known) > 1 else None
+    return {"mean": float(known.mean()) if len(known) else None, "sd": sd}
+
+
+def markdown(group: Group) -> str:
+    """A heading, one table per metric with steps in rows and samplers in columns, and what was chosen."""
+    facts, machine = group.facts, next(iter(group.settings.values()))[0]["machine"]
+    draws = f", {facts['num_draws']} draws each" if facts["task"] == "imputation" else ""
+    lines = [
+        f"**{facts['method']}, {facts['task']}**: trained at rate {facts['missing_rate']:g} (profile "
+        f"`{machine['profile']}`), {facts['num_images']} images{draws}; {machine['cpu']}, {machine['dtype']}, "
+        f"{machine['num_threads']} thread(s).", "",
+    ]  # fmt: skip
+    for metric in SHOWN[facts["task"]]:
+        lines += [*_table(group, NAMES[metric], partial(_cell, group, metric)), ""]
+    lines += [*_table(group, "milliseconds of the processor per image, threads added up", partial(_milliseconds, group)), ""]
+    return "\n".join([*lines, _choice(group)])
+
+
+def _table(group: Group, title: str, cell: Callable[[Setting], str]) -> list[str]:
+    samplers = list(dict.fromkeys(sampler for sampler, _ in sorted(group.settings, key=lambda s: s != group.reference)))
+    steps = sorted({num_steps for _, num_steps in group.settings})
+    names = [f"{name} (2n - 1 evaluations)" if name == "heun" else name for name in samplers]
+    lines = [f"| {title}: steps | {' | '.join(names)} |", f"|---|{'---|' * len(samplers)}"]
+    for n in steps:
+        cells = [cell((name, n)) if (name, n) in group.settings else "" for name in samplers]
+        lines.append(f"| {n} | {' | '.join(cells)} |")
+    return lines
+
+
+def _cell(group: Group, metric: str, setting: Setting) -> str:
+    value = _mean_and_sd(group.values(setting, metric))
+    if value["mean"] is None:
+        return "–"
+    text = f"{value['mean']:.{DIGITS[metric]}f}"
+    text += "" if value["sd"] is None else f" ± {value['sd']:.{DIGITS[metric]}f}"
+    verdict = group.verdicts(setting).get(metric)
+    return f"**{text}**" if verdict is not None and verdict.holds else text
+
+
+def _milliseconds(group: Group, setting: Setting) -> str:
+    return f"{1000 * np.mean([row['seconds_per_image'] for row in group.settings[setting]]):.1f}"
+
+
+def _choice(group: Group) -> str:
+    name = f"{group.reference[1]} steps of {group.reference[0]}"
+    if group.reference not in group.settings:
+        return f"Not judged: {name} was not measured."
+    chosen = group.chosen()
+    if chosen is None:
+        return f"No setting measured is as good as {name} by the rule."
+    ratio = group.evaluations(group.reference) / group.evaluations(chosen)
+    return (
+        f"Cheapest setting as good as {name}: **{chosen[0]}, {chosen[1]} steps**, {ratio:.0f} times fewer evaluations "
+        f"({'; '.join(_difference(group, chosen, metric) for metric in JUDGED[group.facts['task']])})."
+    )
+
+
+def _difference(group: Group, setting: Setting, metric: str) -> str:
+    verdict, unit = group.verdicts(setting)[metric], "sd of the reference" if metric == "fid" else "se, paired"
+    digits = DIGITS[metric]
+    return f"{metric.upper()} {verdict.difference:+.{digits}f}, {unit} {verdict.unit:.{digits}f}"
+
+
+def draw(axis: Axes, group: Group, metric: str) -> None:
+    """One line per sampler against the evaluations, bars of one standard deviation over sampling seeds."""
+    samplers = sorted({sampler for sampler, _ in group.settings}, key=lambda name: (name != group.reference[0], name))
+    for colour, name in zip(sns.color_palette("colorblind", len(samplers)), samplers, strict=True):
+        settings = [setting for setting in group.settings if setting[0] == name]
+        values = [_mean_and_sd(group.values(setting, metric)) for setting in settings]
+        x, y, sd = ([group.evaluations(s) for s in settings], [v["mean"] for v in values], [v["sd"] for v in values])
+        axis.errorbar(x, np.array(y, float), np.nan_to_num(np.array(sd, float)), color=colour, marker="o",
+                      markersize=3.5, capsize=2, label=name)  # fmt: skip
+    if group.reference in group.settings:
+        axis.axhline(float(np.nanmean(group.values(group.reference, metric))), color="grey", linewidth=0.8, zorder=0)
+    axis.set(xscale="log", yscale="log", xlabel="network evaluations", title=f"{group.facts['method']}: {metric}")
+    sns.despine(ax=axis)
+
+
+def write_results(rows: list[Row], folder: Path, reference: Setting) -> None:
+    """`few_steps.json`, `.md` and `.png` in the folder, and the table in the docs if this device has a place there."""
+    groups = groups_of(rows, reference)
+    if not groups:
+        return
+    save_json(folder / "few_steps.json", [summary(group) for group in groups])
+    text = "\n\n".join(markdown(group) for group in groups)
+    save_text(folder / "few_steps.md", f"# Few steps against many\n\nWritten by `{COMMAND}`.\n\n{text}\n")
+    panels = [(group, metric) for group in groups for metric in JUDGED[group.facts["task"]]]
+    figure, axes = new_figure(1, len(panels), width=3.4, height=3.0)
+    for axis, (group, metric) in zip(axes, panels, strict=True):
+        draw(axis, group, metric)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=150, metadata={"Software": None})
+    atomic_write(folder / "few_steps.png", lambda file: file.write(content.getvalue()))
+    name = f"few-steps-{folder.name}"
+    if not (PAGE.is_file() and f"<!-- {name}: written by" in PAGE.read_text()):
+        print(f"{PAGE.name} has no place for {name}: see {folder}")
+        return
+    write_table(PAGE, name, COMMAND, f"{text}\n\n![Quality and cost](../benchmarks/results/few_steps/{folder.name}/few_steps.png)")

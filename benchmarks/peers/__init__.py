@@ -1,0 +1,1 @@
+"""What ours is measured against: other libraries as their documents say, and plain versions of the same algorithm."""

