@@ -1,10 +1,9 @@
-"""Run what fits into a slice of GPU time: `python -m stages.slices {prepare,run,plan,merge,wheels}`.
+"""Run what fits into a slice of GPU time: `python -m stages.slices {prepare,run,plan,merge}` (docs/gpu-slices.md).
 
-prepare  at home: one folder that travels, with params, raw data, results so far and the weights that are needed
+prepare  at home: one folder that travels, with params, raw data, what is known and the weights that are needed
 run      there: run what fits into --seconds, and carry everything away into --out
 plan     at home: what is left to do
 merge    at home: results/<name>/ from what was carried away
-wheels   at home: the lines of requirements.lock for the packages that have to travel (`make slice-wheels`)
 """
 
 import argparse
@@ -18,12 +17,13 @@ from stages.context import Context
 from stages.paths import RAW, Item
 from stages.slices import prepare as prepare_module
 from stages.slices import workspace
-from stages.slices.baggage import all_timings, unpack_results, unpack_weights
+from stages.slices.baggage import unpack_results, unpack_weights
 from stages.slices.drive import Budget, Drive
 from stages.slices.estimate import Estimates
 from stages.slices.order import Order
 from stages.slices.pieces import Pieces
 from stages.slices.publish import publish
+from stages.slices.workspace import EARLIER, RESULTS, all_timings
 from stages.stop import Stopped
 from stages.work import Pipeline
 
@@ -49,9 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     def add(name: str, function: Any) -> argparse.ArgumentParser:
         command = commands.add_parser(name)
         command.set_defaults(function=function)
-        if name != "wheels":
-            command.add_argument("carried", nargs="*", type=Path, metavar="DIR", help="what slices carried away")
-            command.add_argument("--params", type=Path, metavar="FILE", help="default: params.yaml")
+        command.add_argument("carried", nargs="*", type=Path, metavar="DIR", help="what slices carried away")
+        command.add_argument("--params", type=Path, metavar="FILE", help=f"default: {params_module.PARAMS_FILE}")
         return command
 
     prepare = add("prepare", _prepare)
@@ -63,10 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="what is carried away")
     run.add_argument("--exact", action="store_true", help="no weights that travelled; only parts that can end here")
     run.add_argument("--work", type=Path, default=workspace.ROOT / "runs/slice-work", metavar="DIR")
-    add("plan", _plan)
-    merge = add("merge", _merge)
+    add("plan", lambda args: prepare_module.plan(args.carried, _params_file(args)))
+    merge = add("merge", lambda args: publish(args.carried, args.out, _params_file(args)))
     merge.add_argument("--out", type=Path, required=True, metavar="DIR", help="like results/paper")
-    add("wheels", _wheels)
     return parser
 
 
@@ -76,10 +74,10 @@ def _prepare(args: argparse.Namespace) -> str:
 
 def _run(args: argparse.Namespace) -> str:
     carried, out = [path.resolve() for path in args.carried], args.out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
     travelled = next((path / "params.yaml" for path in carried if (path / "params.yaml").is_file()), None)
     params_file = (args.params or travelled or params_module.PARAMS_FILE).resolve()
     params_module.load(params_file)
+    out.mkdir(parents=True, exist_ok=True)
     workspace.enter(args.work, params_file, carried)
     return drive_from_here(carried, out, exact=args.exact).run(Budget(args.seconds, args.later))
 
@@ -92,37 +90,22 @@ def drive_from_here(carried: list[Path], out: Path, *, exact: bool) -> Drive:
         exact: use no weights that travelled, and run only parts that can end on this machine.
     """
     params, document = params_module.load()
-    unpack_results(carried)
+    unpack_results(carried, EARLIER)
     if not exact:
         unpack_weights(carried)
-    pipeline, pieces = Pipeline(document), Pieces(params)
+    pipeline, pieces = Pipeline(document), Pieces(params, RESULTS, EARLIER)
 
     def context(item: Item) -> Context:
         return Context(item, params, pipeline.work("evaluate", item))
 
     runtime = context(pipeline.cells()[0]).runtime
-    machine = workspace.machine()
-    estimates = Estimates(
-        params, all_timings(), device=runtime.record()["device"], kind=runtime.device.type, machine=machine
-    )
+    machine, timings = workspace.machine(), all_timings(EARLIER, RESULTS)
+    device, kind = runtime.record()["device"], runtime.device.type
     return Drive(
-        Order(pipeline, has_ended=workspace.has_ended, is_measured=pieces.has), estimates, pieces,
-        origin={"commit": workspace.commit(carried), "machine": machine},
-        text=params_module.PARAMS_FILE.read_text(), out=out, exact=exact, contexts=context,
+        Order(pipeline, has_ended=workspace.has_ended, is_measured=pieces.has),
+        Estimates(params, timings, device=device, kind=kind, machine=machine), pieces,
+        origin={"commit": workspace.commit(carried), "machine": machine}, out=out, exact=exact, contexts=context,
     )  # fmt: skip
-
-
-def _plan(args: argparse.Namespace) -> str:
-    return prepare_module.plan(args.carried, _params_file(args))
-
-
-def _merge(args: argparse.Namespace) -> str:
-    return publish(args.carried, args.out, _params_file(args))
-
-
-def _wheels(args: argparse.Namespace) -> str:
-    del args
-    return prepare_module.locked_requirements().rstrip()
 
 
 def _params_file(args: argparse.Namespace) -> Path:

@@ -6,7 +6,7 @@ the trained one but the trained one rounded to 8 bits of mantissa, and its file 
 
 import re
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +14,44 @@ import torch
 
 from ldmiss.errors import InputError, one_line
 from stages.io import atomic_write, load_facts, load_tensors, save_tensors
-from stages.paths import CURVES, Item
+from stages.paths import CURVES
 from stages.plot import load_curve
-from stages.slices.workspace import RESULTS, TIMINGS, mark_ended, read_timings
+from stages.slices.workspace import TIMINGS, mark_ended
 from stages.training import save_curve
 from stages.work import files_in
 
 PART_BYTES = 15 * 2**20
 """Of the contents of one zip file: 16 MiB is allowed, names and tables take some."""
 TOTAL_BYTES = 62 * 2**20
+"""Of all that is carried away: 64 MiB is allowed."""
 MAX_WEIGHT_FILES = 4
+"""Of the 8 files that are allowed; results take one or two."""
 ROUNDED = Path("rounded")
 """In the workspace: the networks as they travel."""
 _NETWORKS = ("unet.", "vae.", "mlp.")
 """Prefixes of what is rounded; scales, moments and the like stay as they are."""
 _MEMBER = re.compile(r"([\w.@+-]+(?:/[\w.@+-]+)*)#(\d+)-(\d+)")
-_CURVE_OF = {"train_vae": "vae", "train_ldm": "ldmiss", "train_ddpm": "ddpm", "train_diffputer": "diffputer"}
 
 
 def write_parts(folder: Path, prefix: str, contents: Iterable[tuple[str, bytes]]) -> int:
     """Write contents as `<prefix>-<n>.zip`, replacing those that are there; the bytes they take.
 
-    A member is named `<name>#<first byte>-<number of all bytes>`.
+    A member is named `<name>#<first byte>-<number of all bytes>`. The last file is written first: where contents were
+    only added at the end, a kill in between leaves some of them twice and none cut.
     """
-    parts: list[list[tuple[str, bytes]]] = [[]]
-    room = PART_BYTES
+    parts: list[list[tuple[str, bytes]]] = []
+    room = 0
     for name, content in contents:
         start = 0
-        while start < len(content) or not content:
+        while start < len(content):
             if room == 0:
                 parts.append([])
                 room = PART_BYTES
             cut = content[start : start + room]
             parts[-1].append((f"{name}#{start}-{len(content)}", cut))
             start, room = start + len(cut), room - len(cut)
-            if not content:
-                break
-    written = [folder / f"{prefix}-{number}.zip" for number, part in enumerate(parts, start=1) if part]
-    for path, part in zip(written, parts, strict=False):
+    written = {folder / f"{prefix}-{number}.zip": part for number, part in enumerate(parts, start=1)}
+    for path, part in reversed(written.items()):
         atomic_write(path, lambda file, part=part: _write_zip(file, part))  # type: ignore[misc]
     for other in set(folder.glob(f"{prefix}-*.zip")) - set(written):
         other.unlink()
@@ -59,9 +59,10 @@ def write_parts(folder: Path, prefix: str, contents: Iterable[tuple[str, bytes]]
 
 
 def _write_zip(file: Any, members: list[tuple[str, bytes]]) -> None:
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    """Stored, not packed: arrays are packed already, and weights cannot be."""
+    with zipfile.ZipFile(file, "w") as archive:
         for name, content in members:
-            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+            archive.writestr(zipfile.ZipInfo(name), content)
 
 
 def read_parts(folders: Sequence[Path], prefix: str) -> dict[str, list[bytes]]:
@@ -94,53 +95,47 @@ def _read_zip(path: Path) -> list[tuple[str, bytes]]:
         raise InputError(f"{path}: corrupted, or no zip file ({one_line(error)})") from None
 
 
-def result_contents(folder: Path = RESULTS) -> list[tuple[str, bytes]]:
-    """Everything under the results of a workspace."""
-    files = sorted(files_in([folder])) if folder.is_dir() else []
+def result_contents(folder: Path, wanted: Callable[[Path], bool] = lambda path: True) -> list[tuple[str, bytes]]:
+    """The files of a results folder, oldest first, and the timings, which change, last."""
+    files = [path for path in files_in([folder]) if wanted(path)] if folder.is_dir() else []
+    files.sort(key=lambda path: (path.name == TIMINGS, path.stat().st_mtime_ns, path))
     return [(path.relative_to(folder).as_posix(), path.read_bytes()) for path in files]
 
 
-def unpack_results(folders: Sequence[Path], folder: Path = RESULTS) -> None:
-    """Bring the results of earlier slices into a folder; of what is there already, or came twice, the first stays.
-
-    Timings are put together line by line.
-    """
+def unpack_results(folders: Sequence[Path], into: Path) -> None:
+    """Bring the results of slices into a folder; of what came twice, the first stays. Timings are put together."""
     for name, contents in read_parts(folders, "results").items():
-        path = folder / name
-        if path.name == TIMINGS.name:
-            contents = [path.read_bytes() if path.is_file() else b"", *contents]
-            lines = dict.fromkeys(line for content in contents for line in content.decode().splitlines())
-            atomic_write(path, lambda file, lines=lines: file.write("".join(f"{x}\n" for x in lines).encode()))  # type: ignore[misc]
-        elif not path.exists():
-            atomic_write(path, lambda file, content=contents[0]: file.write(content))  # type: ignore[misc]
+        content = b"\n".join(contents) if name == TIMINGS else contents[0]
+        atomic_write(into / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
 
 
-def all_timings(folder: Path = RESULTS) -> list[dict[str, Any]]:
-    """The rows of all steps that are known in a workspace."""
-    path = folder / TIMINGS.name
-    return read_timings(path.read_text()) if path.is_file() else []
+def carry_weights(folder: Path, wanted: Sequence[Path], carried: Sequence[Path], room: int) -> list[Path]:
+    """Write models as `weights-<n>.zip`, the first of those wanted that there is room for; those that lie there now.
 
-
-def model_of(stage: str, item: Item) -> Path | None:
-    """The model file that a stage writes, where it is one that travels."""
-    return item.model(_CURVE_OF[stage]) if stage in _CURVE_OF else None
-
-
-def carry_weights(folder: Path, wanted: Sequence[Path], room: int) -> list[Path]:
-    """Write models as `weights-<n>.zip`, the first ones that there is room for; those that were written."""
-    return write_weights(folder, ((path, _rounded(path)) for path in wanted), room)
+    Those that were carried before keep their place: adding one rewrites no other.
+    """
+    chosen = _fitting([(path, _rounded(path)) for path in wanted], room)
+    ordered = [path for path in carried if path in chosen] + [path for path in chosen if path not in carried]
+    if ordered != list(carried):
+        write_parts(folder, "weights", ((path.as_posix(), chosen[path]) for path in ordered))
+    return ordered
 
 
 def write_weights(folder: Path, contents: Iterable[tuple[Path, bytes]], room: int) -> list[Path]:
-    """As `carry_weights`, of models that are rounded already."""
-    chosen: list[tuple[str, bytes]] = []
+    """As `carry_weights`, of models that are rounded already, into a new folder."""
+    chosen = _fitting(contents, room)
+    write_parts(folder, "weights", ((path.as_posix(), content) for path, content in chosen.items()))
+    return list(chosen)
+
+
+def _fitting(contents: Iterable[tuple[Path, bytes]], room: int) -> dict[Path, bytes]:
+    chosen: dict[Path, bytes] = {}
     left = min(room, MAX_WEIGHT_FILES * PART_BYTES)
     for path, content in contents:
         if len(content) <= left:
-            chosen.append((path.as_posix(), content))
+            chosen[path] = content
             left -= len(content)
-    write_parts(folder, "weights", chosen)
-    return [Path(name) for name, _ in chosen]
+    return chosen
 
 
 def is_rounded(path: Path) -> bool:
@@ -155,14 +150,13 @@ def _rounded(path: Path) -> bytes:
         facts = load_facts(path)
         tensors, facts = load_tensors(path, kind=facts["kind"])
         tensors = {name: _to(value, torch.bfloat16) if _is_network(name) else value for name, value in tensors.items()}
-        curve = load_curve(CURVES / f"{path.parent.name}-{path.stem}.csv")
-        save_tensors(travelling, tensors, kind=facts["kind"], facts={**facts, "rounded": "bfloat16", "curve": curve})
+        facts = {**facts, "rounded": "bfloat16", "curve": load_curve(_curve_of(path))}
+        save_tensors(travelling, tensors, kind=facts["kind"], facts=facts)
     return travelling.read_bytes()
 
 
-def unpack_weights(folders: Sequence[Path]) -> list[Path]:
+def unpack_weights(folders: Sequence[Path]) -> None:
     """Make model files of networks that travelled, where there are none yet, and mark their training as ended."""
-    made = []
     for name, (content, *_) in read_parts(folders, "weights").items():
         path = Path(name)
         if path.exists():
@@ -170,10 +164,13 @@ def unpack_weights(folders: Sequence[Path]) -> list[Path]:
         atomic_write(ROUNDED / path, lambda file, content=content: file.write(content))  # type: ignore[misc]
         tensors, facts = load_tensors(ROUNDED / path, kind=load_facts(ROUNDED / path)["kind"])
         save_tensors(path, _widened(tensors), kind=facts["kind"], facts=facts)
-        save_curve(CURVES / f"{path.parent.name}-{path.stem}.csv", facts["curve"])
+        save_curve(_curve_of(path), facts["curve"])
         mark_ended(facts["made_by"], facts["params"])
-        made.append(path)
-    return made
+
+
+def _curve_of(path: Path) -> Path:
+    """Of `models/<name>/<cell>.safetensors`."""
+    return CURVES / f"{path.parent.name}-{path.stem}.csv"
 
 
 def _widened(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

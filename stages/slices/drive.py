@@ -19,16 +19,15 @@ from stages.__main__ import run_stage
 from stages.context import Context
 from stages.evaluate import Evaluation
 from stages.paths import Item
-from stages.slices.baggage import TOTAL_BYTES, carry_weights, is_rounded, model_of, result_contents, write_parts
+from stages.slices.baggage import TOTAL_BYTES, carry_weights, is_rounded, result_contents, write_parts
 from stages.slices.estimate import Estimates
 from stages.slices.order import Order, Step
 from stages.slices.pieces import Pieces
-from stages.slices.workspace import add_timing, mark_ended
+from stages.slices.workspace import RESULTS, add_timing, mark_ended
 from stages.stop import Stop, Stopped
+from stages.units import TRAINED
 
-CHECKPOINTED = (
-    "train_classifier", "train_vae", "train_ldm", "train_ddpm", "train_diffputer", "sample", "impute",
-)  # fmt: skip
+CHECKPOINTED = ("train_classifier", *TRAINED, "sample", "impute")
 """Stages that, cut anywhere, go on where they were, on the same machine."""
 RESERVE_SECONDS = 30.0
 """Kept at the end of a command for saving the checkpoint (10 s at most, `stages.stop`) and for carrying away."""
@@ -63,17 +62,16 @@ class Drive:
         estimates: how long it takes.
         pieces: where metrics go.
         origin: commit and machine, for the metrics and timings.
-        text: of the params.
         out: what is carried away.
         exact: only parts that can end on this machine.
     """
 
     def __init__(
         self, order: Order, estimates: Estimates, pieces: Pieces, *,
-        origin: dict[str, Any], text: str, out: Path, exact: bool, contexts: Callable[[Item], Context],
+        origin: dict[str, Any], out: Path, exact: bool, contexts: Callable[[Item], Context],
     ) -> None:  # fmt: skip
         self.order, self.estimates, self.pieces = order, estimates, pieces
-        self.origin, self.text, self.out, self.exact = origin, text, out, exact
+        self.origin, self.out, self.exact = origin, out, exact
         self._context = contexts
         self._evaluation: tuple[Context, Evaluation] | None = None
         self._failed: set[str] = set()
@@ -143,7 +141,7 @@ class Drive:
         if self._evaluation is None or self._evaluation[0].item != cell:
             context = self._context(cell)
             self._evaluation = context, Evaluation(context)
-        self.pieces.write(step.work, *self._evaluation, self.origin, self.text)
+        self.pieces.write(step.work, *self._evaluation, self.origin)
         return {}
 
     def _record(self, step: Step, record: dict[str, Any], seconds: float, *, ended: bool) -> None:
@@ -159,23 +157,13 @@ class Drive:
         self.estimates.add(row)
 
     def carry_away(self) -> None:
-        """Write results and the weights that were trained here: first those that what is left needs."""
-        used = write_parts(self.out, "results", result_contents())
-        trained = {
-            path: None
-            for part in self.order.parts
-            for path in self._models_of(part.cell)
-            if path.is_file() and not is_rounded(path)
-        }
-        needed = [path for path in self.order.needed(lambda path: path in trained) if path in trained]
-        wanted = list(dict.fromkeys([*needed, *trained]))
-        if wanted == self._weights:
-            return
-        self._weights = wanted
-        carried = carry_weights(self.out, wanted, TOTAL_BYTES - used)
-        if left := [str(path) for path in wanted if path not in carried]:
-            print(f"no room to carry away {', '.join(left)}", flush=True)
+        """Write what was measured and the networks trained here: those that what is left needs, then the newest."""
+        used = write_parts(self.out, "results", result_contents(RESULTS))
+        models = {self._model(stage, part.cell) for part in self.order.parts for stage in TRAINED}
+        trained = [path for path in models if path.is_file() and not is_rounded(path)]
+        trained.sort(key=lambda path: (-path.stat().st_mtime_ns, path))
+        wanted = list(dict.fromkeys([*self.order.needed(lambda path: path in trained), *trained]))
+        self._weights = carry_weights(self.out, wanted, self._weights, TOTAL_BYTES - used)
 
-    def _models_of(self, cell: Item) -> list[Path]:
-        stages = ("train_vae", "train_ldm", "train_ddpm", "train_diffputer")
-        return [path for stage in stages if (path := model_of(stage, cell)) is not None]
+    def _model(self, stage: str, cell: Item) -> Path:
+        return self.order.pipeline.work(stage, cell).outs[0]

@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from ldmiss.errors import InputError
 from stages.context import Context
 from stages.evaluate import Evaluation, Measured, cell_metrics, image_files, params_sha256
-from stages.io import load_array_facts, load_arrays, load_checked_json, save_arrays, save_checked_json, save_text
+from stages.io import load_array_facts, load_arrays, load_checked_json, save_arrays, save_checked_json
 from stages.paths import Item
 from stages.plot import load_curve
 from stages.slices.baggage import is_rounded
-from stages.slices.workspace import RESULTS
 from stages.work import Work
 
 _TASKS = {"sample": "generation", "impute": "imputation"}
@@ -49,22 +48,17 @@ class Piece:
 
 
 class Pieces:
-    """The pieces of one params document in a results folder."""
+    """The pieces of one params document in results folders: the first is written to, all are looked in."""
 
-    def __init__(self, params: Any, folder: Path = RESULTS) -> None:
+    def __init__(self, params: Any, *folders: Path) -> None:
         self.sha256 = params_sha256(params)
-        self.folder = folder / "pieces" / self.sha256[:12]
-        self._params_copy = folder / "params" / f"{self.sha256[:12]}.yaml"
-
-    def path(self, work: Work) -> Path:
-        """The JSON of a work's piece; the arrays lie beside it."""
-        return self.folder / f"{work.label}.json"
+        self.folders = [folder / "pieces" / self.sha256[:12] for folder in folders]
 
     def has(self, work: Work) -> bool:
         """Whether a work's outs were measured, here or in an earlier slice."""
-        return self.path(work).is_file() and self.path(work).with_suffix(".npz").is_file()
+        return any((folder / f"{work.label}.json").is_file() for folder in self.folders)
 
-    def write(self, work: Work, context: Context, evaluation: Evaluation, origin: dict[str, Any], text: str) -> None:
+    def write(self, work: Work, context: Context, evaluation: Evaluation, origin: dict[str, Any]) -> None:
         """Measure what a work made.
 
         Args:
@@ -72,34 +66,34 @@ class Pieces:
             context: of `evaluate` in its cell.
             evaluation: of that context.
             origin: commit and machine; the rest is found out here.
-            text: of the params.
         """
+        path = self.folders[0] / f"{work.label}.json"
         (out,) = work.outs
         generated = work.stage == "sample"
         measured = evaluation.samples(out) if generated else evaluation.imputed(out)
         arrays: dict[str, NDArray[Any]] = {**measured.sheet, **({} if generated else evaluation.truth())}
-        for path in [out] if generated else image_files(out):
-            arrays |= evaluation.statistics(path)
-        models = [path for name in _models(work.item) if (path := work.item.model(name)).is_file()]
-        for path in (work.item.curve(name) for name in _models(work.item)):
-            if path.is_file():
-                arrays[f"curve/{path.name.removesuffix(f'-{work.item.cell}.csv')}"] = np.array(load_curve(path))
-        save_text(self._params_copy, text)
-        save_arrays(self.path(work).with_suffix(".npz"), facts={"names": sorted(arrays)}, **arrays)
+        for images in [out] if generated else image_files(out):
+            arrays |= evaluation.statistics(images)
+        models = [model for name in _models(work.item) if (model := work.item.model(name)).is_file()]
+        for name in _models(work.item):
+            if (curve := work.item.curve(name)).is_file():
+                arrays[f"curve/{name}"] = np.array(load_curve(curve))
+        save_arrays(path.with_suffix(".npz"), facts={"names": sorted(arrays)}, **arrays)
         piece = {
             "made_by": work.label, "params_sha256": self.sha256, "task": _TASKS[work.stage],
             "item": vars(work.item), "metrics": measured.metrics, "facts": evaluation.facts(),
             "origin": {
                 **origin, **context.runtime.record(), "python": platform.python_version(),
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
-                "rounded": [str(path) for path in models if is_rounded(path)],
+                "rounded": [str(model) for model in models if is_rounded(model)],
             },
         }  # fmt: skip
-        save_checked_json(self.path(work), piece)  # last: without it the piece is not there
+        save_checked_json(path, piece)  # last: without it the piece is not there
 
     def read(self) -> list[Piece]:
         """All pieces of these params, in the order of their names."""
-        return [_read(path) for path in sorted(self.folder.glob("*.json"))]
+        found = {path.name: path for folder in self.folders for path in folder.glob("*.json")}
+        return [_read(found[name]) for name in sorted(found)]
 
 
 def _models(item: Item) -> list[str]:

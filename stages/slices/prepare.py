@@ -1,57 +1,99 @@
-"""What goes to the next slice, made at home: a folder with params, raw data, results so far and the weights needed."""
+"""What goes to the next slice, made at home: a folder with params, raw data, what is known and the weights needed."""
 
-import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ldmiss.errors import InputError
 from stages import params as params_module
 from stages.datasets import DATASETS
 from stages.io import atomic_write, load_facts, save_json, save_text
 from stages.paths import RAW
-from stages.slices.baggage import (
-    all_timings,
-    read_parts,
-    result_contents,
-    unpack_results,
-    write_parts,
-    write_weights,
-)
+from stages.slices.baggage import read_parts, result_contents, unpack_results, write_parts, write_weights
 from stages.slices.estimate import Estimates
 from stages.slices.order import Order
 from stages.slices.pieces import Pieces
-from stages.slices.workspace import MANIFEST, ROOT, head
+from stages.slices.workspace import MANIFEST, ROOT, all_timings, head
 from stages.work import PIPELINE_FILE, Pipeline, Work
 
+if TYPE_CHECKING:
+    from stages.schema import Params
+
 WEIGHT_BYTES = 36 * 2**20
-"""Of the 64 MiB that travel: beside 12 of raw data, 7 of the checkout, 5 of packages, and the results."""
-TRAVELLING = (
-    "pydantic", "pydantic-core", "annotated-types", "typing-inspection", "typing-extensions", "torch-fidelity",
-    "safetensors", "pyyaml", "filelock", "tqdm",
-)  # fmt: skip
-"""Packages that a slice needs beside torch, torchvision, numpy, scipy, pandas, matplotlib and seaborn."""
+"""Of the 64 MiB that travel: beside 12 of raw data, 7 of the checkout and 5 of packages."""
 
 
-def prepare(carried: Sequence[Path], out: Path, params_file: Path, raw: Path = RAW) -> str:
-    """Write the folder; a line on what is in it. Wheels that lie in it stay.
+@dataclass(frozen=True)
+class Brought:
+    """All that slices carried away, as long as `brought` lasts.
+
+    Attributes:
+        params, document: of the grid.
+        results: a folder with pieces and timings.
+        pieces: those of these params.
+        order: what a bare machine would have to do with it.
+        weights: models that travelled, by path.
+    """
+
+    params: "Params"
+    document: dict[str, Any]
+    results: Path
+    pieces: Pieces
+    order: Order
+    weights: dict[Path, bytes]
+
+    @property
+    def timings(self) -> list[dict[str, Any]]:
+        """Of all steps, of any params."""
+        return all_timings(self.results)
+
+
+@contextmanager
+def brought(carried: Sequence[Path], params_file: Path) -> Iterator[Brought]:
+    """Read what slices carried away.
 
     Raises:
-        InputError: no raw data, or carried files that cannot be read.
+        InputError: a folder that is not there, or files that cannot be read.
     """
+    if absent := [str(folder) for folder in carried if not folder.is_dir()]:
+        raise InputError(f"{absent[0]}: no such folder; name what slices carried away")
     params, document = params_module.load(params_file)
-    dataset = params.dataset.name
-    for split in ("train", "test"):
-        DATASETS[dataset].load(raw / dataset, split)
     with tempfile.TemporaryDirectory() as temporary:
         results = Path(temporary) / "results"
         unpack_results(carried, results)
-        order, weights = left_to_do(carried, document, Pieces(params, results), Path(temporary))
+        weights, made = dict[Path, bytes](), dict[str, str]()
+        for name, (content, *_) in read_parts(carried, "weights").items():
+            path = Path(temporary) / "weights" / name
+            atomic_write(path, lambda file, content=content: file.write(content))  # type: ignore[misc]
+            facts = load_facts(path)
+            weights[Path(name)], made[facts["made_by"]] = content, facts["params"]
+
+        def has_ended(work: Work) -> bool:
+            return work.stage == "download" or made.get(work.label) == work.stamp["params"]
+
+        pieces = Pieces(params, results)
+        order = Order(Pipeline(document, ROOT / PIPELINE_FILE), has_ended=has_ended, is_measured=pieces.has)
+        yield Brought(params, document, results, pieces, order, weights)
+
+
+def prepare(carried: Sequence[Path], out: Path, params_file: Path, raw: Path = RAW) -> str:
+    """Write the folder; a line on what is in it.
+
+    Raises:
+        InputError: no raw data, or as `brought`.
+    """
+    with brought(carried, params_file) as home:
+        dataset = home.params.dataset.name
+        for split in ("train", "test"):
+            DATASETS[dataset].load(raw / dataset, split)
         out.mkdir(parents=True, exist_ok=True)
-        write_parts(out, "results", result_contents(results))
-        needed = order.needed(lambda path: path in weights)
-        sent = write_weights(out, ((path, weights[path]) for path in needed), WEIGHT_BYTES)
+        write_parts(out, "results", result_contents(home.results, lambda path: path.suffix != ".npz"))
+        needed = home.order.needed(lambda path: path in home.weights)
+        sent = write_weights(out, ((path, home.weights[path]) for path in needed), WEIGHT_BYTES)
     shutil.copytree(raw / dataset, out / "raw" / dataset, dirs_exist_ok=True)
     save_text(out / "params.yaml", params_file.read_text())
     save_json(out / MANIFEST, {"commit": head()})
@@ -59,59 +101,17 @@ def prepare(carried: Sequence[Path], out: Path, params_file: Path, raw: Path = R
     return f"{out}: {size / 2**20:.1f} MiB, weights of {len(sent)} of {len(needed)} models that are needed"
 
 
-def left_to_do(
-    carried: Sequence[Path], document: dict[str, object], pieces: Pieces, scratch: Path
-) -> tuple[Order, dict[Path, bytes]]:
-    """What a bare machine would have to do with all that was carried away, and the models that are there for it.
-
-    Args:
-        carried: folders of earlier slices.
-        document: the params.
-        pieces: that were measured.
-        scratch: a folder to write to.
-    """
-    weights, made = dict[Path, bytes](), dict[str, str]()
-    for name, (content, *_) in read_parts(carried, "weights").items():
-        path = scratch / "weights" / name
-        atomic_write(path, lambda file, content=content: file.write(content))  # type: ignore[misc]
-        facts = load_facts(path)
-        weights[Path(name)], made[facts["made_by"]] = content, facts["params"]
-
-    def has_ended(work: Work) -> bool:
-        return work.stage == "download" or made.get(work.label) == work.stamp["params"]
-
-    pipeline = Pipeline(document, ROOT / PIPELINE_FILE)
-    return Order(pipeline, has_ended=has_ended, is_measured=pieces.has), weights
-
-
-def locked_requirements(names: Sequence[str] = TRAVELLING, lock: Path = ROOT / "requirements.lock") -> str:
-    """The lines of `requirements.lock` for some packages, with their hashes.
-
-    Raises:
-        InputError: a package is not in it.
-    """
-    entries = re.findall(r"^[a-zA-Z0-9_.-]+==(?:.*\\\n)*.*$", lock.read_text(), flags=re.MULTILINE)
-    by_name = {entry.partition("==")[0].lower(): entry for entry in entries}
-    if lacking := [name for name in names if name not in by_name]:
-        raise InputError(f"{lock}: has no {', '.join(lacking)}")
-    return "\n".join(by_name[name] for name in names) + "\n"
-
-
 def plan(carried: Sequence[Path], params_file: Path) -> str:
     """What is left to do, a line a part with the seconds it takes on the device of the last timings (or by counts)."""
-    params, document = params_module.load(params_file)
-    with tempfile.TemporaryDirectory() as temporary:
-        results = Path(temporary) / "results"
-        unpack_results(carried, results)
-        order, _ = left_to_do(carried, document, Pieces(params, results), Path(temporary))
-        timings = all_timings(results)
-    device = str(timings[-1]["device"]) if timings else "cuda"
-    kind = "cpu" if device == "cpu" else "cuda"
-    estimates = Estimates(params, timings, device=device, kind=kind, machine="")
+    with brought(carried, params_file) as home:
+        device = str(home.timings[-1]["device"]) if home.timings else "cuda"
+        kind = "cpu" if device == "cpu" else "cuda"
+        estimates = Estimates(home.params, home.timings, device=device, kind=kind, machine="")
+        parts = {part.name: home.order.steps(part) for part in home.order.parts}
     lines = []
-    for part in order.parts:
-        if steps := order.steps(part):
-            seconds = [estimates.seconds(step) for step in steps]
-            parts = ", ".join(f"{step.label} {of:.0f}" for step, of in zip(steps, seconds, strict=True) if of >= 60)
-            lines.append(f"{part.name}: {sum(seconds):.0f} s ({parts})")
-    return "\n".join([*lines, f"{len(order.parts) - len(lines)} of {len(order.parts)} parts are done"])
+    for name, steps in parts.items():
+        seconds = {step.label: estimates.seconds(step) for step in steps}
+        longest = ", ".join(f"{label} {of:.0f}" for label, of in seconds.items() if of >= 60)
+        if steps:
+            lines.append(f"{name}: {sum(seconds.values()):.0f} s ({longest})")
+    return "\n".join([*lines, f"{len(parts) - len(lines)} of {len(parts)} parts are done"])

@@ -44,8 +44,8 @@ def provenance(
     return "\n".join([
         f"# Where the numbers of `{name}` are from",
         "",
-        "Made by `python -m stages.slices`, in short slices of time on machines that keep nothing, with the functions of",
-        "the DVC stages; put together by `python -m stages.slices merge`.",
+        "Made by `python -m stages.slices run`, in short slices of time on machines that keep nothing, with the",
+        "functions of the DVC stages; put together by `python -m stages.slices merge` (docs/gpu-slices.md).",
         "",
         *_table(("what", "value"), facts),
         "",

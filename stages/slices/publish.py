@@ -1,6 +1,5 @@
 """`results/<name>/` from what slices brought: table, claims, figures, timings and where all of it is from."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,13 @@ import pandas as pd
 from ldmiss.errors import InputError
 from ldmiss.evaluation.claims import claims_document
 from ldmiss.evaluation.tables import tidy
-from stages import params as params_module
 from stages.io import save_json, save_text
 from stages.paths import Item
 from stages.plot import draw_run, save_figures
-from stages.slices.baggage import all_timings, unpack_results
 from stages.slices.order import Order
-from stages.slices.pieces import Piece, Pieces, cell_of
-from stages.slices.prepare import left_to_do
+from stages.slices.pieces import Piece, cell_of
+from stages.slices.prepare import brought
 from stages.slices.provenance import provenance
-from stages.slices.workspace import ROOT
-from stages.work import PIPELINE_FILE, Pipeline
 
 TIMING_COLUMNS = [
     "stage", "item", "seconds", "runs", "ended", "device", "dtype", "chunk_size", "peak_gpu_memory_mb",
@@ -29,43 +24,39 @@ TIMING_COLUMNS = [
 
 
 def publish(carried: Sequence[Path], out: Path, params_file: Path) -> str:
-    """Write the folder; a line on what is in it and what is missing.
+    """Write the folder; a line on what is in it.
 
     Raises:
         InputError: nothing was measured with these params, or pieces that do not belong together.
     """
-    params, document = params_module.load(params_file)
-    with tempfile.TemporaryDirectory() as temporary:
-        results = Path(temporary) / "results"
-        unpack_results(carried, results)
-        found = Pieces(params, results)
-        pieces = found.read()
+    with brought(carried, params_file) as home:
+        pieces = home.pieces.read()
         if not pieces:
-            others = ", ".join(path.name for path in (results / "pieces").glob("*")) or "none"
+            others = ", ".join(path.name for path in (home.results / "pieces").glob("*")) or "none"
             raise InputError(f"{params_file}: nothing was measured with these params (others: {others})")
-        order, _ = left_to_do(carried, document, found, Path(temporary))
-        timings = timing_table(all_timings(results), order)
-    cells = cells_of(pieces, document)
-    table = tidy(cells)
-    figures = draw_run(cells, table, *_shown(pieces, params.grid.seeds[0]), params.grid, params.plot.num_columns)
+        cells = cells_of(pieces, home.order, home.document)
+        table = tidy(cells)
+        timings = timing_table(home.timings, home.order)
+        page = provenance(out.name, pieces, home.order, home.document, home.pieces.sha256, timings)
+    grid, shown = home.params.grid, home.params.plot.num_columns
+    figures = draw_run(cells, table, *_shown(pieces, grid.seeds[0]), grid, shown)
     save_figures(out, figures, tables=False)
     save_text(out / "table.csv", table.to_csv(index=False))
     save_json(out / "claims.json", claims_document(table))
     save_text(out / "timings.csv", timings.to_csv(index=False))
     save_text(out / "params.yaml", params_file.read_text())
-    save_text(out / "PROVENANCE.md", provenance(out.name, pieces, order, document, found.sha256, timings))
+    save_text(out / "PROVENANCE.md", page)
     return f"{out}: {len(pieces)} pieces of {len(cells)} cells, {len(table)} numbers, {len(figures)} figures"
 
 
-def cells_of(pieces: Sequence[Piece], document: dict[str, Any]) -> list[dict[str, Any]]:
+def cells_of(pieces: Sequence[Piece], order: Order, document: dict[str, Any]) -> list[dict[str, Any]]:
     """The metrics of each cell, as far as they were measured, in the order of the grid."""
-    pipeline = Pipeline(document, ROOT / PIPELINE_FILE)
     methods = list(dict.fromkeys([*document["sample"]["methods"], *document["impute"]["methods"]]))
     cells = []
-    for cell in pipeline.cells():
+    for cell in order.pipeline.cells():
         of_cell = [piece for piece in pieces if _cell(piece) == (cell.missing_rate, cell.seed)]
         if of_cell:
-            cells.append(cell_of(of_cell, methods, pipeline.work("evaluate", cell).stamp))
+            cells.append(cell_of(of_cell, methods, order.pipeline.work("evaluate", cell).stamp))
     return cells
 
 
@@ -92,8 +83,6 @@ def timing_table(rows: Sequence[Mapping[str, Any]], order: Order) -> pd.DataFram
     """What each step of these params took, one row for each machine it ran on; cut runs are added up."""
     labels = {step.label: step.work.stamp["params"] for part in order.parts for step in order.all_steps(part)}
     ours = [row for row in rows if labels.get(row["label"]) == row["params"]]
-    if not ours:
-        return pd.DataFrame(columns=TIMING_COLUMNS)
     grouped: dict[tuple[str, str], dict[str, Any]] = {}
     for row in ours:
         known = grouped.setdefault((row["machine"], row["label"]), {"seconds": 0.0, "runs": 0, "ended": False})

@@ -18,8 +18,10 @@ from stages.work import Work
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RESULTS = Path("results")
-"""In the workspace: what is carried away of every slice and merged (`pieces`, `params`, `timings.jsonl`)."""
-TIMINGS = RESULTS / "timings.jsonl"
+"""In the workspace: what was measured here and is carried away (`pieces`, `timings.jsonl`)."""
+EARLIER = Path("earlier")
+"""In the workspace: the same of earlier slices, without arrays; what is there is not measured again."""
+TIMINGS = "timings.jsonl"
 ENDED = Path("ended")
 MANIFEST = "manifest.json"
 """Of a carried folder: the commit of the code that travels with it, which has no history where it goes."""
@@ -84,15 +86,16 @@ def has_ended(work: Work) -> bool:
 
 def add_timing(row: dict[str, Any]) -> None:
     """Append what one run of a step took."""
-    TIMINGS.parent.mkdir(exist_ok=True)
-    with TIMINGS.open("a") as file:
+    RESULTS.mkdir(exist_ok=True)
+    with (RESULTS / TIMINGS).open("a") as file:
         file.write(json.dumps(row, sort_keys=True) + "\n")
 
 
-def read_timings(text: str) -> list[dict[str, Any]]:
-    """The rows of such a file, each once; a line that a kill cut short is left out."""
+def all_timings(*folders: Path) -> list[dict[str, Any]]:
+    """The rows in results folders, each once; a line that a kill cut short is left out."""
+    texts = [(folder / TIMINGS).read_text() for folder in folders if (folder / TIMINGS).is_file()]
     rows = []
-    for line in dict.fromkeys(text.splitlines()):
+    for line in dict.fromkeys(line for text in texts for line in text.splitlines()):
         try:
             rows.append(json.loads(line))
         except ValueError:
