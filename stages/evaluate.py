@@ -121,11 +121,11 @@ class Evaluation:
             },
         }  # fmt: skip
 
-    def statistics(self, path: Path) -> dict[str, NDArray[np.float64]]:
+    def statistics(self, path: Path) -> dict[str, NDArray[np.float32]]:
         """`mu/<name>` and `sigma/<name>` of the images in a file: mean and covariance of their features."""
         (images,) = load_arrays(path, "images")
         statistics = self.yardstick.statistics(images)
-        return {f"{kind}/{path.stem}": np.asarray(statistics[kind]) for kind in ("mu", "sigma")}
+        return {f"{kind}/{path.stem}": np.asarray(statistics[kind], np.float32) for kind in ("mu", "sigma")}
 
 
 def run(context: Context) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from stages.slices.__main__ import drive_from_here, main
 from stages.slices.drive import Budget, Drive
 from stages.slices.estimate import MARGIN, Estimates
 from stages.slices.order import Order, Step
+from stages.slices.page import NOT_YET, section
 from stages.slices.provenance import FULL, protocol_rows
 from stages.slices.workspace import mark_ended
 from stages.table import METHODS
@@ -174,6 +176,8 @@ def test_contents_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (tmp_path / "weights-1.zip").write_bytes(b"no zip")
     with pytest.raises(InputError, match="corrupted, or no zip file"):
         baggage.read_parts([tmp_path], "weights")
+    with pytest.raises(InputError, match="none: no such folder; name what slices carried away"):
+        baggage.read_parts([tmp_path / "none"], "weights")
 
 
 def test_a_kill_between_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,9 +233,32 @@ def test_what_a_slice_measures_is_what_dvc_measures(project: Path, workspace: Pa
     assert "- nothing" in page
     assert "**reduced**" in page
     assert "- none" in page
+    check_page(tmp_path / "results")
     timings = pd.read_csv(tmp_path / "results/timings.csv")
     assert sorted(timings["stage"]) == ["measure"] * 7
     assert main(["plan", str(out), "--params", "params.yaml"]) == 0
+
+
+def check_page(folder: Path) -> None:
+    """Every number of the README's tables is the table's, to the digits that are shown; verdicts are the claims'."""
+    table = pd.read_csv(folder / "table.csv", dtype={"value": str})
+    numbers = {(of.task, of.method, of.metric, of.missing_rate): of.value for of in table.itertuples()}
+    text = section(folder)
+    shown = 0
+    for task in ("generation", "imputation"):
+        head, _, *rows = re.search(rf"^\| {task} .*(?:\n\|.*)*", text, re.MULTILINE)[0].splitlines()  # type: ignore[index]
+        columns = [column.strip().split(" at ") for column in head.strip("|").split("|")[1:]]
+        for row in rows:
+            method, *values = (cell.strip() for cell in row.strip("|").split("|"))
+            for (metric, rate), value in zip(columns, values, strict=True):
+                assert float(value) == pytest.approx(float(numbers[(task, method, metric, float(rate))]), rel=0.005)
+                shown += 1
+    assert shown == 3 * 2 + 8 * 3
+    for claim in json.loads((folder / "claims.json").read_text())["claims"]:
+        assert f"**{claim['verdict']}**: {claim['reason']}" in text
+    assert text.startswith("**Reduced protocol**: `profile` quick instead of paper;")
+    assert text.endswith("Still missing: nothing.")
+    assert section(folder / "none") == NOT_YET
 
 
 def test_weights_travel_rounded(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,8 +69,10 @@ def read_parts(folders: Sequence[Path], prefix: str) -> dict[str, list[bytes]]:
     """Name -> the contents under it, one of each folder that has all of it.
 
     Raises:
-        InputError: a zip file that cannot be read, or a member that is none of ours.
+        InputError: a folder that is not there, a zip file that cannot be read, or a member that is none of ours.
     """
+    if absent := [str(folder) for folder in folders if not folder.is_dir()]:
+        raise InputError(f"{absent[0]}: no such folder; name what slices carried away")
     found: dict[str, list[bytes]] = {}
     for folder in folders:
         cuts: dict[tuple[str, int], dict[int, bytes]] = {}

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ldmiss.errors import InputError
 from stages.__main__ import run_stage
 from stages.context import Context
@@ -113,6 +115,8 @@ class Drive:
     def _step(self, step: Step, left: float) -> bool:
         """Run a step; False where the time was up first."""
         print(f"{left:.0f} s left; {step.label}, about {self.estimates.seconds(step):.0f} s", flush=True)
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
         start = time.monotonic()
         stop = Stop()
         record: dict[str, Any] = {}
@@ -146,7 +150,7 @@ class Drive:
 
     def _record(self, step: Step, record: dict[str, Any], seconds: float, *, ended: bool) -> None:
         runtime = self._context(Item(step.work.item.missing_rate, step.work.item.seed)).runtime
-        keys = ("peak_memory_mb", "peak_gpu_memory_mb", "chunk_size")
+        keys = ("peak_gpu_memory_mb", "chunk_size")
         row = {
             "label": step.label, "stage": step.stage, "item": step.work.item.name, "method": step.work.item.method,
             "params": step.work.stamp["params"], "ended": ended, "seconds": round(seconds, 2), **self.origin,

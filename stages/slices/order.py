@@ -68,6 +68,7 @@ class Order:
     ) -> None:
         self.pipeline, self._has_ended, self._is_measured = pipeline, has_ended, is_measured
         self._producers = pipeline.producers(pipeline.cells())
+        self._measuring = {cell: pipeline.work("evaluate", cell).deps for cell in pipeline.cells()}
         self.parts = list(_parts(pipeline))
 
     def steps(self, part: Part) -> list[Step]:
@@ -102,7 +103,7 @@ class Order:
 
     def _to_measure(self, cell: Item) -> list[Work]:
         """What measuring reads beside the target's images: raw data, classifier, the incomplete test images."""
-        deps = self.pipeline.work("evaluate", cell).deps
+        deps = self._measuring[cell]
         return [work for dep in deps if (producer := self.producer(dep)) for work in self._chain(producer)]
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ldmiss.errors import InputError
 from stages import params as params_module
 from stages.datasets import DATASETS
 from stages.io import atomic_write, load_facts, save_json, save_text
@@ -57,10 +56,8 @@ def brought(carried: Sequence[Path], params_file: Path) -> Iterator[Brought]:
     """Read what slices carried away.
 
     Raises:
-        InputError: a folder that is not there, or files that cannot be read.
+        InputError: as `read_parts`.
     """
-    if absent := [str(folder) for folder in carried if not folder.is_dir()]:
-        raise InputError(f"{absent[0]}: no such folder; name what slices carried away")
     params, document = params_module.load(params_file)
     with tempfile.TemporaryDirectory() as temporary:
         results = Path(temporary) / "results"

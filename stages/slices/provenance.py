@@ -5,11 +5,13 @@ from typing import Any
 
 import pandas as pd
 
-from stages.slices.order import Order
+from stages.slices.order import Order, Part, Step
 from stages.slices.pieces import Piece
 
 FULL: Mapping[str, Any] = {
     "profile": "paper",
+    "recipe": "paper",
+    "protocol": "exact",
     "grid.missing_rates": [0.0, 0.1, 0.3, 0.5, 0.6, 0.8],
     "grid.seeds": [42, 43, 44],
     "sample.num_images": 10_000,
@@ -47,11 +49,11 @@ def provenance(
         "Made by `python -m stages.slices run`, in short slices of time on machines that keep nothing, with the",
         "functions of the DVC stages; put together by `python -m stages.slices merge` (docs/gpu-slices.md).",
         "",
-        *_table(("what", "value"), facts),
+        *markdown_table(("what", "value"), facts),
         "",
         "## Full or reduced protocol",
         "",
-        *_table(("param", "here", "full protocol", ""), protocol_rows(document)),
+        *markdown_table(("param", "here", "full protocol", ""), protocol_rows(document)),
         "",
         "## Rounded weights",
         "",
@@ -66,11 +68,11 @@ def provenance(
         "",
         "## Cost",
         "",
-        *_cost(timings),
+        *cost_table(timings),
         "",
         "## Each piece",
         "",
-        *_table(
+        *markdown_table(
             ("item", "task", "date", "commit", "device"),
             [(p.item.name, p.task, *(p.origin[key] for key in ("time", "commit", "device"))) for p in pieces],
         ),
@@ -90,18 +92,27 @@ def protocol_rows(document: Mapping[str, Any]) -> list[tuple[Any, ...]]:
 
 
 def missing_lines(order: Order) -> list[str]:
-    """Each target of the grid that was not measured."""
-    return [step.label.removeprefix("measure ") for part in order.parts for step in order.steps(part) if step.measure]
+    """What of the grid was not measured: a line for each stage, method and seed, with its missing rates."""
+    rates: dict[str, list[str]] = {}
+    for item, stage in ((step.work.item, step.work.stage) for part in order.parts for step in _unmeasured(order, part)):
+        rates.setdefault(f"{stage} {item.method}, seed {item.seed}", []).append(str(item.missing_rate))
+    return [f"{what}: {', '.join(at)}" for what, at in rates.items()]
 
 
-def _cost(timings: pd.DataFrame) -> list[str]:
+def _unmeasured(order: Order, part: Part) -> list[Step]:
+    return [step for step in order.steps(part) if step.measure]
+
+
+def cost_table(timings: pd.DataFrame) -> list[str]:
+    """Seconds by stage, method and device, of steps that ended."""
     ended = timings[timings["ended"].astype(bool)]
-    method = ended["item"].str.rsplit("-", n=1).str[-1].where(ended["stage"].isin(["sample", "impute"]), "")
+    method = ended["item"].fillna("").str.rsplit("-", n=1).str[-1].where(ended["stage"].isin(["sample", "impute"]), "")
     grouped = ended.groupby([ended["stage"], method.rename("method"), ended["device"]], sort=False)["seconds"]
     rows = [(*key, len(of), f"{of.mean():.1f}", f"{of.sum():.0f}") for key, of in grouped]
-    return _table(("stage", "method", "device", "items", "seconds each", "in all"), rows)
+    return markdown_table(("stage", "method", "device", "items", "seconds each", "in all"), rows)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    """Its lines."""
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    return lines + [f"| {' | '.join(str(cell) for cell in row)} |" for row in rows]
+    return lines + [f"| {' | '.join(str(cell).replace('|', '/') for cell in row)} |" for row in rows]

@@ -8,10 +8,11 @@ import pandas as pd
 
 from ldmiss.errors import InputError
 from ldmiss.evaluation.claims import claims_document
-from ldmiss.evaluation.tables import tidy
+from ldmiss.evaluation.tables import of_whole_seeds, tidy
 from stages.io import save_json, save_text
 from stages.paths import Item
 from stages.plot import draw_run, save_figures
+from stages.slices.baggage import result_contents, write_parts
 from stages.slices.order import Order
 from stages.slices.pieces import Piece, cell_of
 from stages.slices.prepare import brought
@@ -19,12 +20,12 @@ from stages.slices.provenance import provenance
 
 TIMING_COLUMNS = [
     "stage", "item", "seconds", "runs", "ended", "device", "dtype", "chunk_size", "peak_gpu_memory_mb",
-    "peak_memory_mb", "torch", "commit", "machine", "time",
+    "torch", "commit", "machine", "time",
 ]  # fmt: skip
 
 
 def publish(carried: Sequence[Path], out: Path, params_file: Path) -> str:
-    """Write the folder; a line on what is in it.
+    """Write the folder; a line on what is in it. All pieces are in it, so that it stands for the folders it is from.
 
     Raises:
         InputError: nothing was measured with these params, or pieces that do not belong together.
@@ -37,12 +38,14 @@ def publish(carried: Sequence[Path], out: Path, params_file: Path) -> str:
         cells = cells_of(pieces, home.order, home.document)
         table = tidy(cells)
         timings = timing_table(home.timings, home.order)
+        ours = (home.pieces.folders[0], home.results)
+        write_parts(out, "results", result_contents(home.results, lambda path: path.parent in ours))
         page = provenance(out.name, pieces, home.order, home.document, home.pieces.sha256, timings)
     grid, shown = home.params.grid, home.params.plot.num_columns
     figures = draw_run(cells, table, *_shown(pieces, grid.seeds[0]), grid, shown)
     save_figures(out, figures, tables=False)
     save_text(out / "table.csv", table.to_csv(index=False))
-    save_json(out / "claims.json", claims_document(table))
+    save_json(out / "claims.json", claims_document(of_whole_seeds(table)))
     save_text(out / "timings.csv", timings.to_csv(index=False))
     save_text(out / "params.yaml", params_file.read_text())
     save_text(out / "PROVENANCE.md", page)
