@@ -29,7 +29,7 @@ repro: setup  ## run the pipeline with params.yaml; ends with the metrics and wh
 	dvc --wait-for-lock repro
 	@python -m stages.report
 
-test: setup  ## the fast tests (under 3 minutes on 2 cores)
+test: setup  ## the fast tests (about 6 minutes on 2 cores)
 	python -m pytest -q
 
 test-slow: setup  ## all tests, the long ones included
@@ -60,7 +60,7 @@ format: setup  ## format and sort imports
 	ruff format .
 	ruff check --fix .
 
-bench: setup  ## measure speed against named peers, about 20 minutes (benchmarks/results/)
+bench: setup  ## measure speed against named peers, about 15 minutes (benchmarks/results/)
 	python -m benchmarks.run
 
 params: setup  ## compose conf/ into params.yaml, without running anything

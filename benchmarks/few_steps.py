@@ -25,7 +25,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.few_steps_page import write_results
+from benchmarks.few_steps_page import GROUP, write_results
+from benchmarks.setting import device_folder
 from ldmiss.diffusion.samplers import SAMPLERS, num_evaluations
 from ldmiss.errors import InputError
 from ldmiss.evaluation.fidelity import fid, fid_statistics, inception_score
@@ -41,6 +42,7 @@ from stages import params
 from stages.build.classifier import extract_features, restore_classifier
 from stages.build.data import load_incomplete
 from stages.chunks import CHUNK_SIZES
+from stages.compose import ROOT
 from stages.datasets import load_split
 from stages.io import save_text
 from stages.measure import Yardstick
@@ -52,13 +54,10 @@ if TYPE_CHECKING:
     from stages.runtime import Runtime
     from stages.schema import Params
 
-ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks/results/few_steps"
 REFERENCE = ("euler_maruyama", 1000)
 STEPS = [5, 10, 20, 50, 100, 200, 500, 1000]
-MODEL = ("method", "missing_rate", "cell_seed", "model")
-"""What a row was measured on: `model` is the beginning of its file's SHA-256."""
-IDENTITY = (*MODEL, "task", "num_images", "num_draws", "sampler", "num_steps", "seed")
+IDENTITY = (*GROUP, "sampler", "num_steps", "seed")
 """All of what a row is a measurement of; the rest of it is what was measured, and on what."""
 
 Row = dict[str, Any]
@@ -211,7 +210,7 @@ def main(argv: list[str] | None = None) -> int:
         os.chdir(arguments.project)
         settings, _ = params.load()
         runtime = resolve(settings.compute)
-        results = chosen or RESULTS / str(runtime.record()["device"]).lower().replace(" ", "-")
+        results = chosen or RESULTS / device_folder(runtime)
         rate = settings.missing_rate if arguments.missing_rate is None else arguments.missing_rate
         item = Item(rate, settings.seed if arguments.seed is None else arguments.seed)
         for method in arguments.methods:

@@ -1,6 +1,5 @@
 """Tables, figure and verdicts of `benchmarks.few_steps`, from its rows alone."""
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,11 +13,12 @@ from numpy.typing import NDArray
 
 from benchmarks.few_steps_rule import MIN_SEEDS, Verdict, cheapest, equal_fid, not_worse
 from benchmarks.page import write_table
+from benchmarks.pages import PAGE
+from ldmiss.diffusion.samplers import SAMPLERS
 from ldmiss.figures.style import new_figure
 from stages.io import atomic_write, save_json, save_text
 
 COMMAND = "python -m benchmarks.few_steps"
-PAGE = Path(__file__).parent.parent / "docs/performance.md"
 JUDGED = {"generation": ("fid",), "imputation": ("mse", "crps")}
 """The metrics that the rule is about; all others are only shown."""
 SHOWN = {"generation": ("fid", "is"), "imputation": ("mse", "crps", "calibration")}
@@ -28,6 +28,8 @@ NAMES = {
 }  # fmt: skip
 DIGITS = {"fid": 1, "is": 2, "mse": 5, "crps": 5, "calibration": 2}
 
+GROUP = ("method", "missing_rate", "cell_seed", "model", "task", "num_images", "num_draws")
+"""What only rows that compare have in common; `model` is the beginning of its file's SHA-256."""
 Setting = tuple[str, int]
 """(sampler, number of steps)."""
 Row = dict[str, Any]
@@ -38,7 +40,7 @@ class Group:
     """All settings measured on one model with the same numbers of images and draws.
 
     Attributes:
-        facts: method, missing_rate, cell_seed, model, task, num_images, num_draws.
+        facts: those of `GROUP`.
         settings: (sampler, steps) -> its rows, one a sampling seed.
         reference: the setting that the others are compared with.
     """
@@ -83,12 +85,11 @@ class Group:
 
 def groups_of(rows: list[Row], reference: Setting) -> list[Group]:
     """The rows in groups, settings in order of sampler and steps."""
-    keys = ("method", "missing_rate", "cell_seed", "model", "task", "num_images", "num_draws")
     found: dict[tuple[Any, ...], dict[Setting, list[Row]]] = {}
     for row in sorted(rows, key=lambda row: (row["num_steps"], row["seed"])):
-        settings = found.setdefault(tuple(row[key] for key in keys), {})
+        settings = found.setdefault(tuple(row[key] for key in GROUP), {})
         settings.setdefault((row["sampler"], row["num_steps"]), []).append(row)
-    return [Group(dict(zip(keys, key, strict=True)), settings, reference) for key, settings in found.items()]
+    return [Group(dict(zip(GROUP, key, strict=True)), settings, reference) for key, settings in found.items()]
 
 
 def summary(group: Group) -> dict[str, Any]:
@@ -122,7 +123,10 @@ def markdown(group: Group) -> str:
     ]  # fmt: skip
     for metric in SHOWN[facts["task"]]:
         lines += [*_table(group, NAMES[metric], partial(_cell, group, metric)), ""]
-    lines += [*_table(group, "milliseconds of the processor per image, threads added up", partial(_milliseconds, group)), ""]
+    lines += [
+        *_table(group, "milliseconds of the processor per image, threads added up", partial(_milliseconds, group)),
+        "",
+    ]
     return "\n".join([*lines, _choice(group)])
 
 
@@ -173,8 +177,10 @@ def _difference(group: Group, setting: Setting, metric: str) -> str:
 
 def draw(axis: Axes, group: Group, metric: str) -> None:
     """One line per sampler against the evaluations, bars of one standard deviation over sampling seeds."""
-    samplers = sorted({sampler for sampler, _ in group.settings}, key=lambda name: (name != group.reference[0], name))
-    for colour, name in zip(sns.color_palette("colorblind", len(samplers)), samplers, strict=True):
+    of_group = {sampler for sampler, _ in group.settings}
+    for colour, name in zip(sns.color_palette("colorblind", len(SAMPLERS)), SAMPLERS, strict=True):
+        if name not in of_group:
+            continue
         settings = [setting for setting in group.settings if setting[0] == name]
         values = [_mean_and_sd(group.values(setting, metric)) for setting in settings]
         x, y, sd = ([group.evaluations(s) for s in settings], [v["mean"] for v in values], [v["sd"] for v in values])
@@ -198,13 +204,19 @@ def write_results(rows: list[Row], folder: Path, reference: Setting) -> None:
     figure, axes = new_figure(1, len(panels), width=3.4, height=3.0)
     for axis, (group, metric) in zip(axes, panels, strict=True):
         draw(axis, group, metric)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=150, metadata={"Software": None})
-    atomic_write(folder / "few_steps.png", lambda file: file.write(content.getvalue()))
+    handles = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=6, frameon=False)
+    atomic_write(
+        folder / "few_steps.png",
+        lambda file: figure.savefig(file, format="png", dpi=150, metadata={"Software": None}),
+    )
     name = f"few-steps-{folder.name}"
     if not (PAGE.is_file() and f"<!-- {name}: written by" in PAGE.read_text()):
         print(f"{PAGE.name} has no place for {name}: see {folder}")
         return
-    write_table(PAGE, name, COMMAND, f"{text}\n\n![Quality and cost](../benchmarks/results/few_steps/{folder.name}/few_steps.png)")
+    write_table(
+        PAGE,
+        name,
+        COMMAND,
+        f"{text}\n\n![Quality and cost](../benchmarks/results/few_steps/{folder.name}/few_steps.png)",
+    )

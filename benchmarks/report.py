@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks import grid_hours
 from benchmarks.report_figure import draw
-from benchmarks.setting import Setting
+from benchmarks.setting import Setting, device_folder
 from stages.io import save_json, save_text
 
 RESULTS = Path(__file__).parent / "results"
@@ -18,7 +18,7 @@ PACKAGES = ("torch", "diffusers", "scikit-learn", "numpy", "scipy", "dvc")
 
 def folder(setting: Setting) -> Path:
     """`benchmarks/results/<device>/`."""
-    return RESULTS / setting.runtime.record()["device"].lower().replace(" ", "-")
+    return RESULTS / device_folder(setting.runtime)
 
 
 def load(path: Path) -> dict[str, Any]:

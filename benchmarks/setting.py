@@ -130,3 +130,8 @@ def named(dtype: torch.dtype) -> str:
 def sizes_record(sizes: Sizes) -> dict[str, Any]:
     """For the results."""
     return {field.name: getattr(sizes, field.name) for field in fields(sizes)}
+
+
+def device_folder(runtime: Runtime) -> str:
+    """The name of the folder of a device's results: cpu, or the GPU's."""
+    return str(runtime.record()["device"]).lower().replace(" ", "-")

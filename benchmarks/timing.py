@@ -162,7 +162,7 @@ def count_flop(run: Run) -> int:
 
 
 def peak_memory(run: Run, device: torch.device) -> dict[str, float]:
-    """The megabytes of a GPU's memory that `run` takes at most beside what lies there already, once it has run before."""
+    """The megabytes of a GPU's memory that `run` takes at most beside what is there after a first run."""
     if device.type != "cuda":
         return {}
     run()  # whatever an optimiser or a compiler makes at its first call

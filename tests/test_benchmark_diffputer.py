@@ -5,10 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
-from scipy.stats import ks_2samp
 from torch import Tensor
+from two_samples import LEVEL, Draws, energy_test, smallest_ks
 
 from benchmarks.peers import diffputer as plain
 from ldmiss.diffusion.edm import Preconditioned
@@ -20,10 +18,6 @@ from ldmiss.randomness import numpy_generator
 
 DIM, HIDDEN, NUM_DRAWS = 8, 32, 1500
 SAMPLING = Sampling(num_steps=12, num_resamples=4)
-LEVEL = 0.01
-"""A distribution is called different below this p value (of all pixels together)."""
-
-Draws = NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
@@ -83,27 +77,6 @@ def own(
     x, observed = incomplete()
     denoise = Preconditioned(at_precision(network, dtype), sigma_data)
     return missing(draw_conditional(denoise, x, observed, RowNoise(7, torch.arange(NUM_DRAWS)), sampling))
-
-
-def smallest_ks(a: Draws, b: Draws) -> float:
-    """The p value of the most different pixel's Kolmogorov-Smirnov test, times the number of pixels (Bonferroni)."""
-    p_values = [ks_2samp(a[:, pixel], b[:, pixel]).pvalue for pixel in range(a.shape[1])]
-    return float(min(1.0, a.shape[1] * min(p_values)))
-
-
-def energy_test(a: Draws, b: Draws, num_permutations: int = 300) -> float:
-    """The p value of the energy distance between two samples, by permutation (Szekely & Rizzo 2004)."""
-    distances = cdist(both := np.concatenate([a, b]), both)
-    rng = numpy_generator(0, "permutations")
-
-    def energy(first: NDArray[np.bool_]) -> float:
-        weights = np.where(first, 1 / len(a), -1 / len(b))
-        return float(-weights @ distances @ weights)
-
-    labels = np.arange(len(both)) < len(a)
-    observed = energy(labels)
-    exceeding = sum(energy(rng.permutation(labels)) >= observed for _ in range(num_permutations))
-    return (1 + exceeding) / (1 + num_permutations)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)

@@ -166,9 +166,9 @@ def test_training_steps_have_the_same_operations() -> None:
 
 @pytest.mark.parametrize("make", [rows_training.latent_unet, rows_training.vae])
 def test_with_attention_only_its_backward_differs(make: Callable[[Setting], Case]) -> None:
-    """Of which torch has two forms, one of which computes a product again."""
+    """Of which torch has two forms, one of which computes a product again: a seventh of these tiny networks in 2.11."""
     counts = [count_flop(timed.run) for timed in make(SETTING).timed.values()]
-    assert max(counts) < 1.03 * min(counts)
+    assert max(counts) < 1.15 * min(counts)
 
 
 @pytest.mark.parametrize("make", [rows_guidance.pixel, rows_guidance.latent])

@@ -3,25 +3,19 @@
 import itertools
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 from exact import Impulses, Mixture, gaussian
-from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
-from scipy.stats import ks_2samp
 from torch import Tensor
+from two_samples import LEVEL, Draws, energy_test, smallest_ks
 
 from ldmiss.diffusion.edm import churn_to_gamma, heun_step, karras_sigmas
 from ldmiss.diffusion.samplers import NoiseFn
 from ldmiss.imputation.diffputer import Sampling, draw_conditional
 from ldmiss.noise import RowNoise, torch_generator
-from ldmiss.randomness import numpy_generator
 
 SAMPLING = Sampling(num_steps=12, num_resamples=3)
 NUM_DRAWS = 1500
-LEVEL = 0.01
-"""Two laws are called different below this p value (of all pixels together)."""
 
 DIM, OBSERVED = 5, torch.arange(5) < 2
 CLUSTERS = Mixture(
@@ -32,7 +26,6 @@ CLUSTERS = Mixture(
 X_OBS = torch.tensor([0.1, -0.05, 0.0, 0.0, 0.0], dtype=torch.float64)
 """Between the clusters: draws fall into both."""
 
-Draws = NDArray[np.float64]
 Law = tuple[Tensor, Tensor]
 
 
@@ -90,27 +83,6 @@ def draws_of(draw: Callable[..., Tensor], noise: NoiseFn, sampling: Sampling = S
 def own(sampling: Sampling = SAMPLING) -> Draws:
     """Draws of our E-step."""
     return draws_of(draw_conditional, RowNoise(7, torch.arange(NUM_DRAWS)), sampling)
-
-
-def smallest_ks(a: Draws, b: Draws) -> float:
-    """The p value of the most different pixel's Kolmogorov-Smirnov test, times the number of pixels (Bonferroni)."""
-    p_values = [ks_2samp(a[:, pixel], b[:, pixel]).pvalue for pixel in range(a.shape[1])]
-    return float(min(1.0, a.shape[1] * min(p_values)))
-
-
-def energy_test(a: Draws, b: Draws, num_permutations: int = 300) -> float:
-    """The p value of the energy distance between two samples, by permutation (Szekely & Rizzo 2004)."""
-    distances = cdist(both := np.concatenate([a, b]), both)
-    rng = numpy_generator(0, "permutations")
-
-    def energy(first: NDArray[np.bool_]) -> float:
-        weights = np.where(first, 1 / len(a), -1 / len(b))
-        return float(-weights @ distances @ weights)
-
-    labels = np.arange(len(both)) < len(a)
-    observed = energy(labels)
-    exceeding = sum(energy(rng.permutation(labels)) >= observed for _ in range(num_permutations))
-    return (1 + exceeding) / (1 + num_permutations)
 
 
 def test_on_two_clusters_draws_have_the_same_law(expected: Draws) -> None:

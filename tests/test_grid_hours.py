@@ -38,7 +38,7 @@ def test_counts_of_the_paper_profile() -> None:
 
 
 def test_the_fast_grid_is_the_protocol_of_that_name() -> None:
-    """Its generation and guidance take what conf/protocol/fast.yaml says; training and replacement are the exact ones."""
+    """Generation and guidance as in conf/protocol/fast.yaml; training and replacement are the exact ones."""
     exact, fast = of(*GRIDS["exact"]), of(*GRIDS["fast"])
     assert (fast.protocol, fast.ldmiss.sample.sampler) == ("fast", "sde_dpm_solver_pp")
     counts = units(fast)
@@ -74,8 +74,9 @@ def test_hours_are_units_over_speed_of_ours_as_run() -> None:
     assert parts.pop("guide-latent") == pytest.approx(18 * ROWS * 1000 / 1000 / 3600)
     assert set(parts.values()) == {None}
     grids = project(record)
+    few = of(*GRIDS["fast"]).ldmiss.impute.guidance.num_steps
     assert {name: sum(part["hours"] or 0 for part in found) for name, found in grids.items()} == {
-        "exact": pytest.approx(97.5), "fast": pytest.approx(97.5 * of(*GRIDS["fast"]).ldmiss.impute.guidance.num_steps / 1000),
+        "exact": pytest.approx(97.5), "fast": pytest.approx(97.5 * few / 1000),
     }  # fmt: skip
     exact, _ = lines(record | {"grids": grids})
     assert exact.startswith("The exact grid: 50.0 h, 97.5 h with all draws")

@@ -75,7 +75,14 @@ def karras_sigmas(
 
 
 def heun_step(
-    denoise: DenoiseFn, x: Tensor, sigma: Tensor, sigma_next: Tensor, *, gamma: float, noise: NoiseFn, last: bool = False
+    denoise: DenoiseFn,
+    x: Tensor,
+    sigma: Tensor,
+    sigma_next: Tensor,
+    *,
+    gamma: float,
+    noise: NoiseFn,
+    last: bool = False,
 ) -> Tensor:
     """One stochastic Heun step from sigma to sigma_next (Karras et al. 2022, Algorithm 2; S_noise = 1).
 
@@ -86,16 +93,14 @@ def heun_step(
         sigma, sigma_next: levels, shape ().
         gamma: relative rise of the noise level, 0 for the deterministic step.
         noise: the source of the added noise (called once, whatever gamma is).
-        last: whether sigma_next is 0, where the step is a single Euler step; to ask the level would stall a GPU's queue.
+        last: whether sigma_next is 0 and the step a single Euler step; asking the level would stall a GPU's queue.
     """
     sigma_hat = sigma * (1 + gamma)
     x_hat = x + (sigma_hat**2 - sigma**2).clamp(min=0).sqrt() * noise(x)
     return ode_step(denoise, x_hat, sigma_hat, sigma_next, last=last)
 
 
-def ode_step(
-    denoise: DenoiseFn, x_hat: Tensor, sigma_hat: Tensor, sigma_next: Tensor, *, last: bool = False
-) -> Tensor:
+def ode_step(denoise: DenoiseFn, x_hat: Tensor, sigma_hat: Tensor, sigma_next: Tensor, *, last: bool = False) -> Tensor:
     """The deterministic part of `heun_step`: from x_hat (B, ...) at level sigma_hat to sigma_next."""
     d_cur = (x_hat - denoise(x_hat, sigma_hat)) / sigma_hat
     x_next = x_hat + (sigma_next - sigma_hat) * d_cur
