@@ -14,7 +14,9 @@ import tiny
 import torch
 import yaml
 from helpers_imports import ROOT, closure, imported_names
+from slice_page import check_page, shown_numbers
 
+from benchmarks.pages import README
 from ldmiss.errors import InputError
 from stages.compose import composed
 from stages.io import load_facts, load_tensors
@@ -156,11 +158,15 @@ def test_what_is_started(document: dict[str, Any]) -> None:
     assert label(50, 20) == "train_ddpm@0.5-42"
     assert label(22, exact=True) == "train_diffputer@0.5-42"
     assert label(3) == "train_diffputer@0.5-42", "a step that fits, of a part that does not"
+    trained = order_of(document, {"mask@0.5-42", "mask@0.8-42", "train_ldm@0.5-42"})
+    assert drive_with(trained, {**slow, "measure": 5.0}).next_step(4, 0).label == "train_diffputer@0.5-42", (
+        "images that could not be measured here would be lost"
+    )
     assert label(3, exact=True) is None
     assert label(0.5) is None
 
 
-def test_contents_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contents_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Cut where a file is full, put together again; stale files go, lost ones take only their contents along."""
     monkeypatch.setattr(baggage, "PART_BYTES", 1000)
     contents = {"a/long": os.urandom(2500), "b": b"short", "sample@0.5-42-x.json": os.urandom(700)}
@@ -171,6 +177,7 @@ def test_contents_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert {name: of[0] for name, of in baggage.read_parts([tmp_path], "weights").items()} == contents
     files[0].unlink()
     assert set(baggage.read_parts([tmp_path], "weights")) == {"b", "sample@0.5-42-x.json"}
+    assert "warning: a/long left out: 1500 of its 2500 bytes are in" in capsys.readouterr().err
     baggage.write_parts(tmp_path, "weights", [("b", b"short")])
     assert [path.name for path in tmp_path.glob("*.zip")] == ["weights-1.zip"]
     (tmp_path / "weights-1.zip").write_bytes(b"no zip")
@@ -233,32 +240,42 @@ def test_what_a_slice_measures_is_what_dvc_measures(project: Path, workspace: Pa
     assert "- nothing" in page
     assert "**reduced**" in page
     assert "- none" in page
-    check_page(tmp_path / "results")
+    check_a_page(tmp_path / "results", tmp_path)
     timings = pd.read_csv(tmp_path / "results/timings.csv")
     assert sorted(timings["stage"]) == ["measure"] * 7
     assert main(["plan", str(out), "--params", "params.yaml"]) == 0
 
 
-def check_page(folder: Path) -> None:
-    """Every number of the README's tables is the table's, to the digits that are shown; verdicts are the claims'."""
-    table = pd.read_csv(folder / "table.csv", dtype={"value": str})
-    numbers = {(of.task, of.method, of.metric, of.missing_rate): of.value for of in table.itertuples()}
+def check_a_page(folder: Path, tmp_path: Path) -> None:
+    """What the README would say of the results; and that a number that is another than the table's is found."""
     text = section(folder)
-    shown = 0
-    for task in ("generation", "imputation"):
-        head, _, *rows = re.search(rf"^\| {task} .*(?:\n\|.*)*", text, re.MULTILINE)[0].splitlines()  # type: ignore[index]
-        columns = [column.strip().split(" at ") for column in head.strip("|").split("|")[1:]]
-        for row in rows:
-            method, *values = (cell.strip() for cell in row.strip("|").split("|"))
-            for (metric, rate), value in zip(columns, values, strict=True):
-                assert float(value) == pytest.approx(float(numbers[(task, method, metric, float(rate))]), rel=0.005)
-                shown += 1
-    assert shown == 3 * 2 + 8 * 3
-    for claim in json.loads((folder / "claims.json").read_text())["claims"]:
-        assert f"**{claim['verdict']}**: {claim['reason']}" in text
+    check_page(text, folder)
+    assert len(shown_numbers(text)) == 3 * 2 + 8 * 3
     assert text.startswith("**Reduced protocol**: `profile` quick instead of paper;")
     assert text.endswith("Still missing: nothing.")
     assert section(folder / "none") == NOT_YET
+
+    of_mnist = tmp_path / "of-mnist"  # as if of the data set that there are published numbers for
+    shutil.copytree(folder, of_mnist)
+    (of_mnist / "table.csv").write_text((folder / "table.csv").read_text().replace("mnist5k", "mnist"))
+    text = section(of_mnist)
+    check_page(text, of_mnist)
+    rows = [line for line in text.splitlines() if re.match(r"\| (ldmiss|ddpm|mean|nearest) \|", line)]
+    assert any("this run" in row for row in rows)
+    for number in [found for row in rows for found in re.findall(r"(?<=\| )[\d.e-]+(?= \|)", row)]:
+        with pytest.raises(AssertionError):
+            check_page(text.replace(f"| {number} |", f"| {float(number) * 1.1:.4g} |", 1), of_mnist)
+
+
+def test_the_readme_has_the_numbers_of_the_paper_results() -> None:
+    """Every one, where there are any; else it says that there are none."""
+    text = (
+        README.read_text().partition("<!-- paper: written by")[2].partition("-->\n")[2].partition("<!-- paper: end")[0]
+    )
+    if (ROOT / "results/paper").exists():
+        check_page(text, ROOT / "results/paper")
+    else:
+        assert text.strip() == NOT_YET
 
 
 def test_weights_travel_rounded(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,3 +340,53 @@ def test_prepare_takes_what_is_needed(project: Path, tmp_path: Path, capsys: pyt
     assert json.loads((tmp_path / "in/manifest.json").read_text())["commit"]
     assert main([*arguments, "--raw", str(tmp_path / "none")]) == 1
     assert "missing file" in capsys.readouterr().err
+
+
+def test_bad_input_of_a_slice(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line that says what is wrong, before anything is run."""
+
+    def message(*arguments: str) -> str:
+        monkeypatch.chdir(ROOT)  # `run` goes into its workspace
+        work = ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
+        assert main(["run", *arguments, *work]) == 1
+        assert not (tmp_path / "work/runs").exists()
+        return capsys.readouterr().err
+
+    params = tmp_path / "in/params.yaml"
+    params.parent.mkdir()
+    seconds = ["--seconds", "100"]
+    assert "no params.yaml came along" in message(str(params.parent), *seconds)
+    params.write_text((project / "params.yaml").read_text().replace("device: cpu", "device: cuda"))
+    assert "cuda was asked for, but there is none" in message(str(params.parent), *seconds)
+    assert "--seconds: 20; allowed: 35 or more; 30 are kept" in message(str(params.parent), "--seconds", "20")
+    assert "--later: nan; allowed: 0 or more" in message(str(params.parent), *seconds, "--later", "nan")
+    assert "none: no such folder" in message(str(params.parent), str(tmp_path / "none"), *seconds)
+
+
+def test_too_short_a_slice_says_so(workspace: Path, tmp_path: Path) -> None:
+    """What the shortest of what is left would take."""
+    said = drive_from_here([], tmp_path / "out", exact=True).run(Budget(40.0, 0.0))
+    assert re.fullmatch(r"nothing fits into 10 s: measure \S+ would take about \d+ s", said)
+
+
+def test_what_fails_does_not_stop_the_rest(workspace: Path, tmp_path: Path) -> None:
+    """The other parts are done, and the exit status says that something failed."""
+    shutil.rmtree("data/imputed/0.5-42/ddpm")
+    Path("models/ddpm/0.5-42.safetensors").write_bytes(b"broken")
+    driver = drive_from_here([], tmp_path / "out", exact=True)
+    with pytest.raises(InputError, match=r"what is left needs what failed; failed: impute@0\.5-42-ddpm"):
+        driver.run(Budget(10_000.0, 0.0))
+    assert {piece.item.method for piece in driver.pieces.read()} == {"ldmiss", "baselines", "ddpm", "diffputer"}
+
+
+def test_pieces_of_two_commits(workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are merged, for most commits change no number; a warning names them."""
+    for commit, parts in (("abc", slice(1)), ("def", slice(None))):
+        driver = drive_from_here([], tmp_path / commit, exact=True)
+        driver.origin["commit"], driver.order.parts = commit, driver.order.parts[parts]
+        driver.run(Budget(10_000.0, 0.0))
+    arguments = ["--params", "params.yaml", "--out", str(tmp_path / "results")]
+    assert main(["merge", str(tmp_path / "def"), *arguments]) == 0
+    assert "warning: pieces of 2 commits: abc, def; PROVENANCE.md has each" in capsys.readouterr().err

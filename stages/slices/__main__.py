@@ -74,12 +74,15 @@ def _prepare(args: argparse.Namespace) -> str:
 
 def _run(args: argparse.Namespace) -> str:
     carried, out = [path.resolve() for path in args.carried], args.out.resolve()
-    travelled = next((path / "params.yaml" for path in carried if (path / "params.yaml").is_file()), None)
-    params_file = (args.params or travelled or params_module.PARAMS_FILE).resolve()
+    budget = Budget(args.seconds, args.later)
+    travelled = [path / "params.yaml" for path in carried if (path / "params.yaml").is_file()]
+    if not (args.params or travelled):
+        raise InputError("no params.yaml came along; name the folder that `prepare` wrote, or --params FILE")
+    params_file = (args.params or travelled[0]).resolve()
     params_module.load(params_file)
     out.mkdir(parents=True, exist_ok=True)
     workspace.enter(args.work, params_file, carried)
-    return drive_from_here(carried, out, exact=args.exact).run(Budget(args.seconds, args.later))
+    return drive_from_here(carried, out, exact=args.exact).run(budget)
 
 
 def drive_from_here(carried: list[Path], out: Path, *, exact: bool) -> Drive:

@@ -5,6 +5,7 @@ the trained one but the trained one rounded to 8 bits of mantissa, and its file 
 """
 
 import re
+import sys
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -66,7 +67,7 @@ def _write_zip(file: Any, members: list[tuple[str, bytes]]) -> None:
 
 
 def read_parts(folders: Sequence[Path], prefix: str) -> dict[str, list[bytes]]:
-    """Name -> the contents under it, one of each folder that has all of it.
+    """Name -> the contents under it, one of each folder that has all of it; a warning for one that lacks a part.
 
     Raises:
         InputError: a folder that is not there, a zip file that cannot be read, or a member that is none of ours.
@@ -86,6 +87,9 @@ def read_parts(folders: Sequence[Path], prefix: str) -> dict[str, list[bytes]]:
             content = b"".join(of_name[start] for start in sorted(of_name))
             if len(content) == size:
                 found.setdefault(name, []).append(content)
+            else:
+                there = f"{len(content)} of its {size} bytes are in {folder}/{prefix}-*.zip"
+                print(f"warning: {name} left out: {there}; a file is lost, or of another command", file=sys.stderr)
     return found
 
 
@@ -116,21 +120,15 @@ def carry_weights(folder: Path, wanted: Sequence[Path], carried: Sequence[Path],
 
     Those that were carried before keep their place: adding one rewrites no other.
     """
-    chosen = _fitting([(path, _rounded(path)) for path in wanted], room)
+    chosen = fitting([(path, _rounded(path)) for path in wanted], room)
     ordered = [path for path in carried if path in chosen] + [path for path in chosen if path not in carried]
     if ordered != list(carried):
         write_parts(folder, "weights", ((path.as_posix(), chosen[path]) for path in ordered))
     return ordered
 
 
-def write_weights(folder: Path, contents: Iterable[tuple[Path, bytes]], room: int) -> list[Path]:
-    """As `carry_weights`, of models that are rounded already, into a new folder."""
-    chosen = _fitting(contents, room)
-    write_parts(folder, "weights", ((path.as_posix(), content) for path, content in chosen.items()))
-    return list(chosen)
-
-
-def _fitting(contents: Iterable[tuple[Path, bytes]], room: int) -> dict[Path, bytes]:
+def fitting(contents: Iterable[tuple[Path, bytes]], room: int) -> dict[Path, bytes]:
+    """The first of these models that there is room for, in bytes and in files."""
     chosen: dict[Path, bytes] = {}
     left = min(room, MAX_WEIGHT_FILES * PART_BYTES)
     for path, content in contents:

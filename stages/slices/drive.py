@@ -4,6 +4,7 @@ A whole part that can end on this machine comes before a step of one that cannot
 was trained rests on the trained weights, not on rounded ones.
 """
 
+import math
 import signal
 import sys
 import time
@@ -40,15 +41,27 @@ _LEAST_SECONDS = 5.0
 class Budget:
     """When to end.
 
-    Attributes:
+    Args:
         here: seconds of this command.
         later: seconds that the same machine will be had for after it.
         clock: a monotonic one.
+
+    Raises:
+        InputError: too few seconds to start anything, or no number of seconds.
     """
 
     here: float
     later: float
     clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        least = RESERVE_SECONDS + _LEAST_SECONDS
+        if not least <= self.here < math.inf:
+            raise InputError(
+                f"--seconds: {self.here:g}; allowed: {least:g} or more; {RESERVE_SECONDS:g} are kept for saving"
+            )
+        if not 0 <= self.later < math.inf:
+            raise InputError(f"--later: {self.later:g}; allowed: 0 or more")
 
     def ending(self) -> Callable[[], float]:
         """The seconds left of this command, from now on."""
@@ -80,29 +93,43 @@ class Drive:
         self._weights: list[Path] = []
 
     def run(self, budget: Budget) -> str:
-        """Run until nothing is left or nothing fits; a line that says which, and what failed."""
+        """Run until nothing is left or nothing fits; a line that says which.
+
+        Raises:
+            InputError: steps failed; the message has the line, too. What did not need them was done.
+        """
         left = budget.ending()
-        ended = "nothing fits into what is left"
+        ended = ""
         while step := self.next_step(left(), budget.later):
             if not self._step(step, left()):
                 ended = f"{step.label} was cut: it goes on from its checkpoint on this machine"
                 break
             self.carry_away()
         self.carry_away()
-        if not any(self.order.steps(part) for part in self.order.parts):
-            ended = "all parts are done"
-        return ended + (f"; failed: {', '.join(sorted(self._failed))}" if self._failed else "")
+        ended = ended or self._why_none(left() + budget.later)
+        if self._failed:
+            raise InputError(f"{ended}; failed: {', '.join(sorted(self._failed))}")
+        return ended
 
     def next_step(self, left: float, later: float) -> Step | None:
         """The next step that may be started with so many seconds left of this command, and later on this machine."""
-        waiting = [steps for part in self.order.parts if (steps := self.order.steps(part))]
-        waiting = [steps for steps in waiting if not self._failed & {step.label for step in steps}]
-        for steps in waiting:
+        for steps in self._goals():
             if self._seconds(steps) <= left + later and self._may_start(steps[0], left, later):
                 return steps[0]
-        if self.exact:
-            return None
-        return next((steps[0] for steps in waiting if self._may_start(steps[0], left, later)), None)
+        return None
+
+    def _goals(self) -> list[list[Step]]:
+        """What may be aimed at: the end of a part, else (not where all is to be exact) the next thing carried away."""
+        waiting = [steps for part in self.order.parts if (steps := self.order.steps(part))]
+        waiting = [steps for steps in waiting if not self._failed & {step.label for step in steps}]
+        return waiting if self.exact else [*waiting, *map(_until_carried, waiting)]
+
+    def _why_none(self, left: float) -> str:
+        goals = self._goals()
+        if not goals:
+            return "all parts are done" if not self._failed else "what is left needs what failed"
+        steps = min(goals, key=self._seconds)
+        return f"nothing fits into {left:.0f} s: {steps[-1].label} would take about {self._seconds(steps):.0f} s"
 
     def _seconds(self, steps: list[Step]) -> float:
         return sum(self.estimates.seconds(step) for step in steps)
@@ -171,3 +198,9 @@ class Drive:
 
     def _model(self, stage: str, cell: Item) -> Path:
         return self.order.pipeline.work(stage, cell).outs[0]
+
+
+def _until_carried(steps: list[Step]) -> list[Step]:
+    """The steps up to the first whose result is carried away: a network, or metrics."""
+    end = next(number for number, step in enumerate(steps, start=1) if step.measure or step.stage in TRAINED)
+    return steps[:end]

@@ -81,10 +81,6 @@ class Order:
                     steps.setdefault(step.label, step)
         return list(steps.values())
 
-    def all_steps(self, part: Part) -> list[Step]:
-        """Every step of a part, with those that have ended."""
-        return Order(self.pipeline, has_ended=lambda work: False, is_measured=lambda work: False).steps(part)
-
     def producer(self, path: Path) -> Work | None:
         """The work that makes a file."""
         return next((self._producers[out] for out in (path, *path.parents) if out in self._producers), None)

@@ -12,7 +12,7 @@ from ldmiss.evaluation.results import Lacking, Results, check_table
 from ldmiss.evaluation.tables import of_whole_seeds
 from stages.claims import read_table
 from stages.document import load_document
-from stages.slices.provenance import cost_table, markdown_table, protocol_rows
+from stages.slices.provenance import PAGE, cost_table, markdown_table, protocol_rows
 
 NOT_YET = "Not run yet: it waits for a GPU ([docs/gpu-slices.md](docs/gpu-slices.md) has the commands)."
 FIGURES = {
@@ -38,7 +38,7 @@ def section(folder: Path, name: str = "results/paper") -> str:
     seeds = ", ".join(map(str, sorted(set(table["seed"]))))
     return "\n".join([
         f"{_protocol(document)} Tables and verdicts: seed {seeds} (figures: all there is); classifier",
-        f"`{results.facts['sha256'][:12]}`. Commit, device and dates: [{name}/PROVENANCE.md]({name}/PROVENANCE.md).",
+        f"`{results.facts['sha256'][:12]}`. Commit, device and dates: [{name}/{PAGE}]({name}/{PAGE}).",
         "",
         *(f"![{FIGURES[stem]}]({name}/{stem}.png)\n" for stem in figures),
         *(line for task, metrics in SHOWN.items() for line in [*numbers_table(results, task, metrics), ""]),
@@ -82,5 +82,5 @@ def _verdicts(records: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _missing(folder: Path) -> str:
     start, end = _MISSING
-    text = (folder / "PROVENANCE.md").read_text().partition(start)[2].partition(end)[0]
+    text = (folder / PAGE).read_text().partition(start)[2].partition(end)[0]
     return "; ".join(line.removeprefix("- ") for line in text.splitlines() if line) + "."

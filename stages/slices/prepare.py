@@ -12,7 +12,7 @@ from stages import params as params_module
 from stages.datasets import DATASETS
 from stages.io import atomic_write, load_facts, save_json, save_text
 from stages.paths import RAW
-from stages.slices.baggage import read_parts, result_contents, unpack_results, write_parts, write_weights
+from stages.slices.baggage import fitting, read_parts, result_contents, unpack_results, write_parts
 from stages.slices.estimate import Estimates
 from stages.slices.order import Order
 from stages.slices.pieces import Pieces
@@ -90,7 +90,8 @@ def prepare(carried: Sequence[Path], out: Path, params_file: Path, raw: Path = R
         out.mkdir(parents=True, exist_ok=True)
         write_parts(out, "results", result_contents(home.results, lambda path: path.suffix != ".npz"))
         needed = home.order.needed(lambda path: path in home.weights)
-        sent = write_weights(out, ((path, home.weights[path]) for path in needed), WEIGHT_BYTES)
+        sent = fitting(((path, home.weights[path]) for path in needed), WEIGHT_BYTES)
+        write_parts(out, "weights", ((path.as_posix(), content) for path, content in sent.items()))
     shutil.copytree(raw / dataset, out / "raw" / dataset, dirs_exist_ok=True)
     save_text(out / "params.yaml", params_file.read_text())
     save_json(out / MANIFEST, {"commit": head()})

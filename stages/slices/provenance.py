@@ -5,9 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from stages.slices.order import Order, Part, Step
+from stages.slices.order import Order
 from stages.slices.pieces import Piece
 
+PAGE = "PROVENANCE.md"
 FULL: Mapping[str, Any] = {
     "profile": "paper",
     "recipe": "paper",
@@ -94,13 +95,10 @@ def protocol_rows(document: Mapping[str, Any]) -> list[tuple[Any, ...]]:
 def missing_lines(order: Order) -> list[str]:
     """What of the grid was not measured: a line for each stage, method and seed, with its missing rates."""
     rates: dict[str, list[str]] = {}
-    for item, stage in ((step.work.item, step.work.stage) for part in order.parts for step in _unmeasured(order, part)):
-        rates.setdefault(f"{stage} {item.method}, seed {item.seed}", []).append(str(item.missing_rate))
+    for work in (step.work for part in order.parts for step in order.steps(part) if step.measure):
+        item = work.item
+        rates.setdefault(f"{work.stage} {item.method}, seed {item.seed}", []).append(str(item.missing_rate))
     return [f"{what}: {', '.join(at)}" for what, at in rates.items()]
-
-
-def _unmeasured(order: Order, part: Part) -> list[Step]:
-    return [step for step in order.steps(part) if step.measure]
 
 
 def cost_table(timings: pd.DataFrame) -> list[str]:

@@ -1,5 +1,6 @@
 """`results/<name>/` from what slices brought: table, claims, figures, timings and where all of it is from."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from stages.slices.baggage import result_contents, write_parts
 from stages.slices.order import Order
 from stages.slices.pieces import Piece, cell_of
 from stages.slices.prepare import brought
-from stages.slices.provenance import provenance
+from stages.slices.provenance import PAGE, provenance
 
 TIMING_COLUMNS = [
     "stage", "item", "seconds", "runs", "ended", "device", "dtype", "chunk_size", "peak_gpu_memory_mb",
@@ -35,6 +36,8 @@ def publish(carried: Sequence[Path], out: Path, params_file: Path) -> str:
         if not pieces:
             others = ", ".join(path.name for path in (home.results / "pieces").glob("*")) or "none"
             raise InputError(f"{params_file}: nothing was measured with these params (others: {others})")
+        if len(commits := sorted({piece.origin["commit"] for piece in pieces})) > 1:
+            print(f"warning: pieces of {len(commits)} commits: {', '.join(commits)}; {PAGE} has each", file=sys.stderr)
         cells = cells_of(pieces, home.order, home.document)
         table = tidy(cells)
         timings = timing_table(home.timings, home.order)
@@ -48,7 +51,7 @@ def publish(carried: Sequence[Path], out: Path, params_file: Path) -> str:
     save_json(out / "claims.json", claims_document(of_whole_seeds(table)))
     save_text(out / "timings.csv", timings.to_csv(index=False))
     save_text(out / "params.yaml", params_file.read_text())
-    save_text(out / "PROVENANCE.md", page)
+    save_text(out / PAGE, page)
     return f"{out}: {len(pieces)} pieces of {len(cells)} cells, {len(table)} numbers, {len(figures)} figures"
 
 
@@ -84,10 +87,12 @@ def _cell(piece: Piece) -> tuple[float, int]:
 
 def timing_table(rows: Sequence[Mapping[str, Any]], order: Order) -> pd.DataFrame:
     """What each step of these params took, one row for each machine it ran on; cut runs are added up."""
-    labels = {step.label: step.work.stamp["params"] for part in order.parts for step in order.all_steps(part)}
-    ours = [row for row in rows if labels.get(row["label"]) == row["params"]]
+    works = order.pipeline.producers(order.pipeline.cells()).values()
+    ours = {(work.label, work.stamp["params"]) for work in works}
     grouped: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in ours:
+    for row in rows:
+        if (row["label"].removeprefix("measure "), row["params"]) not in ours:
+            continue
         known = grouped.setdefault((row["machine"], row["label"]), {"seconds": 0.0, "runs": 0, "ended": False})
         total = {"seconds": round(known["seconds"] + row["seconds"], 2), "runs": known["runs"] + 1}
         grouped[(row["machine"], row["label"])] = {**known, **row, **total, "ended": known["ended"] or row["ended"]}
