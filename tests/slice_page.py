@@ -23,8 +23,11 @@ def check_page(text: str, folder: Path) -> None:
     shown = shown_numbers(text)
     assert shown.keys() == {key for key in means if key[2] in SHOWN[key[0]]}
     assert shown == pytest.approx({key: means[key] for key in shown}, rel=DIGITS)
-    for method, metric, rmse, mse, accuracy in own_errors(text):
+    facts = table[table["task"] == "run"].drop_duplicates("metric").set_index("metric")["value"]
+    for method, statistic, images, rmse, mse, accuracy in own_errors(text):
+        metric, fact = {"one draw": ("mse", "num_imputed"), "mean of draws": ("mse_mean", "num_draw_images")}[statistic]
         error = means[("imputation", method, metric, 0.5)]
+        assert images == facts[fact]
         assert (rmse, mse) == pytest.approx((math.sqrt(error), error), abs=6e-5)
         assert accuracy in ("", f"{means[('imputation', method, 'accuracy', 0.5)]:.4f}")
     for claim in json.loads((folder / "claims.json").read_text())["claims"]:
@@ -46,11 +49,10 @@ def shown_numbers(text: str) -> dict[tuple[str, str, str, float], float]:
     return numbers
 
 
-def own_errors(text: str) -> list[tuple[str, str, float, float, str]]:
-    """Method, metric, RMSE, MSE and accuracy of our rows beside the published ones."""
-    metrics = {"one draw": "mse", "mean of draws": "mse_mean"}
+def own_errors(text: str) -> list[tuple[str, str, str, float, float, str]]:
+    """Method, statistic, test images, RMSE, MSE and accuracy of our rows beside the published ones."""
     rows = [cells(line) for line in text.splitlines() if "| this run" in line]
-    return [(of[0], metrics[of[1]], float(of[3]), float(of[4]), of[5]) for of in rows]
+    return [(*of[:3], float(of[3]), float(of[4]), of[5]) for of in rows]
 
 
 def cells(line: str) -> list[str]:
