@@ -56,13 +56,19 @@ def publish(carried: Sequence[Path], out: Path, params_file: Path) -> str:
 
 
 def cells_of(pieces: Sequence[Piece], order: Order, document: dict[str, Any]) -> list[dict[str, Any]]:
-    """The metrics of each cell, as far as they were measured, in the order of the grid."""
+    """The metrics of each cell, as far as they were measured, in the order of the grid.
+
+    A method that no cell has yet stands in the first one without metrics, so that figures name it as not measured.
+    """
     methods = list(dict.fromkeys([*document["sample"]["methods"], *document["impute"]["methods"]]))
     cells = []
     for cell in order.pipeline.cells():
         of_cell = [piece for piece in pieces if _cell(piece) == (cell.missing_rate, cell.seed)]
         if of_cell:
             cells.append(cell_of(of_cell, methods, order.pipeline.work("evaluate", cell).stamp))
+    for task, stage in (("generation", "sample"), ("imputation", "impute")):
+        measured = {piece.item.method for piece in pieces if piece.task == task}
+        cells[0][task] |= {method: {} for method in document[stage]["methods"] if method not in measured}
     return cells
 
 

@@ -47,13 +47,15 @@ def against_rate(
 
 
 def draw_against_rate(
-    wide: pd.DataFrame, metrics: Sequence[str], *, published: Mapping[str, float] | None = None, at: float = 0.5
-) -> Figure:
+    wide: pd.DataFrame, metrics: Sequence[str], *,
+    methods: Sequence[str] = (), published: Mapping[str, float] | None = None, at: float = 0.5,
+) -> Figure:  # fmt: skip
     """One panel per metric, one line per method, bars of one standard deviation over seeds.
 
     Args:
         wide: from `against_rate`; a line below the panels says what it lacks.
         metrics: one panel each.
+        methods: that the line names, too, where they have no column.
         published: method -> published MSE, drawn in the "mse" panel at the training rate `at` only: the only point of
             a curve that is like for like. None draws nothing.
         at: that rate.
@@ -79,13 +81,13 @@ def draw_against_rate(
             _draw_published(axis, published, at)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    if absent := _absent(wide, metrics[0]):
+    if absent := _absent(wide, metrics[0], methods):
         figure.suptitle(f"not measured: {absent}", fontsize="small", color="0.4")
     return figure
 
 
-def _absent(wide: pd.DataFrame, metric: str) -> str:
-    """The methods without a number at some rates, and where: `ddpm at 0.6, 0.8`."""
+def _absent(wide: pd.DataFrame, metric: str, methods: Sequence[str]) -> str:
+    """The methods without a number at some rates, and where, or at all: `ddpm at 0.6, 0.8; diffputer`."""
     names = [name for name in map(str, wide) if name.startswith(f"{metric}_") and not name.endswith("_std")]
     lacking = {name: wide.loc[wide[name].isna(), "missing_rate"] for name in names}
     parts = [
@@ -93,7 +95,7 @@ def _absent(wide: pd.DataFrame, metric: str) -> str:
         for name, rates in lacking.items()
         if len(rates)
     ]
-    return "; ".join(parts)
+    return "; ".join(parts + [method for method in methods if f"{metric}_{method}" not in wide])
 
 
 def _draw_published(axis: Axes, published: Mapping[str, float], at: float) -> None:

@@ -64,13 +64,15 @@ def draw_figures(table: pd.DataFrame, shown: Shown) -> dict[str, Drawn]:
     figures: dict[str, Drawn] = {}
     if (table["task"] == "generation").any():
         generation = against_rate(table, "generation", GENERATION_METRICS, rates=shown.rates)
-        figures["figure1"] = generation, draw_against_rate(generation, GENERATION_METRICS)
+        figures["figure1"] = generation, draw_against_rate(generation, GENERATION_METRICS, methods=shown.generators)
         samples = sample_sheet(shown)
         figures["figure2"] = samples, draw_sheets(samples, num_panel_columns=3, row_title="training missing rate")
     if (table["task"] == "imputation").any():
         imputation = against_rate(table, "imputation", IMPUTATION_METRICS, rates=shown.rates)
-        drawn = draw_against_rate(imputation, IMPUTATION_METRICS, published=shown.published)
-        figures["figure3"] = imputation, drawn
+        figures["figure3"] = (
+            imputation,
+            draw_against_rate(imputation, IMPUTATION_METRICS, methods=shown.imputers, published=shown.published),
+        )
         imputed = imputation_sheet(shown)
         figures["figure4"] = imputed, draw_sheets(imputed, num_panel_columns=2, row_title="training missing rate")
     if shown.curves:
