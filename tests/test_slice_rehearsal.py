@@ -27,12 +27,13 @@ from stages.units import TRAINED
 
 pytestmark = pytest.mark.slow
 SECONDS = 120
+SLICE = ("--seconds", SECONDS, "--later", 2 * SECONDS)
 NUM_PIECES = 2 * 7
 CHANGES: dict[str, Any] = {
     "grid": {"missing_rates": [0.5, 0.8]},
     "classifier": {"train": {"epochs": 1, "batch_size": 100}},
     "vae": {"train": {"epochs": 2, "batch_size": 100}},
-    "ldmiss": {"train": {"epochs": 6, "batch_size": 100}},
+    "ldmiss": {"train": {"epochs": 4, "batch_size": 100}},
     "ddpm": {"train": {"epochs": 2, "batch_size": 100}},
     "diffputer": {
         "em": {
@@ -122,7 +123,7 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     at_home("prepare", *made.params, "--raw", raw, "--out", made.start)
     call(made.start, "--seconds", 5000, "--work", folder / "whole", "--out", folder / "uninterrupted")
     at_home("merge", folder / "uninterrupted", *made.params, "--out", made.expected)
-    run_and_kill(made.machine, made.start, "--seconds", SECONDS, "--work", made.machine, "--out", made.carried)
+    run_and_kill(made.machine, made.start, *SLICE, "--work", made.machine, "--out", made.carried)
     return made
 
 
@@ -136,7 +137,7 @@ def go_on(rehearsal: Rehearsal, folder: Path, *, bare: bool, options: tuple[str,
             work, start = folder / f"machine-{number}", folder / f"travel-{number}"
             at_home("prepare", *carried, *rehearsal.params, "--raw", rehearsal.raw, "--out", start)
         out = folder / f"carried-{number}"
-        last = call(start, *options, "--seconds", SECONDS, "--work", work, "--out", out)
+        last = call(start, *options, *SLICE, "--work", work, "--out", out)
         carried.append(out)
         yield work, out
         if last == "all parts are done":

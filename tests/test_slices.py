@@ -22,7 +22,7 @@ from stages.compose import composed
 from stages.io import load_facts, load_tensors
 from stages.params import validate
 from stages.paths import Item
-from stages.slices import baggage, drive
+from stages.slices import baggage, drive, publish
 from stages.slices.__main__ import drive_from_here, main
 from stages.slices.drive import Budget, Drive
 from stages.slices.estimate import MARGIN, Estimates
@@ -395,3 +395,28 @@ def test_pieces_of_two_commits(workspace: Path, tmp_path: Path, capsys: pytest.C
     arguments = ["--params", "params.yaml", "--out", str(tmp_path / "results")]
     assert main(["merge", str(tmp_path / "def"), *arguments]) == 0
     assert "warning: pieces of 2 commits: abc, def; PROVENANCE.md has each" in capsys.readouterr().err
+
+
+def test_what_was_not_measured_is_shown(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rate without a cell, and methods that no cell has: named in both kinds of figures, the page and the README."""
+    driver = drive_from_here([], tmp_path / "out", exact=True)
+    driver.order.parts = driver.order.parts[:1]
+    driver.run(Budget(10_000.0, 0.0))
+    params = tmp_path / "params.yaml"
+    params.write_text(yaml.safe_dump(tiny.merged(yaml.safe_load(Path("params.yaml").read_text()), {
+        "grid": {"missing_rates": RATES}
+    })))  # fmt: skip
+    drawn: dict[str, Any] = {}
+    monkeypatch.setattr(publish, "save_figures", lambda folder, figures, **options: drawn.update(figures))
+    results = tmp_path / "results"
+    assert main(["merge", str(tmp_path / "out"), "--params", str(params), "--out", str(results)]) == 0
+
+    assert drawn["figure1"][1].get_suptitle() == "not measured: ldmiss at 0.8; ddpm; diffputer"
+    assert drawn["figure3"][1].get_suptitle().endswith("neighbour at 0.8; ddpm; diffputer")
+    for name in ("figure2", "figure4"):
+        rows = set(zip(drawn[name][0]["panel"], drawn[name][0]["row"], strict=True))
+        assert {("ddpm", "0.5 (not measured)"), ("diffputer", "0.8 (not measured)")} < rows
+    missing = "sample ldmiss, seed 42: 0.8", "impute baselines, seed 42: 0.8", "sample diffputer, seed 42: 0.5, 0.8"
+    assert all(f"- {line}\n" in (results / "PROVENANCE.md").read_text() for line in missing)
+    assert all(line in section(results).splitlines()[-1] for line in missing)
+    assert set(pd.read_csv(results / "table.csv")["missing_rate"]) == {0.5}

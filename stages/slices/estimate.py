@@ -40,8 +40,8 @@ class Speed:
 
 
 SPEEDS = {"cuda": Speed(5e13, 0.006), "cpu": Speed(2e10, 0.004)}
-_FIXED = {"train_classifier": 20.0, "encode_latents": 20.0, "train_baselines": 30.0, "measure": 40.0, "impute": 30.0}
-"""Seconds of what no network dominates (others: `_START`); of `impute`, the baselines on a CPU."""
+_FIXED = {"train_baselines": 20.0, "measure": 15.0, "impute": 20.0}
+"""Seconds of what no network dominates (others: `_START`); `measure` as 10,000 samples take on one CPU thread."""
 
 
 class Estimates:
