@@ -34,16 +34,16 @@ CHANGES: dict[str, Any] = {
     "classifier": {"train": {"epochs": 1, "batch_size": 100}},
     "vae": {"train": {"epochs": 2, "batch_size": 100}},
     "ldmiss": {"train": {"epochs": 4, "batch_size": 100}},
-    "ddpm": {"train": {"epochs": 2, "batch_size": 100}},
+    "ddpm": {"train": {"epochs": 1, "batch_size": 100}},
     "diffputer": {
         "em": {
-            "train_first": {"epochs": 40, "batch_size": 100},
+            "train_first": {"epochs": 15, "batch_size": 100},
             "train_next": {"epochs": 10, "batch_size": 100},
             "e_step": {"chunk_size": 1000},
         }
     },
 }
-"""About two minutes of work on two cores: more than what a slice has beside its reserve."""
+"""About 90 s of work on one core."""
 KILLED = "train_ldm@0.8-42"
 """The training that is killed: by then the first part was measured and carried away."""
 MERGED = ("table.csv", "claims.json", *(f"figure{number}.png" for number in (1, 2, 3, 4)))
@@ -164,7 +164,10 @@ def test_two_slices_with_a_kill_are_one_run(
     assert len(ended[ended["stage"] == "measure"]) == len(pieces(merged)) == NUM_PIECES
     trained = ended[ended["stage"].isin(TRAINED)]
     labels = trained["stage"] + "@" + trained["item"]
-    assert set(labels[labels.duplicated()]) == trained_twice
+    twice = set(labels[labels.duplicated()])
+    if "--exact" not in options or len(slices) == 1:  # each further machine starts its trainings anew
+        assert twice == trained_twice
+    assert not twice & {"train_vae@0.5-42", "train_ldm@0.5-42"}, "their part had been measured"
     records = [
         json.loads(line) for work in {work for work, _ in slices} for line in (work / "runs/records.jsonl").open()
     ]

@@ -106,7 +106,7 @@ class Drive:
                 break
             self.carry_away()
         self.carry_away()
-        ended = ended or self._why_none(left() + budget.later)
+        ended = ended or self._why_none(left(), budget.later)
         if self._failed:
             raise InputError(f"{ended}; failed: {', '.join(sorted(self._failed))}")
         return ended
@@ -124,12 +124,13 @@ class Drive:
         waiting = [steps for steps in waiting if not self._failed & {step.label for step in steps}]
         return waiting if self.exact else [*waiting, *map(_until_carried, waiting)]
 
-    def _why_none(self, left: float) -> str:
+    def _why_none(self, left: float, later: float) -> str:
         goals = self._goals()
         if not goals:
             return "all parts are done" if not self._failed else "what is left needs what failed"
         steps = min(goals, key=self._seconds)
-        return f"nothing fits into {left:.0f} s: {steps[-1].label} would take about {self._seconds(steps):.0f} s"
+        times = f"{left:.0f} s" + (f", with {later:.0f} s later" if later else "")
+        return f"nothing fits into {times}: {steps[-1].label} would take about {self._seconds(steps):.0f} s"
 
     def _seconds(self, steps: list[Step]) -> float:
         return sum(self.estimates.seconds(step) for step in steps)
