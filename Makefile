@@ -9,7 +9,7 @@ export DVC_NO_ANALYTICS := 1
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-slow test-mutations test-faults check verify verify-determinism format bench params classifier lock clean
+.PHONY: help setup repro test test-slow test-mutations test-faults rehearse-slices check verify verify-determinism format bench params classifier lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ test-mutations: setup  ## seeded slips in the code must turn tests of docs/fidel
 
 test-faults: setup  ## kills, full disks, clocks set back: does the result stay that of a clean run? (25 minutes)
 	PYTHONPATH=tests python -m faults --write docs/reliability.md
+
+rehearse-slices: setup  ## GPU slices on a CPU: a kill, two machines, merged (docs/gpu-slices.md; some minutes)
+	python -m pytest -q -s -m slow tests/test_slice_rehearsal.py
 
 verify: setup  ## re-hash every out and every object of DVC's cache
 	python -m stages.verify

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ldmiss.diffusion.samplers import num_evaluations
-from ldmiss.imputation.diffputer import Sampling
 from stages import params as params_module
+from stages import units as counted
 from stages.compose import composed
-from stages.datasets import DATASETS
+from stages.units import TRAINED
 
 if TYPE_CHECKING:
-    from stages.schema import DiffPuter, Params, Train
-    from stages.schema.methods import Generation, Guidance
+    from stages.schema import Params
 
 GRIDS = {
     "exact": ["profile=paper", "grid=paper"],
@@ -30,75 +28,24 @@ GRIDS = {
 
 def training_steps(params: "Params") -> dict[str, int]:
     """Steps of all cells, by the row of the benchmark that measures one."""
-    num_items, cells = DATASETS[params.dataset.name].num_train, num_cells(params)
-    trained = {"train-vae": params.vae.train, "train-latent": params.ldmiss.train, "train-pixel": params.ddpm.train}
-    steps = {row: cells * train.epochs * -(-num_items // train.batch_size) for row, train in trained.items()}
-    m_steps = sum(train.epochs * -(-num_items // train.batch_size) for train in m_step_trainings(params.diffputer))
-    return steps | {"m-step": cells * m_steps}
+    cells = num_cells(params)
+    return {row: cells * count for stage in TRAINED for row, count in counted.training_steps(params, stage).items()}
 
 
 def units(params: "Params") -> dict[str, int]:
     """Units of all cells by row: images or rows of training, image-steps, row-evaluations."""
-    dataset, cells = DATASETS[params.dataset.name], num_cells(params)
+    items: list[tuple[str, str | None]] = [(stage, None) for stage in TRAINED]
+    items += [("sample", method) for method in params.sample.methods]
+    items += [("impute", method) for method in params.impute.methods]
     counts: Counter[str] = Counter()
-    trained = {"train-vae": params.vae.train, "train-latent": params.ldmiss.train, "train-pixel": params.ddpm.train}
-    counts.update({row: dataset.num_train * train.epochs for row, train in trained.items()})
-    counts["m-step"] = dataset.num_train * sum(train.epochs for train in m_step_trainings(params.diffputer))
-    counts["e-step"] = dataset.num_train * e_step_evaluations(params.diffputer)
-    counts.update(_sampling(params))
-    counts.update(_imputing(params, dataset.num_test))
-    return {row: cells * count for row, count in counts.items()}
+    for stage, method in items:
+        counts.update(counted.units(params, stage, method))
+    return {row: num_cells(params) * count for row, count in counts.items()}
 
 
 def num_cells(params: "Params") -> int:
     """Of the grid."""
     return len(params.grid.missing_rates) * len(params.grid.seeds)
-
-
-def m_step_trainings(diffputer: "DiffPuter") -> "list[Train]":
-    """One for each EM iteration."""
-    return [diffputer.em.train_first] + [diffputer.em.train_next] * (diffputer.em.num_iterations - 1)
-
-
-def e_step_evaluations(diffputer: "DiffPuter") -> int:
-    """Of each row in all E-steps; the last iteration has none."""
-    settings = diffputer.em.e_step
-    trials = settings.num_trials if settings.statistic == "mean" else 1
-    each = Sampling(settings.num_steps, settings.num_resamples).num_evaluations()
-    return (diffputer.em.num_iterations - 1) * trials * each
-
-
-def _sampling(params: "Params") -> dict[str, int]:
-    """A cell's, of all methods that sample."""
-    of_rows = {
-        "ldmiss": ("sample-latent", _evaluations(params.ldmiss.sample)),
-        "ddpm": ("sample-pixel", _evaluations(params.ddpm.sample)),
-        "diffputer": ("e-step", 2 * params.diffputer.sample.num_steps - 1),
-    }
-    chosen = [of_rows[method] for method in params.sample.methods]
-    return {row: params.sample.num_images * count for row, count in chosen}
-
-
-def _evaluations(settings: "Generation | Guidance") -> int:
-    return num_evaluations(settings.sampler, settings.num_steps)
-
-
-def _imputing(params: "Params", num_test: int) -> dict[str, int]:
-    """A cell's, of all methods with a network's evaluations at each step."""
-    settings = params.impute
-    num_images = num_test if settings.num_images == "all" else settings.num_images
-    num_rows = num_images + (settings.num_draws - 1) * settings.num_draw_images
-    replacement, of_diffputer = params.ddpm.impute.replacement, params.diffputer.impute
-    each = {
-        "ldmiss": {"guide-latent": _evaluations(params.ldmiss.impute.guidance)},
-        "ddpm": {
-            "guide-pixel": _evaluations(params.ddpm.impute.guidance),
-            "sample-pixel": (replacement.num_steps - 1) * replacement.num_resamples + 1,
-        },
-        "diffputer": {"e-step": Sampling(of_diffputer.num_steps, of_diffputer.num_resamples).num_evaluations()},
-    }
-    found = [each[method] for method in settings.methods if method in each]
-    return {row: num_rows * count for counts in found for row, count in counts.items()}
 
 
 def project(record: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

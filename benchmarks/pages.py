@@ -1,4 +1,7 @@
-"""What the README and docs/performance.md say about speed, from the results of all devices in `benchmarks/results/`."""
+"""What the README and docs/performance.md say about `benchmarks/results/`, and the README about `results/paper/`.
+
+`python -m benchmarks.pages` writes it anew from the committed files.
+"""
 
 import json
 from pathlib import Path
@@ -7,9 +10,10 @@ from typing import Any
 from benchmarks import report, scaling_report
 from benchmarks.page import write_table
 from stages.compose import ROOT
+from stages.slices.page import section
 
 README, PAGE = ROOT / "README.md", ROOT / "docs/performance.md"
-SCALING = "python -m benchmarks.scaling"
+SCALING, PAGES = "python -m benchmarks.scaling", "python -m benchmarks.pages"
 COLUMNS = {"float32": "both in float32", "native": "both in bfloat16", "as run": "as run"}
 """Kinds of comparisons, and their columns in the README."""
 
@@ -25,6 +29,7 @@ def blocks() -> list[tuple[Path, str, str, str]]:
     benches, scalings = results("bench.json"), results("scaling.json")
     return [
         (README, "speed", "make bench", "\n\n".join(map(summary, benches.values()))),
+        (README, "paper", PAGES, section(ROOT / "results/paper")),
         (PAGE, "bench", "make bench", "\n\n".join(bench_part(*item) for item in benches.items())),
         (PAGE, "scaling", SCALING, "\n\n".join(scaling_part(*item) for item in scalings.items())),
     ]
@@ -65,3 +70,7 @@ def scaling_part(device: str, record: dict[str, Any]) -> str:
     """Table and figure of a device."""
     figure = f"![Time and memory](../benchmarks/results/{device}/scaling.png)"
     return f"### {device}\n\n{scaling_report.markdown(record)}\n{figure}"
+
+
+if __name__ == "__main__":
+    write()

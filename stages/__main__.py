@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -65,8 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def run_stage(stage: str, item: Item, stop: Stop | None = None) -> None:
-    """Validate, run, record.
+def run_stage(stage: str, item: Item, stop: Stop | None = None) -> dict[str, Any]:
+    """Validate, run, record; the record.
 
     Raises:
         InputError: bad params or files; or the item is being run by another process.
@@ -96,7 +96,7 @@ def run_stage(stage: str, item: Item, stop: Stop | None = None) -> None:
         uncommitted.remove_recorded(lock, work)
         check_space(work, params_module.validate(document, str(params_module.PARAMS_FILE)), cached=under_dvc())
         made = _run(context, lock)
-        _record(context, made, time.monotonic() - start)
+        return _record(context, made, time.monotonic() - start)
 
 
 def _warn_once(warnings: list[str], document: dict[str, Any]) -> None:
@@ -138,7 +138,7 @@ def _only_process(work: Work) -> Iterator[None]:
         raise InputError(f"{path}: another process is running {work.label} in this folder; wait for it") from None
 
 
-def _record(context: Context, made: str, seconds: float) -> None:
+def _record(context: Context, made: str, seconds: float) -> dict[str, Any]:
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
     print(f"{context.work.label}: {made}; {seconds:.1f} s, peak memory {peak_mb:.0f} MB", flush=True)
     gpu = context.runtime.peak_memory() if "runtime" in vars(context) else {}
@@ -147,10 +147,18 @@ def _record(context: Context, made: str, seconds: float) -> None:
         "item": context.item.name, "seconds": round(seconds, 2), "peak_memory_mb": round(peak_mb), **gpu,
         **context.used,
         "host": platform.node(), "python": platform.python_version(),
-        "versions": {name: version(name) for name in RECORDED_PACKAGES},
+        "versions": {name: found for name in RECORDED_PACKAGES if (found := _version(name)) is not None},
     }  # fmt: skip
     with (RUNS / "records.jsonl").open("a") as file:
         file.write(json.dumps(record) + "\n")
+    return record
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # DVC, where short slices run (`stages.slices`)
+        return None
 
 
 def _fail(label: str, message: str, status: int = 1) -> int:

@@ -1,9 +1,9 @@
-"""Compose conf/ into params.yaml without running anything: `python -m stages.compose [key=value ...]`.
+"""Compose conf/ into params.yaml without running anything: `python -m stages.compose [--to FILE] [key=value ...]`.
 
 The same composition that `dvc exp run -S key=value` does; validates the result before it replaces params.yaml.
 """
 
-import sys
+import argparse
 import tempfile
 from pathlib import Path
 
@@ -25,4 +25,8 @@ def composed(overrides: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    save_text(params.PARAMS_FILE, composed(sys.argv[1:]))
+    parser = argparse.ArgumentParser(prog="python -m stages.compose", description=__doc__.split("\n")[0])
+    parser.add_argument("--to", type=Path, default=params.PARAMS_FILE, metavar="FILE", help="default: %(default)s")
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    args = parser.parse_args()
+    save_text(args.to, composed(args.overrides))

@@ -18,7 +18,7 @@ from ldmiss.errors import InputError
 from ldmiss.subsets import evenly_spread
 from stages.build.classifier import extract_features, load_facts, restore_classifier, unit_images
 from stages.context import Context
-from stages.datasets import Images, load_split
+from stages.datasets import load_split
 from stages.io import load_arrays, load_observed, save_arrays, save_checked_json
 from stages.measure import Yardstick, measure_generation, measure_imputation
 from stages.paths import CLASSIFIER, CLASSIFIER_FACTS, RAW, remove_others
@@ -38,90 +38,131 @@ _LEFT_OUT = {"device", "num_threads", "deterministic", "chunk_size", "methods"}
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of generation, or of imputation.
+    """What was measured of the images of one file or folder.
 
     Attributes:
         metrics: of each method.
         sheet: images and curves for the figures, by name.
-        floor: the FID of as many real images.
-        sizes: how many images and draws were measured, for the facts of the run.
     """
 
     metrics: dict[str, dict[str, float]]
     sheet: dict[str, NDArray[Any]]
-    floor: float
-    sizes: dict[str, int]
+
+
+class Evaluation:
+    """What the images of one cell are measured with: the yardstick, the truth, what was observed of it.
+
+    The images of one method are measured without those of the others, so that a cell can be put together from parts.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.item, self.params = context.item, context.params
+        self.train, test = (load_split(self.params.dataset.name, RAW, split) for split in ("train", "test"))
+        self.classifier_facts = load_facts(CLASSIFIER_FACTS)
+        classifier = restore_classifier(CLASSIFIER, context.runtime.device, sha256=self.classifier_facts["sha256"])
+        layer = self.params.evaluate.fid_layer
+        self.yardstick = Yardstick(classifier, test, layer=layer, seed=self.item.root_seed)
+        self.incomplete, self.observed = load_observed(self.item.observed("test"))
+        wanted = self.params.impute.num_images
+        num_test = len(test.images)
+        self.rows = evenly_spread(num_test, num_test if wanted == "all" else wanted)
+
+    def samples(self, path: Path) -> Measured:
+        """Generated images of one method."""
+        (samples,) = load_arrays(path, "images")
+        sheet = {f"samples/{path.stem}": _to_uint8(samples[:SHEET_IMAGES])}
+        return Measured({path.stem: measure_generation(self.yardstick, samples)}, sheet)
+
+    def imputed(self, folder: Path) -> Measured:
+        """Test images that one method imputed, a file an imputer."""
+        measured = Measured({}, {})
+        for path in image_files(folder):
+            completed, rows, subset, draws = load_arrays(path, "images", "rows", "subset", "draws")
+            measured.metrics[path.stem], measured.sheet[f"reliability/{path.stem}"] = measure_imputation(
+                self.yardstick, completed, rows, subset, draws, self.observed
+            )
+            measured.sheet[f"imputed/{path.stem}"] = _to_uint8(completed[:SHEET_IMAGES])
+        return measured
+
+    def truth(self) -> dict[str, NDArray[Any]]:
+        """What the figures show beside imputed images: the truth, and what was observed of it."""
+        shown = self.rows[:SHEET_IMAGES]
+        return {
+            "truth": self.yardstick.test.images[shown],
+            "observed_images": self.incomplete[shown],
+            "observed": self.observed[shown],
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """Cell, classifier and settings: what does not depend on any method's images.
+
+        An FID is larger for fewer images, so three floors stand beside it: `fid_floor` (as many real training images
+        as there are test images, against the test images), `fid_floor_generated` (as many as are generated) and
+        `fid_floor_imputed` (the imputed test images as they really are: what a perfect imputer would get).
+        """
+        item, params, yardstick = self.item, self.params, self.yardstick
+        num_generated, num_train = params.sample.num_images, len(self.train.images)
+        real = self.train.images[evenly_spread(num_train, min(num_generated, num_train))]
+        features, _ = extract_features(yardstick.classifier, unit_images(real), yardstick.layer)
+        return {
+            "missing_rate": item.missing_rate, "seed": item.seed,
+            "classifier": {
+                **_yardstick_facts(self.classifier_facts, yardstick.layer),
+                "fid_floor_generated": yardstick.floor(features),
+                "fid_floor_imputed": yardstick.floor(yardstick.features[self.rows]),
+            },
+            "run": {
+                "profile": params.profile, "recipe": params.recipe, "protocol": params.protocol,
+                "encoder_input": params.vae.encoder_input, "test_rate": params.missing.test_rate,
+                "fill": params.missing.fill,
+                "deterministic": params.compute.deterministic, "num_generated": num_generated,
+                "num_imputed": len(self.rows), "num_draws": params.impute.num_draws,
+                "num_draw_images": params.impute.num_draw_images, "params_sha256": params_sha256(params),
+            },
+        }  # fmt: skip
+
+    def statistics(self, path: Path) -> dict[str, NDArray[np.float32]]:
+        """`mu/<name>` and `sigma/<name>` of the images in a file: mean and covariance of their features."""
+        (images,) = load_arrays(path, "images")
+        statistics = self.yardstick.statistics(images)
+        return {f"{kind}/{path.stem}": np.asarray(statistics[kind], np.float32) for kind in ("mu", "sigma")}
 
 
 def run(context: Context) -> str:
     """Write `metrics/cells/<cell>.json`, and in `.npz` the few images and the curves that the figures show.
 
     `reliability/<imputer>` there: float64 (B, 3), columns predicted, actual, count; (0, 3) for fewer than three draws.
-
-    An FID is larger for fewer images, so three floors stand beside it: `fid_floor` (as many real training images as
-    there are test images, against the test images), `fid_floor_generated` (as many as were generated) and
-    `fid_floor_imputed` (the imputed test images as they really are: what a perfect imputer would get).
     """
     item, params = context.item, context.params
     samples = [item.samples(method) for method in params.sample.methods]
     imputed = [item.imputed(method) for method in params.impute.methods]
     remove_others([*samples, *imputed])
-    train, test = (load_split(params.dataset.name, RAW, split) for split in ("train", "test"))
-    facts, layer = load_facts(CLASSIFIER_FACTS), params.evaluate.fid_layer
-    classifier = restore_classifier(CLASSIFIER, context.runtime.device, sha256=facts["sha256"])
-    yardstick = Yardstick(classifier, test, layer=layer, seed=item.root_seed)
-    generation = _measure_samples(yardstick, samples, train)
-    imputation = _measure_imputed(yardstick, _imputed_files(imputed), item.observed("test"))
-    save_arrays(item.sheet(), facts=context.stamp, **generation.sheet, **imputation.sheet)
-    metrics = {
-        "missing_rate": item.missing_rate, "seed": item.seed,
-        "generation": generation.metrics, "imputation": imputation.metrics,
-        "classifier": {
-            **_yardstick_facts(facts, layer),
-            "fid_floor_generated": generation.floor, "fid_floor_imputed": imputation.floor,
-        },
-        "run": {
-            "profile": params.profile, "recipe": params.recipe, "protocol": params.protocol,
-            "encoder_input": params.vae.encoder_input, "test_rate": params.missing.test_rate,
-            "fill": params.missing.fill,
-            "deterministic": params.compute.deterministic, **generation.sizes, **imputation.sizes,
-            "params_sha256": params_sha256(params),
-        },
-        "stamp": context.stamp,
+    evaluation = Evaluation(context)
+    generation = [evaluation.samples(path) for path in samples]
+    imputation = [evaluation.imputed(folder) for folder in imputed]
+    save_arrays(item.sheet(), facts=context.stamp, **sheet_of([*generation, *imputation]), **evaluation.truth())
+    save_checked_json(item.metrics(), cell_metrics(evaluation.facts(), generation, imputation, context.stamp))
+    return f"{len(_union(generation))} generators and {len(_union(imputation))} imputers measured"
+
+
+def cell_metrics(
+    facts: dict[str, Any], generation: list[Measured], imputation: list[Measured], stamp: dict[str, str]
+) -> dict[str, Any]:
+    """The metrics of a cell: what was measured of each method, between the cell's facts."""
+    return {
+        "missing_rate": facts["missing_rate"], "seed": facts["seed"],
+        "generation": _union(generation), "imputation": _union(imputation),
+        "classifier": facts["classifier"], "run": facts["run"], "stamp": stamp,
     }  # fmt: skip
-    save_checked_json(item.metrics(), metrics)
-    return f"{len(generation.metrics)} generators and {len(imputation.metrics)} imputers measured"
 
 
-def _measure_samples(yardstick: Yardstick, files: list[Path], train: Images) -> Measured:
-    """Generated images, a file a method; the floor is of training images."""
-    metrics, sheet = {}, {}
-    for path in files:
-        (samples,) = load_arrays(path, "images")
-        metrics[path.stem] = measure_generation(yardstick, samples)
-        sheet[f"samples/{path.stem}"] = _to_uint8(samples[:SHEET_IMAGES])
-    num_generated, num_train = len(samples), len(train.images)
-    real = train.images[evenly_spread(num_train, min(num_generated, num_train))]
-    features, _ = extract_features(yardstick.classifier, unit_images(real), yardstick.layer)
-    return Measured(metrics, sheet, yardstick.floor(features), {"num_generated": num_generated})
+def sheet_of(measured: list[Measured]) -> dict[str, NDArray[Any]]:
+    """The images and curves of several methods."""
+    return {name: array for part in measured for name, array in part.sheet.items()}
 
 
-def _measure_imputed(yardstick: Yardstick, files: list[Path], incomplete: Path) -> Measured:
-    """Imputed test images, a file an imputer."""
-    images, observed = load_observed(incomplete)
-    metrics, num_draws = {}, 1
-    sheet: dict[str, NDArray[Any]] = {}
-    for path in files:
-        completed, rows, subset, draws = load_arrays(path, "images", "rows", "subset", "draws")
-        metrics[path.stem], sheet[f"reliability/{path.stem}"] = measure_imputation(
-            yardstick, completed, rows, subset, draws, observed
-        )
-        sheet[f"imputed/{path.stem}"] = _to_uint8(completed[:SHEET_IMAGES])
-        num_draws = max(num_draws, draws.shape[1])
-    truth, shown = yardstick.test.images, rows[:SHEET_IMAGES]
-    sheet |= {"truth": truth[shown], "observed_images": images[shown], "observed": observed[shown]}
-    sizes = {"num_imputed": len(rows), "num_draws": num_draws, "num_draw_images": len(subset)}
-    return Measured(metrics, sheet, yardstick.floor(yardstick.features[rows]), sizes)
+def _union(measured: list[Measured]) -> dict[str, dict[str, float]]:
+    return {method: metrics for part in measured for method, metrics in part.metrics.items()}
 
 
 def _yardstick_facts(facts: dict[str, Any], layer: str) -> dict[str, Any]:
@@ -142,11 +183,16 @@ def _relevant(value: Any) -> Any:
     return {key: _relevant(part) for key, part in value.items() if key not in _LEFT_OUT}
 
 
-def _imputed_files(folders: list[Path]) -> list[Path]:
-    for folder in folders:
-        if not any(folder.glob("*.npz")):
-            raise InputError(f"{folder}: no imputed images; make them with `dvc repro`")
-    return [path for folder in folders for path in sorted(folder.glob("*.npz"))]
+def image_files(folder: Path) -> list[Path]:
+    """The files that an `impute` item wrote, one an imputer.
+
+    Raises:
+        InputError: there are none.
+    """
+    files = sorted(folder.glob("*.npz"))
+    if not files:
+        raise InputError(f"{folder}: no imputed images; make them with `dvc repro`")
+    return files
 
 
 def _to_uint8(images: NDArray[np.float16]) -> NDArray[np.uint8]:

@@ -36,6 +36,8 @@ def results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for page, names in (("README.md", ["speed"]), ("performance.md", ["bench"])):
         markers = [f"<!-- {name}: written by make bench -->\n<!-- {name}: end -->\n" for name in names]
         (tmp_path / page).write_text("".join(markers))
+    with (tmp_path / "README.md").open("a") as file:
+        file.write("<!-- paper: written by python -m benchmarks.pages -->\n<!-- paper: end -->\n")
     with (tmp_path / "performance.md").open("a") as file:
         file.write("<!-- scaling: written by python -m benchmarks.scaling -->\n<!-- scaling: end -->\n")
     monkeypatch.setattr(run, "paper_setting", lambda compute: bench_world.setting())

@@ -119,3 +119,17 @@ def test_two_seeds_are_too_few_for_variance_only() -> None:
     records = judge(world(seeds=(42, 43)), variants(seeds=(42, 43)))
     assert records["5"]["verdict"] == "not tested"
     assert {record["verdict"] for claim, record in records.items() if claim != "5"} == {"holds"}
+
+
+def test_one_draw_has_no_mean() -> None:
+    """What is decided by the mean of K draws is not tested where K is 1; by one draw it is."""
+    table = pd.concat([world(), pd.DataFrame([
+        {"missing_rate": rate, "seed": seed, "task": "run", "method": "run", "metric": "num_draws", "value": "1"}
+        for rate in RATES for seed in SEEDS
+    ])])  # fmt: skip
+    records = judge(table, {})
+    for claim in ("10", "13", "Q1"):
+        assert records[claim]["verdict"] == "not tested"
+        assert records[claim]["reason"] == "no mean of several draws: num_draws is 1"
+    assert records["14"]["verdict"] == expected_verdict("14")
+    assert "by mse_mean: not tested" in records["14"]["reason"]

@@ -237,6 +237,13 @@ def test_protocols() -> None:
     assert {**document, "protocol": "exact", "grid": DOCUMENT["grid"]} == DOCUMENT
 
 
+def test_reduced_protocol() -> None:
+    """What is trained is the paper's; few steps as in `fast`, all samples, 2,000 test images, no further draws."""
+    reduced, fast = (yaml.safe_load(composed(["profile=paper", f"protocol={name}"])) for name in ("reduced", "fast"))
+    assert reduced["impute"] == {**fast["impute"], "num_images": 2000, "num_draws": 1}
+    assert {**reduced, "impute": fast["impute"], "protocol": "fast"} == fast
+
+
 @pytest.mark.parametrize("name", ["quick", "standard", "official"])
 def test_diffputer_recipes(name: str) -> None:
     """Each is valid; the authors' settings are in `official` alone."""

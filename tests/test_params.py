@@ -21,13 +21,14 @@ CHOICES = [
     *[
         f"{path.parent.name}={path.stem}"
         for path in sorted((ROOT / "conf").glob("*/*.yaml"))
-        if path.stem not in ("tuned", "fast")
+        if path.stem not in ("tuned", "fast", "reduced")
     ],
     "grid=paper profile=paper",
     "profile=paper dataset=mnist5k",
     "profile=quick diffputer=official",
     "profile=paper recipe=tuned",
     "profile=paper protocol=fast",
+    "profile=paper protocol=reduced",
 ]
 
 
@@ -120,7 +121,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"ddpm": {"impute": {"guidance": {"t_max": 1e-4}}}}, "ddpm.impute.guidance.t_max: 0.0001 is below diffusion.tau"),
     ({"vae": {"encoder_input": "masked"}}, "vae.encoder_input: .*'faithful' or 'robust', got 'masked'"),
     ({"protocol": "fast"}, "protocol: fast is for profile paper; quick has samplers and steps of its own"),
-    ({"protocol": "quick"}, "protocol: .*'exact' or 'fast', got 'quick'"),
+    ({"protocol": "quick"}, "protocol: .*'exact', 'fast' or 'reduced', got 'quick'"),
     ({"ddpm": {"sample": {"sampler": "euler"}}}, "ddpm.sample.sampler: .*'sde_dpm_solver_pp', got 'euler'"),
     ({"ldmiss": {"impute": {"guidance": {"sampler": "ode"}}}}, "ldmiss.impute.guidance.sampler: .*, got 'ode'"),
     ({"evaluate": {"fid_layer": "conv1"}}, "evaluate.fid_layer: .*got 'conv1'"),

@@ -8,6 +8,7 @@ words the errors.
 from stages.schema.base import Section as Section
 from stages.schema.data import Compute as Compute
 from stages.schema.document import Params as Params
+from stages.schema.inference import Grid as Grid
 from stages.schema.methods import VAE as VAE
 from stages.schema.methods import DiffPuter as DiffPuter
 from stages.schema.methods import Diffusion as Diffusion

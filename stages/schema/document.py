@@ -19,7 +19,7 @@ class Params(Section):
 
     profile: Name
     recipe: Literal["paper", "tuned"]
-    protocol: Literal["exact", "fast"]
+    protocol: Literal["exact", "fast", "reduced"]
     missing_rate: Probability
     seed: Seed
     grid: Grid
@@ -66,8 +66,10 @@ class Params(Section):
     def _choices_agree(self) -> "Params":
         if self.recipe == "tuned" and self.profile != "paper":
             raise ValueError(f"recipe: tuned is for profile paper; {self.profile} has learning rates of its own")
-        if self.protocol == "fast" and self.profile != "paper":
-            raise ValueError(f"protocol: fast is for profile paper; {self.profile} has samplers and steps of its own")
+        if self.protocol != "exact" and self.profile != "paper":
+            raise ValueError(
+                f"protocol: {self.protocol} is for profile paper; {self.profile} has samplers and steps of its own"
+            )
         for name, impute in (("ldmiss", self.ldmiss.impute), ("ddpm", self.ddpm.impute)):
             if impute.guidance.t_max < self.diffusion.tau:
                 raise ValueError(

@@ -75,9 +75,11 @@ class Results:
         """A metric of one method at one missing rate, over all seeds that the table has at that rate.
 
         Raises:
-            Lacking: no such row for one of the seeds, or a value that is not finite.
+            Lacking: no such row for one of the seeds, a value that is not finite, or a mean of a single draw.
         """
         name = f"{task}.{method}.{metric} at missing rate {rate:g}"
+        if metric == "mse_mean" and self.facts.get("num_draws") == "1":
+            raise Lacking("no mean of several draws: num_draws is 1")
         by_cell = self.values.get((task, method, metric), {})
         values = []
         for seed in self.seeds.get(rate, ()):
