@@ -2,10 +2,14 @@
 stated tolerance.
 """
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from helpers_imports import ROOT
 from small_models import CPU, GENERATORS, IMPUTERS, unet
 from torch import Tensor
 
@@ -109,3 +113,12 @@ def test_training_agrees() -> None:
 def flat(weights: dict[str, Tensor]) -> Tensor:
     """All weights in one vector."""
     return torch.cat([value.flatten() for value in weights.values()])
+
+
+def test_the_blas_of_a_stage_has_one_thread() -> None:
+    """That of numpy and that of scipy, each loaded after `stages`."""
+    code = """import stages.__main__, scipy.linalg, threadpoolctl
+print([pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"])"""
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "[1, 1]", done.stderr
