@@ -27,7 +27,6 @@ from stages.grid.remote import remote_config, save_remote, secrets
 from stages.grid.shared import run_shared
 from stages.grid.state import Run, all_runs, load_run, only_coordinator, prepare, run_name
 from stages.grid.status import table
-from stages.work import Pipeline
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     params, document = params_module.load()
-    cells = Cells(Pipeline(document))
+    cells = Cells(document)
     chosen = cells.chosen(args.cells)
     name, settings = remote_config(args.remote)
     commit = checks.head()
@@ -69,7 +68,7 @@ def _run(args: argparse.Namespace) -> int:
         prepare(run, params_module.PARAMS_FILE.read_text())
         save_remote(run.folder / "remote", name, settings)
         run.save()
-        run_shared([work.label for work in cells.shared()], name, secrets(settings))
+        run_shared(cells.shared(), name, secrets(settings))
         bad = drive(run, engine, jobs=args.jobs or _default_jobs(args, run), retries=args.retries, detach=args.detach)
     if args.detach:
         return 0
@@ -89,7 +88,7 @@ def _collect(args: argparse.Namespace) -> int:
     if run.name not in (run_name(run.commit, document),):
         raise InputError(f"params.yaml: other than those of grid {run.name}; put back {run.folder / 'params.yaml'}")
     states = _states(run)
-    missing = [cell for cell in Cells(Pipeline(document)).names if states.get(cell) != "done"]
+    missing = [cell for cell in Cells(document).names if states.get(cell) != "done"]
     hidden = secrets(remote_config(run.remote)[1])
     print(collect(run, missing, hidden, partial=args.partial, commit=args.commit))
     return 0
