@@ -14,7 +14,7 @@ def table(run: Run, states: Mapping[str, str]) -> str:
     Args:
         states: of the cells, as `Run.state` says.
     """
-    _, document = load(run.folder / "params.yaml")
+    _, document = load(run.carried / "params.yaml")
     cells = Cells(document)
     labels = {cell: cells.labels(cell) for cell in run.cells}
     stages = list(dict.fromkeys(label.partition("@")[0] for of_cell in labels.values() for label in of_cell))

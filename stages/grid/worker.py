@@ -167,6 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     if args.log is not None:
         _print_to(args.log)
+    args.remote_config.chmod(0o600)  # it may have been carried here without its mode
     name, settings = load_remote(args.remote_config)
     event = {"cell": args.cell, "attempt": args.attempt, "host": platform.node()}
     worker = Worker(event, args.events and args.events.absolute(), name, settings)
