@@ -39,7 +39,7 @@ def endpoint() -> Iterator[str]:
 
 
 def test_a_grid_over_s3_shows_no_secret(tmp_path: Path, endpoint: str) -> None:
-    """Run, a second worker that takes all from the store, and collected; in no file but those that hold the settings."""
+    """Run, again by a worker that takes all from the store, and collected; secrets are in the user's file alone."""
     world = World(tmp_path / "world", grid={"name": "cell", "missing_rates": [0.5], "seeds": [42]})
     (world.project / ".dvc/config.local").write_text(
         f"[core]\n    remote = store\n['remote \"store\"']\n    url = s3://grid/ldmiss\n    endpointurl = {endpoint}\n"

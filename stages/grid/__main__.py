@@ -192,10 +192,12 @@ def _parser() -> argparse.ArgumentParser:
         run.add_argument("--time", type=int, metavar="MINUTES", help="limit of a job")
         run.add_argument("--slurm-partition", metavar="NAME")
         run.add_argument("--ray-address", metavar="URL", help="of the dashboard, http://HEAD:8265")
-    run.add_argument("--stage-jobs", type=int, default=1, metavar="N", help="stages of a cell at a time (default: 1)")
-    run.add_argument("--retries", type=int, default=2, metavar="K", help="further tries of a cell (default: 2)")
-    run.add_argument("--origin", metavar="URL", help="or path that workers clone (default: this copy)")
-    run.add_argument("--detach", action="store_true", help="return when all is submitted")
+        run.add_argument(
+            "--stage-jobs", type=int, default=1, metavar="N", help="stages of a cell at a time (default: 1)"
+        )
+        run.add_argument("--retries", type=int, default=2, metavar="K", help="further tries of a cell (default: 2)")
+        run.add_argument("--origin", metavar="URL", help="or path that workers clone (default: this copy)")
+        run.add_argument("--detach", action="store_true", help="return when all is submitted")
     add("status", _status, "how the cells are")
     bring = add("collect", _collect, "bring the results home")
     bring.add_argument("--partial", action="store_true", help="those of the cells that are done")
