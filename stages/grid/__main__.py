@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: grid {args.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped; jobs that were submitted go on: `python -m stages.grid status`, `cancel`, or `run` again")
+        print("stopped; `run` again goes on. On this host workers leave, too; elsewhere jobs go on until `cancel`")
         return 130
 
 
