@@ -19,13 +19,13 @@ from slice_page import check_page, shown_numbers
 from benchmarks.pages import README
 from ldmiss.errors import InputError
 from stages.compose import composed
+from stages.estimate import MARGIN, Estimates
 from stages.io import load_facts, load_tensors
 from stages.params import validate
 from stages.paths import Item
 from stages.slices import baggage, drive, publish
 from stages.slices.__main__ import drive_from_here, main
 from stages.slices.drive import Budget, Drive
-from stages.slices.estimate import MARGIN, Estimates
 from stages.slices.order import Order, Step
 from stages.slices.page import NOT_YET, section
 from stages.slices.provenance import FULL, protocol_rows

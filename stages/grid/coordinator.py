@@ -1,0 +1,95 @@
+"""Which cell is submitted when: as many at a time as asked for, each again until it ends well or its tries are used up.
+
+All that it knows is in the run's folder. Killed at any time and started again, it goes on with the jobs that are there.
+"""
+
+import sys
+import time
+
+from stages.grid.engines.interface import Engine, Job
+from stages.grid.events import MARK, add_line
+from stages.grid.state import FINISHED, Run
+from stages.grid.status import changes, table
+from stages.io import save_text
+
+_CLEAR = "\x1b[H\x1b[2J"
+
+
+def drive(run: Run, engine: Engine, *, jobs: int, retries: int, detach: bool = False) -> list[str]:
+    """Submit the cells of a run that are left, and wait until all have ended; those that have not ended well.
+
+    Args:
+        jobs: at the same time.
+        retries: further tries of a cell, counted from now.
+        detach: return when all are submitted.
+    """
+    before = {cell: len(run.tries.get(cell, [])) for cell in run.cells}
+    suspected: set[str] = set()
+    shown: dict[str, str] = {}
+    while True:
+        states = states_of(run, engine)
+        lost = {cell for cell, state in states.items() if state == "lost"}
+        # A job may be gone a moment before its last line is seen from here.
+        states |= dict.fromkeys(lost - suspected, "running")
+        suspected = lost
+        at_work = [cell for cell in run.cells if states[cell] in ("queued", "running")]
+        left = [
+            cell for cell in run.cells if _is_left(states[cell], len(run.tries.get(cell, [])) - before[cell], retries)
+        ]
+        for cell in left[: max(0, jobs - len(at_work))]:
+            run.add_try(cell, engine.submit(worker_job(run, cell, engine)))
+            states[cell] = "queued"
+        shown = _show(run, states, shown)
+        if detach or not (left or at_work):
+            return [cell for cell in run.cells if states[cell] != "done"]
+        time.sleep(engine.poll_seconds)
+
+
+def _is_left(state: str, tries: int, retries: int) -> bool:
+    """Whether a cell is to be submitted, which was `tries` times already."""
+    return state == "waiting" or (state in FINISHED and state != "done" and tries <= retries)
+
+
+def worker_job(run: Run, cell: str, engine: Engine) -> Job:
+    """The worker of a cell's next try."""
+    attempt = len(run.tries.get(cell, [])) + 1
+    arguments: list[object] = [
+        "--cell", cell, "--attempt", attempt, "--commit", run.commit, "--origin", run.origin,
+        "--params", "params.yaml", "--remote-config", "remote", "--stage-jobs", run.stage_jobs,
+    ]  # fmt: skip
+    if engine.sees_folder:
+        arguments += ["--events", run.events(cell), "--log", run.log(cell, attempt)]
+        arguments += ["--checkpoints", run.folder / "ckpt" / cell]
+    command = [engine.python, "-m", "stages.grid.worker", *map(str, arguments)]
+    return Job(f"ldmiss-{run.name}-{cell}-{attempt}", command, run.carried)
+
+
+def states_of(run: Run, engine: Engine) -> dict[str, str]:
+    """How the cells are, as far as the engine and the workers say."""
+    jobs = run.jobs()
+    active = engine.active(set(jobs.values())) if jobs else set()
+    if not engine.sees_folder:
+        for cell, job in jobs.items():
+            _bring_output(run, cell, engine.output(job))
+    return {cell: run.state(cell, active) for cell in run.cells}
+
+
+def _bring_output(run: Run, cell: str, output: str) -> None:
+    """Sort what a worker printed into its log and its events; nothing where its machine does not answer."""
+    if not output:
+        return
+    save_text(run.log(cell, run.tries[cell][-1].attempt), output)
+    known = set(run.events(cell).read_text().splitlines()) if run.events(cell).is_file() else set()
+    for line in output.splitlines():
+        if line.startswith(MARK) and (event := line.removeprefix(MARK)) not in known:
+            add_line(run.events(cell), event)
+
+
+def _show(run: Run, states: dict[str, str], before: dict[str, str]) -> dict[str, str]:
+    """The live table on a terminal; elsewhere a line for each change."""
+    if sys.stdout.isatty():
+        print(f"{_CLEAR}{table(run, states)}", flush=True)
+    else:
+        for line in changes(run, states, before):
+            print(line, flush=True)
+    return states
