@@ -1,4 +1,4 @@
-"""Whether the README's section on results of slices says what their table says; read back from its Markdown."""
+"""Whether the README's section on results of slices says what their files say; its tables read back from Markdown."""
 
 import json
 import math
@@ -9,10 +9,17 @@ import pandas as pd
 import pytest
 
 from ldmiss.evaluation.tables import of_whole_seeds
-from stages.slices.page import SHOWN
+from stages.slices.page import SHOWN, section
 
 DIGITS = 0.0051
 """Relative: numbers are shown with three digits."""
+
+
+def check_readme(text: str, folder: Path) -> None:
+    """It is what is written of these files, all of it; and its tables are right, whoever wrote them."""
+    assert text.strip() == section(folder).strip()
+    if folder.exists():
+        check_page(text, folder)
 
 
 def check_page(text: str, folder: Path) -> None:

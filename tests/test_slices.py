@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ import tiny
 import torch
 import yaml
 from helpers_imports import ROOT, closure, imported_names
-from slice_page import check_page, shown_numbers
+from slice_page import check_page, check_readme, shown_numbers
 
 from benchmarks.pages import README
 from ldmiss.errors import InputError
 from stages.compose import composed
+from stages.document import load_document
 from stages.estimate import MARGIN, Estimates
 from stages.io import load_facts, load_tensors
 from stages.params import validate
@@ -27,13 +29,15 @@ from stages.slices import baggage, drive, publish
 from stages.slices.__main__ import drive_from_here, main
 from stages.slices.drive import Budget, Drive
 from stages.slices.order import Order, Step
-from stages.slices.page import NOT_YET, section
-from stages.slices.provenance import FULL, protocol_rows
+from stages.slices.page import FEW_STEPS, NOT_YET, section
+from stages.slices.provenance import protocol_rows
 from stages.slices.workspace import mark_ended
 from stages.table import METHODS
 from stages.work import Pipeline, Work
 
 RATES = [0.5, 0.8]
+PAPER = ["profile=paper", "grid=paper"]
+"""Overrides that compose to the full protocol."""
 ON_THE_MACHINE = {
     "torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "seaborn", "safetensors", "yaml", "filelock",
     "tqdm",
@@ -65,22 +69,24 @@ def test_only_packages_that_are_there_or_travel() -> None:
     files = closure("stages.slices.__main__").union(*(closure(name) for name in METHODS.values()))
     files |= set().union(*(closure(f"stages.{stage}") for stage in ("mask", "train_vae", "encode_latents", "train_ldm",
              "train_ddpm", "train_diffputer", "train_baselines", "sample", "impute", "train_classifier")))  # fmt: skip
+    files.remove(Path("stages/compose.py"))  # of `merge`, at home
     names = {name.split(".")[0] for path in files for name in imported_names(path)}
     foreign = names - set(sys.stdlib_module_names) - {"ldmiss", "stages", "mlxtend"}
     assert foreign <= ON_THE_MACHINE | TRAVELLING
     assert foreign >= TRAVELLING, "a package travels for nothing"
+    loaded = "import sys, stages.slices.__main__; sys.exit('dvc' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, check=False).returncode == 0
 
 
 def test_order_of_the_paper() -> None:
     """Seed by seed; in a seed ldmiss and the baselines at all rates, then ddpm, then diffputer."""
-    order = order_of(yaml.safe_load(composed(["profile=paper", "grid=paper"])))
+    order = order_of(yaml.safe_load(composed(PAPER)))
     names = [part.name for part in order.parts]
-    rates = FULL["grid.missing_rates"]
     expected = [
         f"{rate}-{seed} {group}"
-        for seed in FULL["grid.seeds"]
+        for seed in (42, 43, 44)
         for group in ("ldmiss+baselines", "ddpm", "diffputer")
-        for rate in rates
+        for rate in (0.0, 0.1, 0.3, 0.5, 0.6, 0.8)
     ]
     assert names == expected
 
@@ -166,6 +172,26 @@ def test_what_is_started(document: dict[str, Any]) -> None:
     assert label(0.5) is None
 
 
+@pytest.mark.parametrize(
+    ("stage", "how"),
+    [
+        ("train_vae", "goes on from its checkpoint on this machine"),
+        ("mask", "begins anew"),
+        ("encode_latents", "begins anew"),
+        ("measure", "begins anew"),
+    ],
+)
+def test_what_was_cut(document: dict[str, Any], monkeypatch: pytest.MonkeyPatch, stage: str, how: str) -> None:
+    """Only what has a checkpoint goes on from one."""
+    order = order_of(document)
+    step = next(step for step in order.steps(order.parts[0]) if step.stage == stage)
+    driver = drive_with(order, {})
+    monkeypatch.setattr(driver, "next_step", lambda *times: step)
+    monkeypatch.setattr(driver, "_step", lambda *step: False)
+    monkeypatch.setattr(driver, "carry_away", lambda: None)
+    assert driver.run(Budget(100.0, 0.0)) == f"{step.label} was cut: it {how}"
+
+
 def test_contents_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Cut where a file is full, put together again; stale files go, lost ones take only their contents along."""
     monkeypatch.setattr(baggage, "PART_BYTES", 1000)
@@ -222,10 +248,13 @@ def workspace(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return folder
 
 
-def test_what_a_slice_measures_is_what_dvc_measures(project: Path, workspace: Path, tmp_path: Path) -> None:
+def test_what_a_slice_measures_is_what_dvc_measures(
+    project: Path, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every number of the table, every claim and every figure, byte for byte; and merging twice changes nothing."""
     out = tmp_path / "out"
     out.mkdir()
+    monkeypatch.setattr(sys, "argv", ["slices", "run", "--seconds", "560", "--out", "/a/machine/out"])
     driver = drive_from_here([], out, exact=True)
     assert driver.run(Budget(10_000.0, 0.0)) == "all parts are done"
     assert len(driver.pieces.read()) == 7
@@ -238,7 +267,8 @@ def test_what_a_slice_measures_is_what_dvc_measures(project: Path, workspace: Pa
         assert (tmp_path / f"results/{name}.png").read_bytes() == (project / f"plots/{name}.png").read_bytes()
     page = (tmp_path / "results/PROVENANCE.md").read_text()
     assert "- nothing" in page
-    assert "**reduced**" in page
+    assert "| `vae.train.epochs` | 1 | 50 |" in page
+    assert "| command | python -m stages.slices run --seconds 560 --out out |" in page
     assert "- none" in page
     check_a_page(tmp_path / "results", tmp_path)
     timings = pd.read_csv(tmp_path / "results/timings.csv")
@@ -251,7 +281,14 @@ def check_a_page(folder: Path, tmp_path: Path) -> None:
     text = section(folder)
     check_page(text, folder)
     assert len(shown_numbers(text)) == 3 * 2 + 8 * 3
-    assert text.startswith("**Reduced protocol**: `profile` quick instead of paper;")
+    assert text.startswith("**Reduced protocol**: `")
+    assert "`ldmiss.impute.guidance.num_steps` 3 instead of 1000;" in text
+    assert FEW_STEPS in text
+    for old, new in (("Reduced protocol", "Full"), ("seed 42", "seed 42, 43, 44"), (cost_of(text), "9999.9")):
+        assert old in text
+        with pytest.raises(AssertionError):
+            check_readme(text.replace(old, new), folder)
+    check_readme(f"{text}\n", folder)
     assert text.endswith("Still missing: nothing.")
     assert section(folder / "none") == NOT_YET
 
@@ -268,15 +305,17 @@ def check_a_page(folder: Path, tmp_path: Path) -> None:
             check_page(text.replace(row, altered), of_mnist)
 
 
+def cost_of(text: str) -> str:
+    """Seconds in all, of the first row of the cost table."""
+    return text.partition("| in all |\n")[2].splitlines()[1].split(" | ")[-1].removesuffix(" |")
+
+
 def test_the_readme_has_the_numbers_of_the_paper_results() -> None:
-    """Every one, where there are any; else it says that there are none."""
+    """Every one and every word, where there are any; else it says that there are none."""
     text = (
         README.read_text().partition("<!-- paper: written by")[2].partition("-->\n")[2].partition("<!-- paper: end")[0]
     )
-    if (ROOT / "results/paper").exists():
-        check_page(text, ROOT / "results/paper")
-    else:
-        assert text.strip() == NOT_YET
+    check_readme(text, ROOT / "results/paper")
 
 
 def test_weights_travel_rounded(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,12 +364,44 @@ def test_room_for_weights(workspace: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "weights-1.zip").exists()
 
 
-def test_the_full_protocol_is_the_paper_profile() -> None:
-    """What `PROVENANCE.md` calls full is what the profile composes to."""
-    rows = protocol_rows(yaml.safe_load(composed(["profile=paper", "grid=paper"])))
-    assert not any(reduced for *_, reduced in rows)
-    reduced = protocol_rows(yaml.safe_load(composed(["profile=paper", "grid=rates", "sample.num_images=2000"])))
-    assert [row[0] for row in reduced if row[-1]] == ["`grid.seeds`", "`sample.num_images`"]
+def protocol(tmp_path: Path, *overrides: str) -> list[tuple[str, Any, Any]]:
+    """Read as `merge` reads it."""
+    (tmp_path / "params.yaml").write_text(composed([*PAPER, *overrides]))
+    return protocol_rows(load_document(tmp_path / "params.yaml"), yaml.safe_load(composed(PAPER)))
+
+
+def test_the_full_protocol_is_the_paper_profile(tmp_path: Path) -> None:
+    """Whatever is another value than there is named; where it runs is no matter."""
+    assert protocol(tmp_path) == []
+    assert protocol(tmp_path, "compute.device=cuda", "impute.chunk_size=7", "seed=1", "missing_rate=0.1") == []
+
+
+@pytest.mark.parametrize("changes", [
+    {"ldmiss.train.epochs": 1, "vae.train.epochs": 1, "ddpm.train.epochs": 2},
+    {"ldmiss.impute.guidance.sampler": "ddim", "ddpm.impute.guidance.sampler": "ddim"},
+    {"vae.encoder_input": "robust", "missing.test_rate": 0.1},
+    {"ddpm.impute.replacement.num_resamples": 10, "diffputer.em.num_iterations": 1},
+    {"diffputer.sample.num_steps": 5},
+    {"grid.seeds": [42], "sample.num_images": 2000},
+])  # fmt: skip
+def test_what_is_not_the_full_protocol(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Every changed param is named, and no other."""
+    rows = protocol(tmp_path, *(f"{key}={value}" for key, value in changes.items()))
+    assert {key: here for key, here, _ in rows} == changes
+
+
+def test_another_data_set_or_protocol_is_not_the_full_one(tmp_path: Path) -> None:
+    """By what they change."""
+    assert ("dataset.name", "mnist5k", "mnist") in protocol(tmp_path, "dataset=mnist5k")
+    assert protocol(tmp_path, "protocol=reduced") == [
+        ("ldmiss.sample.sampler", "sde_dpm_solver_pp", "euler_maruyama"),
+        ("ldmiss.sample.num_steps", 40, 1000),
+        ("ddpm.sample.sampler", "sde_dpm_solver_pp", "euler_maruyama"),
+        ("ddpm.sample.num_steps", 40, 1000),
+        ("impute.num_images", 2000, "all"),
+        ("impute.num_draws", 1, 20),
+    ]
+    assert ("ldmiss.impute.guidance.sampler", "ancestral", "euler_maruyama") in protocol(tmp_path, "protocol=fast")
 
 
 def test_prepare_takes_what_is_needed(project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

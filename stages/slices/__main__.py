@@ -7,6 +7,7 @@ merge    at home: results/<name>/ from what was carried away
 """
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -107,8 +108,15 @@ def drive_from_here(carried: list[Path], out: Path, *, exact: bool) -> Drive:
     return Drive(
         Order(pipeline, has_ended=workspace.has_ended, is_measured=pieces.has),
         Estimates(params, timings, device=device, kind=kind, machine=machine), pieces,
-        origin={"commit": workspace.commit(carried), "machine": machine}, out=out, exact=exact, contexts=context,
+        origin={"command": _command(), "commit": workspace.commit(carried), "machine": machine},
+        out=out, exact=exact, contexts=context,
     )  # fmt: skip
+
+
+def _command() -> str:
+    """As it was given; of absolute paths, which say nothing elsewhere, the names."""
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
+    return shlex.join(["python", "-m", "stages.slices", *words])
 
 
 def _params_file(args: argparse.Namespace) -> Path:

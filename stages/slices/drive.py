@@ -76,7 +76,7 @@ class Drive:
         order: what is left.
         estimates: how long it takes.
         pieces: where metrics go.
-        origin: commit and machine, for the metrics and timings.
+        origin: command, commit and machine, for the metrics and timings.
         out: what is carried away.
         exact: only parts that can end on this machine.
     """
@@ -102,7 +102,8 @@ class Drive:
         ended = ""
         while step := self.next_step(left(), budget.later):
             if not self._step(step, left()):
-                ended = f"{step.label} was cut: it goes on from its checkpoint on this machine"
+                how = "goes on from its checkpoint on this machine" if step.stage in CHECKPOINTED else "begins anew"
+                ended = f"{step.label} was cut: it {how}"
                 break
             self.carry_away()
         self.carry_away()

@@ -11,8 +11,8 @@ from ldmiss.evaluation.published import compare_published, published_markdown
 from ldmiss.evaluation.results import Lacking, Results, check_table
 from ldmiss.evaluation.tables import of_whole_seeds
 from stages.claims import read_table
-from stages.document import load_document
-from stages.slices.provenance import PAGE, cost_table, markdown_table, protocol_rows
+from stages.io import load_json
+from stages.slices.provenance import PAGE, PROTOCOL, cost_table, markdown_table
 
 NOT_YET = "Not run yet: it waits for a GPU ([docs/gpu-slices.md](docs/gpu-slices.md) has the commands)."
 FIGURES = {
@@ -20,6 +20,13 @@ FIGURES = {
     "figure3": "MSE, FID and IS of imputed test images", "figure4": "Imputed test images",
 }  # fmt: skip
 SHOWN = {"generation": ("fid", "is"), "imputation": ("mse", "fid", "accuracy")}
+FEW_STEPS = (
+    "Few steps were shown equal to 1,000 of euler_maruyama for LDMiss's generation by sde_dpm_solver_pp alone "
+    "([docs/performance.md](docs/performance.md#fewer-steps)): verdicts that compare LDMiss with the DDPM by any other "
+    "sampler named here rest on an unmeasured one."
+)
+_SOLVED = ("ldmiss.sample.", "ldmiss.impute.guidance.", "ddpm.sample.", "ddpm.impute.")
+"""Params of the solvers of the reverse process."""
 _MISSING = ("## Missing", "## Cost")
 
 
@@ -32,12 +39,12 @@ def section(folder: Path, name: str = "results/paper") -> str:
     """
     if not (folder / "table.csv").is_file():
         return NOT_YET
-    table, document = of_whole_seeds(read_table(folder / "table.csv")), load_document(folder / "params.yaml")
+    table, protocol = of_whole_seeds(read_table(folder / "table.csv")), load_json(folder / PROTOCOL)
     results = check_table(table)
     figures = [stem for stem in FIGURES if (folder / f"{stem}.png").is_file()]
     seeds = ", ".join(map(str, sorted(set(table["seed"]))))
     return "\n".join([
-        f"{_protocol(document)} Tables and verdicts: seed {seeds} (figures: all there is); classifier",
+        f"{_protocol(protocol)} Tables and verdicts: seed {seeds} (figures: all there is); classifier",
         f"`{results.facts['sha256'][:12]}`. Commit, device and dates: [{name}/{PAGE}]({name}/{PAGE}).",
         "",
         *(f"![{FIGURES[stem]}]({name}/{stem}.png)\n" for stem in figures),
@@ -51,10 +58,12 @@ def section(folder: Path, name: str = "results/paper") -> str:
     ])  # fmt: skip
 
 
-def _protocol(document: Mapping[str, Any]) -> str:
-    """One line on what is not the paper's."""
-    reduced = [f"{key} {here} instead of {full}" for key, here, full, differs in protocol_rows(document) if differs]
-    return f"**Reduced protocol**: {'; '.join(reduced)}." if reduced else "The full protocol."
+def _protocol(rows: Sequence[Sequence[Any]]) -> str:
+    """What is not the paper's, and what few steps rest on."""
+    if not rows:
+        return "The full protocol."
+    line = f"**Reduced protocol**: {'; '.join(f'`{key}` {here} instead of {full}' for key, here, full in rows)}."
+    return f"{line} {FEW_STEPS}" if any(key.startswith(_SOLVED) for key, *_ in rows) else line
 
 
 def numbers_table(results: Results, task: str, metrics: Sequence[str]) -> list[str]:

@@ -65,7 +65,7 @@ class Pieces:
             work: of stage `sample` or `impute`.
             context: of `evaluate` in its cell.
             evaluation: of that context.
-            origin: commit and machine; the rest is found out here.
+            origin: command, commit and machine; the rest is found out here.
         """
         path = self.folders[0] / f"{work.label}.json"
         (out,) = work.outs

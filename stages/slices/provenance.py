@@ -9,36 +9,25 @@ from stages.slices.order import Order
 from stages.slices.pieces import Piece
 
 PAGE = "PROVENANCE.md"
-FULL: Mapping[str, Any] = {
-    "profile": "paper",
-    "recipe": "paper",
-    "protocol": "exact",
-    "grid.missing_rates": [0.0, 0.1, 0.3, 0.5, 0.6, 0.8],
-    "grid.seeds": [42, 43, 44],
-    "sample.num_images": 10_000,
-    "impute.num_images": "all",
-    "impute.num_draws": 20,
-    "impute.num_draw_images": 500,
-    "ldmiss.sample": {"sampler": "euler_maruyama", "num_steps": 1000},
-    "ldmiss.impute.guidance.num_steps": 1000,
-    "ddpm.sample": {"sampler": "euler_maruyama", "num_steps": 1000},
-    "ddpm.impute.guidance.num_steps": 1000,
-    "ddpm.impute.replacement.num_steps": 1000,
-    "diffputer.recipe": "standard",
-}
-"""The full protocol; the paper's, but for the recipe of DiffPuter (a test compares with the profile `paper`)."""
-_ORIGIN = ("commit", "device", "dtype", "deterministic", "torch", "python", "machine")
+PROTOCOL = "protocol.json"
+"""In the results folder: `protocol_rows` of its params."""
+_NO_PROTOCOL = {
+    "missing_rate", "seed", "profile", "recipe", "protocol", "grid.name", "diffputer.recipe", "compute.device",
+    "compute.num_threads", "plot.num_columns",
+}  # fmt: skip
+"""Params that say nothing about how a cell is made: names of choices whose values are compared, and where it runs."""
+_ORIGIN = ("command", "commit", "device", "dtype", "deterministic", "torch", "python", "machine")
 
 
 def provenance(
     name: str,
     pieces: Sequence[Piece],
     order: Order,
-    document: Mapping[str, Any],
+    protocol: Sequence[Sequence[Any]],
     params_sha256: str,
     timings: pd.DataFrame,
 ) -> str:
-    """The page."""
+    """The page; `protocol` as `protocol_rows` has it."""
     dates = sorted(piece.origin["time"] for piece in pieces)
     facts = [("params (`params.yaml`)", params_sha256), ("dates", f"{dates[0]} to {dates[-1]}")]
     facts += [(key, ", ".join(dict.fromkeys(str(piece.origin[key]) for piece in pieces))) for key in _ORIGIN]
@@ -54,7 +43,7 @@ def provenance(
         "",
         "## Full or reduced protocol",
         "",
-        *markdown_table(("param", "here", "full protocol", ""), protocol_rows(document)),
+        *(markdown_table(("param", "here", "full protocol"), protocol) if protocol else ["The full protocol."]),
         "",
         "## Rounded weights",
         "",
@@ -81,15 +70,27 @@ def provenance(
     ])  # fmt: skip
 
 
-def protocol_rows(document: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """(param, value here, value of the full protocol, "reduced" where they differ)."""
-    rows = []
-    for key, full in FULL.items():
-        here: Any = document
-        for part in key.split("."):
-            here = here[part]
-        rows.append((f"`{key}`", here, full, "" if here == full else "**reduced**"))
-    return rows
+def protocol_rows(document: Mapping[str, Any], full: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """(param, value here, value of the full protocol) of every param that has another value there.
+
+    Args:
+        document: the params.
+        full: those of `profile=paper grid=paper`: the paper's, but for the recipe of DiffPuter.
+    """
+    here, there = _leaves(document), _leaves(full)
+    values = [(key, here.get(key, "(none)"), there.get(key, "(none)")) for key in {**there, **here}]
+    return [(key, mine, paper) for key, mine, paper in values if mine != paper and not _no_protocol(key)]
+
+
+def _leaves(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in document.items():
+        leaves |= _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return leaves
+
+
+def _no_protocol(key: str) -> bool:
+    return key in _NO_PROTOCOL or key.endswith(".chunk_size")
 
 
 def missing_lines(order: Order) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from ldmiss.errors import InputError
 from ldmiss.evaluation.claims import claims_document
@@ -17,7 +18,7 @@ from stages.slices.baggage import result_contents, write_parts
 from stages.slices.order import Order
 from stages.slices.pieces import Piece, cell_of
 from stages.slices.prepare import brought
-from stages.slices.provenance import PAGE, provenance
+from stages.slices.provenance import PAGE, PROTOCOL, protocol_rows, provenance
 
 TIMING_COLUMNS = [
     "stage", "item", "seconds", "runs", "ended", "device", "dtype", "chunk_size", "peak_gpu_memory_mb",
@@ -43,7 +44,8 @@ def publish(carried: Sequence[Path], out: Path, params_file: Path) -> str:
         timings = timing_table(home.timings, home.order)
         ours = (home.pieces.folders[0], home.results)
         write_parts(out, "results", result_contents(home.results, lambda path: path.parent in ours))
-        page = provenance(out.name, pieces, home.order, home.document, home.pieces.sha256, timings)
+        protocol = protocol_rows(home.document, _full())
+        page = provenance(out.name, pieces, home.order, protocol, home.pieces.sha256, timings)
     grid, shown = home.params.grid, home.params.plot.num_columns
     figures = draw_run(cells, table, *_shown(pieces, grid.seeds[0]), grid, shown)
     save_figures(out, figures, tables=False)
@@ -51,8 +53,16 @@ def publish(carried: Sequence[Path], out: Path, params_file: Path) -> str:
     save_json(out / "claims.json", claims_document(of_whole_seeds(table)))
     save_text(out / "timings.csv", timings.to_csv(index=False))
     save_text(out / "params.yaml", params_file.read_text())
+    save_json(out / PROTOCOL, protocol)
     save_text(out / PAGE, page)
     return f"{out}: {len(pieces)} pieces of {len(cells)} cells, {len(table)} numbers, {len(figures)} figures"
+
+
+def _full() -> Any:
+    """The params of the full protocol. Composing needs DVC, which is there at home, not where slices run."""
+    from stages.compose import composed
+
+    return yaml.safe_load(composed(["profile=paper", "grid=paper"]))
 
 
 def cells_of(pieces: Sequence[Piece], order: Order, document: dict[str, Any]) -> list[dict[str, Any]]:
