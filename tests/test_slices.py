@@ -25,7 +25,7 @@ from stages.estimate import MARGIN, Estimates
 from stages.io import load_facts, load_tensors
 from stages.params import validate
 from stages.paths import Item
-from stages.slices import baggage, drive, publish
+from stages.slices import baggage, drive, page, publish
 from stages.slices.__main__ import drive_from_here, main
 from stages.slices.drive import Budget, Drive
 from stages.slices.order import Order, Step
@@ -267,7 +267,7 @@ def test_what_a_slice_measures_is_what_dvc_measures(
         assert (tmp_path / f"results/{name}.png").read_bytes() == (project / f"plots/{name}.png").read_bytes()
     page = (tmp_path / "results/PROVENANCE.md").read_text()
     assert "- nothing" in page
-    assert "| `vae.train.epochs` | 1 | 50 |" in page
+    assert "| `vae.train.epochs` | 2 | 50 |" in page
     assert "| command | python -m stages.slices run --seconds 560 --out out |" in page
     assert "- none" in page
     check_a_page(tmp_path / "results", tmp_path)
@@ -391,7 +391,10 @@ def test_what_is_not_the_full_protocol(tmp_path: Path, changes: dict[str, Any]) 
 
 
 def test_another_data_set_or_protocol_is_not_the_full_one(tmp_path: Path) -> None:
-    """By what they change."""
+    """By what they change; and what few steps rest on is said beside them."""
+    assert page._protocol([]) == "The full protocol."
+    assert FEW_STEPS in page._protocol(protocol(tmp_path, "protocol=reduced"))
+    assert FEW_STEPS not in page._protocol(protocol(tmp_path, "impute.num_images=2000"))
     assert ("dataset.name", "mnist5k", "mnist") in protocol(tmp_path, "dataset=mnist5k")
     assert protocol(tmp_path, "protocol=reduced") == [
         ("ldmiss.sample.sampler", "sde_dpm_solver_pp", "euler_maruyama"),

@@ -22,11 +22,9 @@ FIGURES = {
 SHOWN = {"generation": ("fid", "is"), "imputation": ("mse", "fid", "accuracy")}
 FEW_STEPS = (
     "Few steps were shown equal to 1,000 of euler_maruyama for LDMiss's generation by sde_dpm_solver_pp alone "
-    "([docs/performance.md](docs/performance.md#fewer-steps)): verdicts that compare LDMiss with the DDPM by any other "
-    "sampler named here rest on an unmeasured one."
+    "([docs/performance.md](docs/performance.md#fewer-steps)): verdicts that compare LDMiss with the DDPM by other "
+    "samplers or steps named here rest on unmeasured ones."
 )
-_SOLVED = ("ldmiss.sample.", "ldmiss.impute.guidance.", "ddpm.sample.", "ddpm.impute.")
-"""Params of the solvers of the reverse process."""
 _MISSING = ("## Missing", "## Cost")
 
 
@@ -63,7 +61,8 @@ def _protocol(rows: Sequence[Sequence[Any]]) -> str:
     if not rows:
         return "The full protocol."
     line = f"**Reduced protocol**: {'; '.join(f'`{key}` {here} instead of {full}' for key, here, full in rows)}."
-    return f"{line} {FEW_STEPS}" if any(key.startswith(_SOLVED) for key, *_ in rows) else line
+    solved = any(key.startswith(("ldmiss.", "ddpm.")) and key.endswith((".sampler", ".num_steps")) for key, *_ in rows)
+    return f"{line} {FEW_STEPS}" if solved else line
 
 
 def numbers_table(results: Results, task: str, metrics: Sequence[str]) -> list[str]:

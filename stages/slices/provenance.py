@@ -32,6 +32,7 @@ def provenance(
     facts = [("params (`params.yaml`)", params_sha256), ("dates", f"{dates[0]} to {dates[-1]}")]
     facts += [(key, ", ".join(dict.fromkeys(str(piece.origin[key]) for piece in pieces))) for key in _ORIGIN]
     missing = missing_lines(order)
+    rows = [(f"`{key}`", here, full) for key, here, full in protocol]
     rounded = sorted({f"{piece.item.name} ({piece.task})" for piece in pieces if piece.origin["rounded"]})
     return "\n".join([
         f"# Where the numbers of `{name}` are from",
@@ -43,7 +44,7 @@ def provenance(
         "",
         "## Full or reduced protocol",
         "",
-        *(markdown_table(("param", "here", "full protocol"), protocol) if protocol else ["The full protocol."]),
+        *(markdown_table(("param", "here", "full protocol"), rows) if rows else ["The full protocol."]),
         "",
         "## Rounded weights",
         "",
