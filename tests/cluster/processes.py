@@ -93,3 +93,8 @@ def wait_until(holds: Callable[[], bool], seconds: float, what: str) -> None:
         if time.monotonic() > end:
             raise TimeoutError(f"not in {seconds:.0f} s: {what}")
         time.sleep(0.1)
+
+
+def environment_without(*prefixes: str) -> dict[str, str]:
+    """This process's, without what begins so."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
