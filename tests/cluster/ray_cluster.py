@@ -26,23 +26,29 @@ print(sum(node["Alive"] for node in ray.nodes()), ray.cluster_resources().get("G
 
 
 class Ray:
-    """Two nodes, until `close`. The first is the head, which Ray cannot lose."""
+    """Two nodes, until `close`. The first is the head, which Ray cannot lose.
+
+    Attributes:
+        address: of the dashboard, which takes jobs.
+        environment: of commands that talk to it.
+    """
 
     def __init__(self) -> None:
-        if importlib.util.find_spec("ray") is None:
-            raise NotHere(f"ray: not installed in the environment of {sys.executable}; `make test-cluster` installs it")
+        if importlib.util.find_spec("ray") is None or importlib.util.find_spec("aiohttp_cors") is None:
+            raise NotHere(f"ray: ray[default] is not installed in the environment of {sys.executable}; `make test-cluster` installs it")
         self._folder = Path(mkdtemp(prefix="ldmiss-ray-"))
-        port = free_ports(1)[0]
-        self.address = f"127.0.0.1:{port}"
+        port, dashboard = free_ports(2)
+        self._gcs, self.address = f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}"
         # Whoever reaches the port may run code; with a token only who knows it.
         self.environment = {
             "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32),
         }  # fmt: skip
         self._daemons: dict[str, psutil.Popen] = {}
-        head = ["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={self._folder}/t"]
+        head = ["--head", f"--port={port}", f"--dashboard-port={dashboard}", f"--temp-dir={self._folder}/t"]
         try:
             self._daemon("n1", *head)
-            wait_until(lambda: _answers(port), _START_SECONDS, f"the head of Ray: see {self._folder}/n1.out")
+            for one in (port, dashboard):
+                wait_until(lambda one=one: _answers(one), _START_SECONDS, f"the head of Ray: see {self._folder}/n1.out")
             self.start_node("n2")
             self.wait_for_nodes(2)
         except BaseException:
@@ -51,11 +57,13 @@ class Ray:
 
     def start_node(self, node: str) -> None:
         """Start a node that is not the head."""
-        self._daemon(node, f"--address={self.address}")
+        self._daemon(node, f"--address={self._gcs}")
 
     def _daemon(self, node: str, *arguments: str) -> None:
         common = ["--block", "--num-cpus=1", "--num-gpus=1", "--object-store-memory=80000000", "--disable-usage-stats"]
-        command = [str(Path(sys.executable).with_name("ray")), "start", "--node-ip-address=127.0.0.1", *common]
+        # Two nodes on one host: the agents of both would listen on the same port.
+        common += ["--node-ip-address=127.0.0.1", f"--dashboard-agent-listen-port={free_ports(1)[0]}"]
+        command = [str(Path(sys.executable).with_name("ray")), "start", *common]
         environment = {**os.environ, **self.environment, NODE_VARIABLE: node}
         self._daemons[node] = start([*command, *arguments], self._folder / f"{node}.out", environment)
 
@@ -65,7 +73,7 @@ class Ray:
         Raises:
             TimeoutError: they are not.
         """
-        end, code = time.monotonic() + _START_SECONDS, _ALIVE.format(address=self.address)
+        end, code = time.monotonic() + _START_SECONDS, _ALIVE.format(address=self._gcs)
         environment, said = {**os.environ, **self.environment}, ""
         while time.monotonic() < end:
             done = subprocess.run(
