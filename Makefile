@@ -26,7 +26,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 repro: setup  ## run the pipeline with params.yaml; ends with the metrics and where the figures are
 	@python -m stages.preflight
-	dvc --wait-for-lock repro
+	@python -m stages.repro
 	@python -m stages.report
 
 test: setup  ## the fast tests (about 6 minutes on 2 cores)

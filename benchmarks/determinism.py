@@ -1,7 +1,8 @@
 """`make verify-determinism`: is the same commit the same result? Runs the pipeline in separate clones and compares.
 
-Two clones with caches of their own must end with the same `dvc.lock` (the hash of every model, sample, metric, table
-and figure) and the same `metrics/summary.json`, byte for byte. A third clone computes with another number of threads:
+Two clones with caches of their own, one by `dvc repro`, the other as `make repro` does it with two stages at a time,
+must end with the same `dvc.lock` (the hash of every model, sample, metric, table and figure) and the same
+`metrics/summary.json`, byte for byte. A third clone computes with another number of threads:
 there the order of sums differs, and with it the last bits of every weight; how far the metrics move is shown, and must
 stay within `TOLERANCES`. A fourth has another seed, to show beside it what that does.
 """
@@ -13,6 +14,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,22 +40,23 @@ def main() -> int:
     """Run, compare, write the table; exit status 1 where two runs differ, or a tolerance is exceeded."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.determinism", description=__doc__.split("\n")[0])
     parser.add_argument("--profile", default="quick", help="of conf/profile (default: quick, what make repro runs)")
-    parser.add_argument("--threads", type=int, default=1, help="of the third clone; 0: no third clone")
+    parser.add_argument("--threads", type=int, default=2, help="of the third clone; 0: no third clone")
     parser.add_argument("--seed", type=int, default=43, help="of the fourth clone; 0: no fourth clone")
     parser.add_argument("--folder", type=Path, help="where the clones go and stay (default: removed at the end)")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ldmiss-determinism-") as temporary:
         folder = (args.folder or Path(temporary)).resolve()
         commit = head()
-        first, second = (run_clone(folder / name, commit, [f"profile={args.profile}"]) for name in ("first", "second"))
+        overrides = [f"profile={args.profile}"]
+        first = run_clone(folder / "first", commit, overrides)
+        second = run_clone(folder / "second", commit, overrides, [sys.executable, "-m", "stages.repro", "--jobs", "2"])
         result = {"profile": args.profile, "machine": processor(), "python": platform.python_version()}
         result |= compare_bits(first, second)
         if args.threads:
-            overrides = [f"profile={args.profile}", f"compute.num_threads={args.threads}"]
-            other = run_clone(folder / "other", commit, overrides)
+            other = run_clone(folder / "other", commit, [*overrides, f"compute.num_threads={args.threads}"])
             result["threads"] = {"num_threads": args.threads, "changes": compare_metrics(first, other)}
         if args.threads and args.seed:
-            other = run_clone(folder / "seed", commit, [f"profile={args.profile}", f"seed={args.seed}"])
+            other = run_clone(folder / "seed", commit, [*overrides, f"seed={args.seed}"])
             add_changes_by_seed(result["threads"]["changes"], first, other)
     save_json(RESULTS, result)
     table = as_markdown(result)
@@ -69,16 +72,16 @@ def head() -> str:
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603 - ours
 
 
-def run_clone(folder: Path, commit: str, overrides: list[str]) -> Path:
+def run_clone(folder: Path, commit: str, overrides: list[str], command: Sequence[str] = ("dvc", "repro")) -> Path:
     """A clone in which the pipeline of this commit ran with these overrides, with caches of its own."""
     print(f"running {' '.join(overrides)} in a clone", flush=True)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "DVC_SITE_CACHE_DIR": f"{folder}-site", "DVC_NO_ANALYTICS": "1"}
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)  # noqa: S603, S607 - our own command
     subprocess.run(["git", "checkout", "--quiet", "--detach", commit], cwd=folder, check=True)  # noqa: S603, S607 - ours
-    for command in ([sys.executable, "-m", "stages.compose", *overrides], ["dvc", "repro"]):
+    for step in ([sys.executable, "-m", "stages.compose", *overrides], command):
         with (folder / "run.log").open("a") as log:
-            subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=log, check=True)  # noqa: S603 - ours
+            subprocess.run(step, cwd=folder, env=environment, stdout=log, stderr=log, check=True)  # noqa: S603 - ours
     return folder
 
 
@@ -134,7 +137,8 @@ def as_markdown(result: dict[str, Any]) -> str:
     lines = [
         f"Profile `{result['profile']}` on {result['machine']}, Python {result['python']}.", "",
         "| compared | outs | different |", "|---|---|---|",
-        f"| two clones of one commit, bit for bit (`dvc.lock`, `metrics/summary.json`) | {result['num_outs']} | "
+        "| two clones of one commit, one and two stages at a time, bit for bit (`dvc.lock`, `metrics/summary.json`) | "
+        f"{result['num_outs']} | "
         f"{'; '.join(result['different']) or '0'} |",
     ]  # fmt: skip
     if "threads" in result:

@@ -41,7 +41,7 @@ from ldmiss.subsets import evenly_spread
 from stages import params
 from stages.build.classifier import extract_features, restore_classifier
 from stages.build.data import load_incomplete
-from stages.chunks import CHUNK_SIZES
+from stages.chunks import rows_at_a_time
 from stages.compose import ROOT
 from stages.datasets import load_split
 from stages.io import save_text
@@ -81,8 +81,7 @@ class Case:
 
     def chunks(self, stage: str, num_rows: int) -> Iterator[Tensor]:
         """Row numbers, as many at a time as the stage would take."""
-        declared = getattr(self.params, stage).chunk_size
-        size = CHUNK_SIZES[self.runtime.device.type][stage] if declared == "auto" else declared
+        size = rows_at_a_time(self.runtime.device.type, stage, getattr(self.params, stage).chunk_size)
         yield from torch.split(torch.arange(num_rows, device=self.runtime.device), size)
 
     def generation(self, sampler: str, num_steps: int, num_images: int, num_draws: int, seed: int) -> Row:

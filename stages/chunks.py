@@ -24,7 +24,12 @@ the chunk that was under way. The numbers for CUDA are for a GPU of 16 GB by the
 
 
 def chunk_size(context: "Context", declared: int | Literal["auto"]) -> int:
-    """Rows at a time for this stage: the declared number, or ours for the device; noted for the record."""
-    size = CHUNK_SIZES[context.runtime.device.type][context.work.stage] if declared == "auto" else declared
+    """Rows at a time for this stage; noted for the record."""
+    size = rows_at_a_time(context.runtime.device.type, context.work.stage, declared)
     context.used["chunk_size"] = size
     return size
+
+
+def rows_at_a_time(device: str, stage: str, declared: int | Literal["auto"]) -> int:
+    """The declared number, or ours for the kind of device ("cpu" or "cuda")."""
+    return CHUNK_SIZES[device][stage] if declared == "auto" else declared

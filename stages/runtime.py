@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ldmiss.errors import InputError
+from stages.cores import num_cores
 
 if TYPE_CHECKING:
     from stages.schema import Compute
@@ -58,7 +59,7 @@ def resolve(compute: "Compute") -> Runtime:
         ("cuda" if torch.cuda.is_available() else "cpu") if compute.device == "auto" else compute.device
     )
     dtype = _native_dtype(device) if compute.dtype == "auto" else DTYPES[compute.dtype]
-    num_threads = _num_cores() if compute.num_threads == "auto" else int(compute.num_threads)
+    num_threads = num_cores() if compute.num_threads == "auto" else int(compute.num_threads)
     torch.set_num_threads(num_threads)
     if device.type == "cuda":
         _set_up_cuda(compute.deterministic, tf32=compute.dtype != "float32")
@@ -80,10 +81,6 @@ def _set_up_cuda(deterministic: bool, *, tf32: bool) -> None:
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-
-
-def _num_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _native_dtype(device: torch.device) -> torch.dtype:

@@ -143,7 +143,12 @@ def dpm_solver_pp(
     return posterior_mean(score, sde, x, time_grid[-2])
 
 
-SAMPLERS = ("euler_maruyama", "heun", "ddim", "dpm_solver_pp", "ancestral", "sde_dpm_solver_pp")
+_DPM_SOLVERS = {
+    "ddim": (1, False), "dpm_solver_pp": (2, False), "ancestral": (1, True), "sde_dpm_solver_pp": (2, True),
+}  # fmt: skip
+"""Name -> order of `dpm_solver_pp`, and whether it takes noise."""
+
+SAMPLERS = ("euler_maruyama", "heun", *_DPM_SOLVERS)
 """By name; the first is the paper's, and it and the last two add noise on the way."""
 
 
@@ -169,14 +174,9 @@ def sample_from_prior(
     grid = log_snr_time_grid(sde, num_steps, tau, x.device)
     if sampler == "heun":
         return probability_flow_heun(score, sde, x, time_grid=grid)
-    if sampler == "ddim":
-        return dpm_solver_pp(score, sde, x, time_grid=grid, order=1)
-    if sampler == "dpm_solver_pp":
-        return dpm_solver_pp(score, sde, x, time_grid=grid)
-    if sampler == "ancestral":
-        return dpm_solver_pp(score, sde, x, time_grid=grid, order=1, noise=noise)
-    if sampler == "sde_dpm_solver_pp":
-        return dpm_solver_pp(score, sde, x, time_grid=grid, noise=noise)
+    if sampler in _DPM_SOLVERS:
+        order, noisy = _DPM_SOLVERS[sampler]
+        return dpm_solver_pp(score, sde, x, time_grid=grid, order=order, noise=noise if noisy else None)
     raise ValueError(f"unknown sampler {sampler!r}; allowed: {', '.join(SAMPLERS)}")
 
 

@@ -1,0 +1,181 @@
+"""Run the grid of params.yaml on an engine: `python -m stages.grid {run,status,collect,cancel}` (docs/scaling.md).
+
+run      the cells that are left, each in a job of its own; waits, and shows how they are
+status   how they are
+collect  the results: DVC's final run here, figures, commit of dvc.lock
+cancel   ask all jobs to leave
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ldmiss.errors import InputError
+from stages import params as params_module
+from stages.grid import checks
+from stages.grid.cells import Cells
+from stages.grid.collect import collect
+from stages.grid.coordinator import drive
+from stages.grid.engines.interface import Resources
+from stages.grid.engines.local import visible_gpus
+from stages.grid.engines.table import ENGINES, make_engine
+from stages.grid.remote import remote_config, save_remote, secrets
+from stages.grid.shared import run_shared
+from stages.grid.state import Run, all_runs, load_run, only_coordinator, prepare, run_name
+from stages.grid.status import table
+from stages.work import Pipeline
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what the command line says; the exit status."""
+    args = _parser().parse_args(arguments)
+    try:
+        return int(args.function(args))
+    except InputError as error:
+        print(f"error: grid {args.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; jobs that were submitted go on: `python -m stages.grid status`, `cancel`, or `run` again")
+        return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    params, document = params_module.load()
+    cells = Cells(Pipeline(document))
+    chosen = cells.chosen(args.cells)
+    name, settings = remote_config(args.remote)
+    commit = checks.head()
+    checks.refuse_dirty()
+    origin = args.origin or _default_origin(args.engine)
+    checks.refuse_password(origin)
+    checks.refuse_unpushed(commit, origin)
+    run = load_run(run_name(commit, document))
+    checks.refuse_other_runs(run_name(commit, document))
+    if run is None:
+        run = Run(run_name(commit, document), commit, origin, name, args.engine, {}, [])
+    run.origin, run.remote = origin, name
+    run.resources = asdict(_resources(args, params))
+    run.cells = [cell for cell in cells.names if cell in chosen or cell in run.cells]
+    if run.engine != args.engine and run.jobs():
+        raise InputError(f"--engine {args.engine}: jobs of this grid are on {run.engine}; cancel them first")
+    run.engine = args.engine
+    engine = make_engine(run)
+    engine.check()
+    with only_coordinator(run):
+        prepare(run, params_module.PARAMS_FILE.read_text())
+        save_remote(run.folder / "remote", name, settings)
+        run.save()
+        run_shared([work.label for work in cells.shared()], name, secrets(settings))
+        bad = drive(run, engine, jobs=args.jobs or _default_jobs(args, run), retries=args.retries, detach=args.detach)
+    if args.detach:
+        return 0
+    print(table(run, {cell: run.state(cell, set()) for cell in run.cells}))
+    return 1 if bad else 0
+
+
+def _status(args: argparse.Namespace) -> int:
+    run = _current()
+    print(table(run, _states(run)))
+    return 0
+
+
+def _collect(args: argparse.Namespace) -> int:
+    _, document = params_module.load()
+    run = _current()
+    if run.name not in (run_name(run.commit, document),):
+        raise InputError(f"params.yaml: other than those of grid {run.name}; put back {run.folder / 'params.yaml'}")
+    states = _states(run)
+    missing = [cell for cell in Cells(Pipeline(document)).names if states.get(cell) != "done"]
+    hidden = secrets(remote_config(run.remote)[1])
+    print(collect(run, missing, hidden, partial=args.partial, commit=args.commit))
+    return 0
+
+
+def _cancel(args: argparse.Namespace) -> int:
+    for run in all_runs():
+        jobs = run.jobs()
+        engine = make_engine(run)
+        active = engine.active(set(jobs.values()))
+        engine.cancel(active)
+        (run.folder / "remote").unlink(missing_ok=True)
+        print(f"grid {run.name}: {len(active)} jobs were asked to leave")
+    return 0
+
+
+def _current() -> Run:
+    """The run of the params as they are, else the latest."""
+    _, document = params_module.load()
+    if not (runs := all_runs()):
+        raise InputError("no grid has been run here; `python -m stages.grid run`")
+    return next((run for run in reversed(runs) if run.name == run_name(run.commit, document)), runs[-1])
+
+
+def _states(run: Run) -> dict[str, str]:
+    jobs = run.jobs()
+    active = make_engine(run).active(set(jobs.values())) if jobs else set()
+    return {cell: run.state(cell, active) for cell in run.cells}
+
+
+def _resources(args: argparse.Namespace, params: Any) -> Resources:
+    gpus = args.gpus_per_cell
+    if gpus is None:
+        here = bool(visible_gpus()) if args.engine == "local" else True
+        gpus = 1.0 if here and params.compute.device != "cpu" else 0.0
+    return Resources(gpus, args.time, args.slurm_partition, args.ray_address)
+
+
+def _default_jobs(args: argparse.Namespace, run: Run) -> int:
+    """As many as the host has room for on `local`; elsewhere all, for the scheduler to queue."""
+    if args.engine != "local":
+        return len(run.cells)
+    if run.resources["gpus"]:
+        return max(1, int(len(visible_gpus()) / run.resources["gpus"]))
+    threads = params_module.load()[0].compute.num_threads
+    return max(1, (os.cpu_count() or 1) // threads) if isinstance(threads, int) else 1
+
+
+def _default_origin(engine: str) -> str:
+    """This copy, which workers on this host or on a shared file system can clone; on Ray what it was cloned from."""
+    if engine != "ray":
+        return str(Path.cwd())
+    found = subprocess.run(["git", "remote", "get-url", "origin"], check=False, capture_output=True, text=True)  # noqa: S607
+    if found.returncode != 0:
+        raise InputError("--origin: none given, and git has no remote `origin`; name what workers can clone")
+    return found.stdout.strip()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m stages.grid", description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def add(name: str, function: Any, words: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=words)
+        command.set_defaults(function=function)
+        return command
+
+    run = add("run", _run, "run the cells that are left")
+    run.add_argument("--cells", nargs="+", metavar="RATE-SEED", help="of the grid (default: all)")
+    run.add_argument("--engine", choices=list(ENGINES), default="local")
+    run.add_argument("--jobs", type=int, metavar="N", help="at the same time (default: what fits, or all)")
+    run.add_argument("--gpus-per-cell", type=float, metavar="F", help="0.5: two cells share a GPU (default: 1, if any)")
+    run.add_argument("--retries", type=int, default=2, metavar="K", help="further tries of a cell (default: 2)")
+    run.add_argument("--time", type=int, metavar="MINUTES", help="limit of a job")
+    run.add_argument("--remote", metavar="NAME", help="of DVC (default: its default)")
+    run.add_argument("--origin", metavar="URL", help="or path that workers clone (default: this copy)")
+    run.add_argument("--slurm-partition", metavar="NAME")
+    run.add_argument("--ray-address", metavar="URL", help="of the dashboard, http://HEAD:8265")
+    run.add_argument("--detach", action="store_true", help="return when all is submitted")
+    add("status", _status, "how the cells are")
+    bring = add("collect", _collect, "bring the results home")
+    bring.add_argument("--partial", action="store_true", help="those of the cells that are done")
+    bring.add_argument("--no-commit", dest="commit", action="store_false")
+    add("cancel", _cancel, "ask all jobs to leave")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""Which cell is submitted when: as many at a time as asked for, each again until it ends well or its tries are used up.
+
+All that it knows is in the run's folder. Killed at any time and started again, it goes on with the jobs that are there.
+"""
+
+import sys
+import time
+from collections.abc import Sequence
+
+from stages.grid.engines.interface import Engine, Job
+from stages.grid.state import FINISHED, Run
+from stages.grid.status import changes, table
+
+POLL_SECONDS = 2.0
+_CLEAR = "\x1b[H\x1b[2J"
+
+
+def drive(run: Run, engine: Engine, *, jobs: int, retries: int, detach: bool = False) -> list[str]:
+    """Submit the cells of a run that are left, and wait until all have ended; those that have not ended well.
+
+    Args:
+        jobs: at the same time.
+        retries: further tries of a cell, counted from now.
+        detach: return when all are submitted.
+    """
+    before = {cell: len(run.tries.get(cell, [])) for cell in run.cells}
+    suspected: set[str] = set()
+    shown: dict[str, str] = {}
+    while True:
+        active = engine.active(set(run.jobs(run.cells).values()))
+        states = {cell: run.state(cell, active) for cell in run.cells}
+        lost = {cell for cell, state in states.items() if state == "lost"}
+        # A job may be gone a moment before its last line is seen from here.
+        states |= dict.fromkeys(lost - suspected, "running")
+        suspected = lost
+        at_work = [cell for cell in run.cells if states[cell] in ("queued", "running")]
+        left = [
+            cell for cell in run.cells if _is_left(states[cell], len(run.tries.get(cell, [])) - before[cell], retries)
+        ]
+        for cell in left[: max(0, jobs - len(at_work))]:
+            run.add_try(cell, engine.submit(worker_job(run, cell)))
+            states[cell] = "queued"
+        shown = _show(run, states, shown)
+        if detach or not (left or at_work):
+            return [cell for cell in run.cells if states[cell] != "done"]
+        time.sleep(POLL_SECONDS)
+
+
+def _is_left(state: str, tries: int, retries: int) -> bool:
+    """Whether a cell is to be submitted, which was `tries` times already."""
+    return state == "waiting" or (state in FINISHED and state != "done" and tries <= retries)
+
+
+def worker_job(run: Run, cell: str) -> Job:
+    """The worker of a cell's next try."""
+    folder, attempt = run.folder, len(run.tries.get(cell, [])) + 1
+    arguments: Sequence[object] = (
+        "--cell", cell, "--attempt", attempt, "--commit", run.commit, "--origin", run.origin,
+        "--params", folder / "params.yaml", "--remote-config", folder / "remote",
+        "--events", run.events(cell), "--log", run.log(cell, attempt), "--checkpoints", folder / "ckpt" / cell,
+    )  # fmt: skip
+    code = folder / "code"
+    return Job(
+        cell,
+        [sys.executable, "-m", "stages.grid.worker", *map(str, arguments)],
+        {"PYTHONPATH": f"{code}:{code / 'src'}"},
+    )
+
+
+def _show(run: Run, states: dict[str, str], before: dict[str, str]) -> dict[str, str]:
+    """The live table on a terminal; elsewhere a line for each change."""
+    if sys.stdout.isatty():
+        print(f"{_CLEAR}{table(run, states)}", flush=True)
+    else:
+        for line in changes(run, states, before):
+            print(line, flush=True)
+    return states

@@ -1,0 +1,81 @@
+"""Workers as jobs of Slurm, submitted by submitit; Slurm's own commands say which are active."""
+
+import shutil
+import subprocess
+from collections.abc import Collection
+from pathlib import Path
+
+from ldmiss.errors import InputError, one_line
+from stages.grid.engines.interface import Job, Resources
+
+LEAVE_SECONDS = 90
+"""Before its time limit a job is asked to leave."""
+DEFAULT_MINUTES = 24 * 60
+_COMMANDS = ("sbatch", "squeue", "scancel")
+
+
+class Slurm:
+    """Jobs are Slurm's.
+
+    Args:
+        folder: for what submitit writes; on a file system that all nodes see, like the whole run.
+        resources: of each cell; whole GPUs.
+    """
+
+    def __init__(self, folder: Path, resources: Resources) -> None:
+        self._folder, self._resources = folder, resources
+
+    def check(self) -> None:
+        """Raises as the interface says."""
+        if missing := [name for name in _COMMANDS if shutil.which(name) is None]:
+            raise InputError(f"--engine slurm: {missing[0]} is not installed here; run on a login node of the cluster")
+        done = _call("squeue", "--noheader", "--me")
+        if done.returncode != 0:
+            raise InputError(f"--engine slurm: the scheduler does not answer ({one_line(done.stderr)}); try `sinfo`")
+        if self._resources.gpus != int(self._resources.gpus):
+            raise InputError(f"--gpus-per-cell: {self._resources.gpus:g}; the engine slurm gives whole GPUs: 0, 1, ...")
+
+    def submit(self, job: Job) -> str:
+        """Queue it."""
+        from submitit import SlurmExecutor
+        from submitit.helpers import CommandFunction
+
+        executor = SlurmExecutor(self._folder)
+        # Slurm asks the worker itself to leave, and starts nothing again: the coordinator counts tries.
+        own = {"signal": f"TERM@{LEAVE_SECONDS}", "no-requeue": True}
+        executor.update_parameters(
+            time=self._resources.minutes or DEFAULT_MINUTES, job_name=f"ldmiss-{job.cell}", additional_parameters=own,
+            **({"gpus_per_node": int(self._resources.gpus)} if self._resources.gpus else {}),
+            **({"partition": self._resources.partition} if self._resources.partition else {}),
+        )  # fmt: skip
+        command = ["env", *(f"{name}={value}" for name, value in job.environment.items()), *job.command]
+        try:
+            return str(executor.submit(CommandFunction(command, verbose=False)).job_id)
+        except subprocess.CalledProcessError as error:
+            raise InputError(f"--engine slurm: sbatch refused the job ({one_line(error.stderr or error)})") from None
+
+    def active(self, ids: Collection[str]) -> set[str]:
+        """Those that squeue lists; one that completes is no longer active."""
+        done = _call("squeue", "--noheader", "--me", "--format=%i %T")
+        if done.returncode != 0:
+            return set(ids)
+        states = dict(line.split() for line in done.stdout.splitlines())
+        return {job for job in ids if states.get(job, "COMPLETED") not in _ENDED}
+
+    def cancel(self, ids: Collection[str]) -> None:
+        """scancel: SIGTERM, and SIGKILL after KillWait of slurm.conf."""
+        if ids:
+            _call("scancel", *ids)
+
+    def output(self, job: str) -> Path | None:
+        """submitit's log."""
+        return next(iter(self._folder.glob(f"{job}_*_log.err")), None)
+
+
+_ENDED = {
+    "COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY",
+}  # fmt: skip
+
+
+def _call(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - Slurm's own commands

@@ -1,0 +1,32 @@
+"""The explicit table of engines."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ldmiss.errors import InputError
+from stages.grid.engines.interface import Engine, Resources
+from stages.grid.engines.local import Local
+from stages.grid.engines.slurm import Slurm
+
+if TYPE_CHECKING:
+    from stages.grid.state import Run
+
+ENGINES: dict[str, tuple[Callable[[Path, Resources], Engine], str]] = {
+    "local": (Local, "submitit"),
+    "slurm": (Slurm, "submitit"),
+}
+"""Name -> the engine, and the package that it needs."""
+
+
+def make_engine(run: "Run") -> Engine:
+    """The engine of a run.
+
+    Raises:
+        InputError: its package is not installed.
+    """
+    engine, package = ENGINES[run.engine]
+    if find_spec(package) is None:
+        raise InputError(f"--engine {run.engine}: {package} is not installed; `pip install 'ldmiss[{run.engine}]'`")
+    return engine(run.folder / "jobs", Resources(**run.resources))

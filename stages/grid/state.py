@@ -1,0 +1,166 @@
+"""What a grid run has written down: `runs/grid/<RUN>/`, where RUN is a hash of the commit and the params.
+
+run.json     engine, commit, origin, remote's name, cells, and the job of each try
+params.yaml  as it was when the run began; what workers use
+code/        of the commit: what starts workers, whatever happens to the working copy meanwhile
+remote       the remote's settings, mode 0600, until the results are collected or the run is cancelled
+events/      a file of JSON lines for each cell        logs/  what each worker printed
+ckpt/        checkpoints of stages under way, by cell  jobs/  what the engine writes
+"""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ldmiss.errors import InputError
+from stages.grid.events import WORKER, read_events
+from stages.io import load_json, save_json, save_text
+from stages.paths import RUNS
+
+GRIDS = RUNS / "grid"
+FINISHED = ("done", "failed", "preempted", "lost")
+
+
+@dataclass
+class Try:
+    """One submission of a cell."""
+
+    attempt: int
+    job: str
+    submitted: str
+
+
+@dataclass
+class Run:
+    """A grid run.
+
+    Attributes:
+        name: RUN.
+        commit: full hash.
+        origin: URL or path that workers clone.
+        remote: name.
+        engine: name.
+        resources: of each cell.
+        cells: names of those that are to be done.
+        tries: by cell, oldest first.
+    """
+
+    name: str
+    commit: str
+    origin: str
+    remote: str
+    engine: str
+    resources: dict[str, Any]
+    cells: list[str]
+    tries: dict[str, list[Try]] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Of the run, absolute."""
+        return (GRIDS / self.name).absolute()
+
+    def events(self, cell: str) -> Path:
+        """The file of a cell's events."""
+        return self.folder / "events" / f"{cell}.jsonl"
+
+    def log(self, cell: str, attempt: int) -> Path:
+        """What a worker printed."""
+        return self.folder / "logs" / f"{cell}.{attempt}.log"
+
+    def add_try(self, cell: str, job: str) -> None:
+        """Note that a cell was submitted."""
+        tries = self.tries.setdefault(cell, [])
+        tries.append(Try(len(tries) + 1, job, datetime.now(UTC).isoformat(timespec="seconds")))
+        self.save()
+
+    def save(self) -> None:
+        """Write run.json."""
+        save_json(self.folder / "run.json", asdict(self))
+
+    def jobs(self, cells: Collection[str] | None = None) -> dict[str, str]:
+        """Cell -> the job of its last try, of those cells that have not said their end."""
+        return {cell: tries[-1].job for cell, tries in self.tries.items()
+                if (cells is None or cell in cells) and self.state(cell, None) not in FINISHED}  # fmt: skip
+
+    def state(self, cell: str, active: Collection[str] | None) -> str:
+        """How a cell is.
+
+        Args:
+            active: jobs that the engine still has; None: take all for active.
+
+        Returns:
+            "waiting" (not submitted), "queued", "running", "done", "failed", "preempted", or "lost" (the job is gone
+            and has not said why).
+        """
+        tries, events = self.tries.get(cell, []), read_events(self.events(cell))
+        if any(event["stage"] == WORKER and event["status"] == "done" for event in events):
+            return "done"
+        if not tries:
+            return "waiting"
+        ours = [event for event in events if event["attempt"] == tries[-1].attempt]
+        if ours and ours[-1]["stage"] == WORKER:
+            return str(ours[-1]["status"])
+        if active is not None and tries[-1].job not in active:
+            return "lost"
+        return "running" if ours else "queued"
+
+
+def run_name(commit: str, document: Any) -> str:
+    """RUN: of a commit and a params document."""
+    text = json.dumps([commit, document], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def load_run(name: str) -> Run | None:
+    """A run that has begun; None where there is none of that name."""
+    path = GRIDS / name / "run.json"
+    if not path.is_file():
+        return None
+    fields = load_json(path)
+    fields["tries"] = {cell: [Try(**of) for of in tries] for cell, tries in fields["tries"].items()}
+    return Run(**fields)
+
+
+def all_runs() -> list[Run]:
+    """Every run of this project that is still there, the latest begun last."""
+    paths = sorted(GRIDS.glob("*/run.json"), key=lambda path: (path.parent / "params.yaml").stat().st_mtime)
+    return [run for path in paths if (run := load_run(path.parent.name)) is not None]
+
+
+def prepare(run: Run, params: str) -> None:
+    """Make the folder of a run: params, and the code of the commit."""
+    folder = run.folder
+    if not (folder / "code").is_dir():
+        temporary = folder / "code.tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        archive = ["git", "archive", run.commit, "--", "src", "stages"]
+        packed = subprocess.run(archive, check=True, capture_output=True).stdout  # noqa: S603 - our own commands
+        subprocess.run(["tar", "-x", "-C", str(temporary)], input=packed, check=True)  # noqa: S603, S607
+        temporary.rename(folder / "code")
+    if not (folder / "params.yaml").is_file():
+        save_text(folder / "params.yaml", params)
+
+
+@contextmanager
+def only_coordinator(run: Run) -> Iterator[None]:
+    """Hold the run's lock, which the system releases however the process ends.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    run.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(run.folder / "lock", timeout=0):
+            yield
+    except Timeout:
+        raise InputError(
+            f"{run.folder}: another `python -m stages.grid run` drives this grid; see `python -m stages.grid status`"
+        ) from None

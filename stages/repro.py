@@ -1,0 +1,245 @@
+"""`dvc repro` with several stages at a time: `python -m stages.repro [--jobs N] [TARGET ...]`.
+
+DVC runs one stage after another (its issue 755). Small networks cannot use all cores: two stages of the quick profile
+side by side, one thread each, end 1.4 times as early as one after another with two threads. Here DVC still decides
+what has changed, runs each stage (`dvc repro --single-item`) and records it; we only decide which comes next, that with
+the longest chain of stages behind it.
+
+Each stage writes to `runs/logs/`. Where one fails, what does not need it goes on. Ctrl-C and SIGTERM are passed on:
+stages save a checkpoint and leave. If this process is killed, its stages go on, and the next call waits for them.
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tqdm import tqdm
+
+from ldmiss.errors import InputError
+from stages import params as params_module
+from stages.cores import num_cores
+from stages.graph import Graph
+from stages.paths import RUNS
+from stages.work import Pipeline
+
+LOGS = RUNS / "logs"
+DVC = ("dvc", "--wait-for-lock")
+_POLL_SECONDS = 0.05
+_RETRY_SECONDS = 2.0
+# What DVC and the runner say of a stage or a file that a process has which they did not start.
+_BUSY = re.compile(r"is busy, it is being blocked by|another process is running")
+How = Literal["executed", "cached", "unchanged"]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a stage ended.
+
+    Attributes:
+        label: `<stage>@<item>`.
+        how: run, taken from DVC's run cache, or left as it was.
+        seconds: with DVC's own.
+        status: of DVC's process; 0 is success.
+        log: what it wrote.
+    """
+
+    label: str
+    how: How
+    seconds: float
+    status: int
+    log: Path
+
+    def lines(self) -> list[str]:
+        """What to show of the log: the stage's own lines, and where it failed the end of it."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        if self.status:
+            return [*lines[-15:], f"error: {self.label}: failed; all it wrote is in {self.log}"]
+        own = [line for line in lines if line.startswith(("warning:", f"{self.label}:"))]
+        return own if self.how == "executed" else [*own, f"{self.label}: {self.how}"]
+
+
+@dataclass
+class _Running:
+    process: "subprocess.Popen[bytes]"
+    start: float
+    log: Path
+
+
+class Reproduction:
+    """Runs stages of one workspace, several at a time.
+
+    Args:
+        graph: of the pipeline.
+        jobs: stages at a time.
+        on_end: is told of each stage that ended.
+        options: more of `dvc repro`, such as `--pull`.
+
+    Attributes:
+        signum: of the signal that asked to stop; None before.
+    """
+
+    def __init__(self, graph: Graph, jobs: int, on_end: Callable[[Ended], None], options: Sequence[str] = ()) -> None:
+        self._graph, self._jobs, self._on_end, self._options = graph, jobs, on_end, options
+        self._running: dict[str, _Running] = {}
+        self.signum: int | None = None
+
+    @property
+    def running(self) -> list[str]:
+        """Labels of the stages that run now."""
+        return list(self._running)
+
+    def run(self, labels: Iterable[str]) -> list[str]:
+        """Run these stages, each after those among them that it waits for; main thread only.
+
+        Returns:
+            The labels that did not succeed, or were not reached.
+        """
+        chains, places = self._graph.chains(), {label: place for place, label in enumerate(self._graph.before)}
+        left = sorted(set(labels), key=lambda label: (-chains[label], places[label]))
+        missing = set(left)
+        with self._passing_signals_on():
+            while self._running or self._ready(left, missing):
+                for label in self._ready(left, missing)[: self._jobs - len(self._running)]:
+                    left.remove(label)
+                    self._start(label)
+                time.sleep(_POLL_SECONDS)
+                for ended in list(self._ended()):
+                    if ended.status and self.signum is None and _is_busy(ended):
+                        self._start(ended.label, after=_RETRY_SECONDS)
+                        continue
+                    if not ended.status:
+                        missing.discard(ended.label)
+                    self._on_end(ended)
+        return [label for label in self._graph.before if label in missing]
+
+    def _ready(self, left: list[str], missing: set[str]) -> list[str]:
+        if self.signum is not None:
+            return []
+        return [label for label in left if not self._graph.before[label] & missing]
+
+    def _start(self, label: str, after: float = 0.0) -> None:
+        time.sleep(after)
+        log = LOGS / f"{label}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        command = [*DVC, "repro", "--single-item", *self._options, label]
+        with log.open("wb") as file:
+            # In a group of its own: so that a signal reaches DVC and its stage, once.
+            process = subprocess.Popen(  # noqa: S603 - DVC, with a label of the pipeline
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        self._running[label] = _Running(process, time.monotonic(), log)
+
+    def _ended(self) -> Iterator[Ended]:
+        for label, running in list(self._running.items()):
+            status = running.process.poll()
+            if status is not None:
+                del self._running[label]
+                yield Ended(label, _how(running.log), time.monotonic() - running.start, status, running.log)
+
+    @contextmanager
+    def _passing_signals_on(self) -> Iterator[None]:
+        before = {signum: signal.signal(signum, self._on_signal) for signum in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+    def _on_signal(self, signum: int, frame: Any) -> None:
+        del frame
+        self.signum = signum
+        for running in self._running.values():
+            if running.process.poll() is None:
+                # Not SIGTERM: it would end DVC at once, and nobody would wait for the stage.
+                os.killpg(running.process.pid, signal.SIGINT)
+
+
+def _how(log: Path) -> How:
+    text = log.read_text(errors="replace")
+    if "Running stage" in text:
+        return "executed"
+    return "cached" if "is cached - skipping run" in text else "unchanged"
+
+
+def _is_busy(ended: Ended) -> bool:
+    return _BUSY.search(ended.log.read_text(errors="replace")) is not None
+
+
+def changed() -> list[str]:
+    """Labels of the stages that `dvc status` finds changed themselves; those that wait for them are not among them.
+
+    Raises:
+        InputError: DVC cannot read the project.
+    """
+    while True:
+        done = subprocess.run(  # noqa: S603 - DVC
+            [*DVC, "status", "--json"], capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+        if done.returncode == 0:
+            return list(json.loads(done.stdout))
+        if not _BUSY.search(done.stderr):
+            raise InputError(f"dvc status: {done.stderr.strip()}")
+        time.sleep(_RETRY_SECONDS)
+
+
+def default_jobs(num_threads: int | Literal["auto"]) -> int:
+    """As many stages as fill the cores; one where each takes all of them."""
+    return 1 if num_threads == "auto" else max(1, num_cores() // num_threads)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Bring the targets up to date; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m stages.repro", description=__doc__.split("\n")[0])
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="such as evaluate@0.5-42 (default: everything)")
+    parser.add_argument("--jobs", type=int, help="stages at a time (default: cores / compute.num_threads)")
+    args = parser.parse_args(arguments)
+    try:
+        params, document = params_module.load()
+        jobs = default_jobs(params.compute.num_threads) if args.jobs is None else args.jobs
+        if jobs < 1:
+            raise InputError(f"--jobs: {jobs} is not at least 1")
+        graph = Graph(Pipeline(document))
+        wanted = graph.upstream(args.targets or graph.before)
+        if jobs == 1:  # DVC itself then, whose stages show their progress
+            os.execvp(DVC[0], [*DVC, "repro", *args.targets])  # noqa: S606 - DVC
+        labels = wanted & graph.downstream(wanted.intersection(changed()))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return _run(graph, labels, jobs)
+
+
+def _run(graph: Graph, labels: set[str], jobs: int) -> int:
+    with tqdm(total=len(labels), unit="stage", disable=not sys.stderr.isatty(), dynamic_ncols=True) as bar:
+
+        def on_end(ended: Ended) -> None:
+            for line in ended.lines():
+                tqdm.write(line)
+            sys.stdout.flush()
+            bar.set_postfix_str(", ".join(reproduction.running), refresh=False)
+            bar.update()
+
+        reproduction = Reproduction(graph, jobs, on_end)
+        missing = reproduction.run(labels)
+    if reproduction.signum is not None:
+        print("stopped; run again to go on", file=sys.stderr)
+        return 128 + reproduction.signum
+    if missing:
+        print(f"error: not made: {', '.join(missing)}", file=sys.stderr)
+        return 1
+    print(f"{len(labels)} stages brought up to date, the others were" if labels else "everything is up to date")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
