@@ -89,12 +89,13 @@ class Home:
 
     Attributes:
         folder: of the clone.
+        origin: what workers clone.
         remote: folder of the remote.
         control: where toy stages say what they do, and find what to do.
     """
 
     def __init__(self, project: Project, top: Path, more: Mapping[str, str]) -> None:
-        self._project, self.top, self.folder = project, top, top / "project"
+        self._project, self.top, self.folder, self.origin = project, top, top / "project", project.origin
         self.remote, self.control = top / "remote", top / "control"
         self.environment = {**environment(self.folder), "TMPDIR": str(top), **more}
 
