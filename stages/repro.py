@@ -11,6 +11,7 @@ stages save a checkpoint and leave. If this process is killed, its stages go on,
 
 import argparse
 import json
+import math
 import os
 import re
 import signal
@@ -36,6 +37,8 @@ LOGS = RUNS / "logs"
 DVC = ("dvc", "--wait-for-lock")
 _POLL_SECONDS = 0.05
 _RETRY_SECONDS = 2.0
+_TERM_SECONDS = 1.0
+"""From a SIGTERM to passing it on: by then it has ended DVC where it was sent to all processes."""
 # What DVC and the runner say of a stage or a file that a process has which they did not start.
 _BUSY = re.compile(r"is busy, it is being blocked by|another process is running")
 How = Literal["executed", "cached", "unchanged"]
@@ -82,15 +85,25 @@ class Reproduction:
         graph: of the pipeline.
         jobs: stages at a time.
         on_end: is told of each stage that ended.
+        on_start: is told the label of each stage that starts.
         options: more of `dvc repro`, such as `--pull`.
 
     Attributes:
         signum: of the signal that asked to stop; None before.
     """
 
-    def __init__(self, graph: Graph, jobs: int, on_end: Callable[[Ended], None], options: Sequence[str] = ()) -> None:
-        self._graph, self._jobs, self._on_end, self._options = graph, jobs, on_end, options
+    def __init__(
+        self,
+        graph: Graph,
+        jobs: int,
+        on_end: Callable[[Ended], None],
+        options: Sequence[str] = (),
+        on_start: Callable[[str], None] = lambda label: None,
+    ) -> None:
+        self._graph, self._jobs, self._options = graph, jobs, options
+        self._on_end, self._on_start = on_end, on_start
         self._running: dict[str, _Running] = {}
+        self._pass_on_at = math.inf
         self.signum: int | None = None
 
     @property
@@ -111,8 +124,10 @@ class Reproduction:
             while self._running or self._ready(left, missing):
                 for label in self._ready(left, missing)[: self._jobs - len(self._running)]:
                     left.remove(label)
+                    self._on_start(label)
                     self._start(label)
                 time.sleep(_POLL_SECONDS)
+                self._pass_signal_on()
                 for ended in list(self._ended()):
                     if ended.status and self.signum is None and _is_busy(ended):
                         self._start(ended.label, after=_RETRY_SECONDS)
@@ -142,7 +157,7 @@ class Reproduction:
     def _ended(self) -> Iterator[Ended]:
         for label, running in list(self._running.items()):
             status = running.process.poll()
-            if status is not None:
+            if status is not None and (self.signum is None or not _has_processes(running.process.pid)):
                 del self._running[label]
                 yield Ended(label, _how(running.log), time.monotonic() - running.start, status, running.log)
 
@@ -157,11 +172,31 @@ class Reproduction:
 
     def _on_signal(self, signum: int, frame: Any) -> None:
         del frame
+        if self.signum is None:
+            self._pass_on_at = time.monotonic() + (_TERM_SECONDS if signum == signal.SIGTERM else 0.0)
         self.signum = signum
+
+    def _pass_signal_on(self) -> None:
+        """Ask the stages to leave, once: one that is asked twice does not save.
+
+        A scheduler sends SIGTERM to every process of a job. It ends DVC at once, and its stage has been asked already.
+        """
+        if time.monotonic() < self._pass_on_at:
+            return
+        self._pass_on_at = math.inf
         for running in self._running.values():
             if running.process.poll() is None:
                 # Not SIGTERM: it would end DVC at once, and nobody would wait for the stage.
                 os.killpg(running.process.pid, signal.SIGINT)
+
+
+def _has_processes(group: int) -> bool:
+    """Whether a process group has any: a stage may outlive its DVC, and leaves when it has saved."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _how(log: Path) -> How:

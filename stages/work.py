@@ -68,6 +68,11 @@ class Pipeline:
         self._stages: dict[str, Any] = load_yaml(path)["stages"]
         self._document = document
 
+    @property
+    def stages(self) -> list[str]:
+        """The names of the stages."""
+        return list(self._stages)
+
     def work(self, stage: str, item: Item) -> Work:
         """The work of one item of a stage."""
         params = {key: self._value_at(key) for key in self._resolved(stage, "params", item)}

@@ -19,7 +19,7 @@ from stages import params as params_module
 from stages.grid import checks
 from stages.grid.cells import Cells
 from stages.grid.collect import collect
-from stages.grid.coordinator import drive
+from stages.grid.coordinator import drive, states_of
 from stages.grid.engines.interface import Resources
 from stages.grid.engines.local import visible_gpus
 from stages.grid.engines.table import ENGINES, make_engine
@@ -27,7 +27,6 @@ from stages.grid.remote import remote_config, save_remote, secrets
 from stages.grid.shared import run_shared
 from stages.grid.state import Run, all_runs, load_run, only_coordinator, prepare, run_name
 from stages.grid.status import table
-from stages.work import Pipeline
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     params, document = params_module.load()
-    cells = Cells(Pipeline(document))
+    cells = Cells(document)
     chosen = cells.chosen(args.cells)
     name, settings = remote_config(args.remote)
     commit = checks.head()
@@ -56,8 +55,8 @@ def _run(args: argparse.Namespace) -> int:
     run = load_run(run_name(commit, document))
     checks.refuse_other_runs(run_name(commit, document))
     if run is None:
-        run = Run(run_name(commit, document), commit, origin, name, args.engine, {}, [])
-    run.origin, run.remote = origin, name
+        run = Run(run_name(commit, document), commit, origin, name, args.engine, {}, 1, [])
+    run.origin, run.remote, run.stage_jobs = origin, name, args.stage_jobs
     run.resources = asdict(_resources(args, params))
     run.cells = [cell for cell in cells.names if cell in chosen or cell in run.cells]
     if run.engine != args.engine and run.jobs():
@@ -67,13 +66,13 @@ def _run(args: argparse.Namespace) -> int:
     engine.check()
     with only_coordinator(run):
         prepare(run, params_module.PARAMS_FILE.read_text())
-        save_remote(run.folder / "remote", name, settings)
+        save_remote(run.carried / "remote", name, settings)
         run.save()
-        run_shared([work.label for work in cells.shared()], name, secrets(settings))
+        run_shared(cells.shared(), name, secrets(settings))
         bad = drive(run, engine, jobs=args.jobs or _default_jobs(args, run), retries=args.retries, detach=args.detach)
     if args.detach:
         return 0
-    print(table(run, {cell: run.state(cell, set()) for cell in run.cells}))
+    print(table(run, states_of(run, engine)))
     return 1 if bad else 0
 
 
@@ -87,9 +86,9 @@ def _collect(args: argparse.Namespace) -> int:
     _, document = params_module.load()
     run = _current()
     if run.name not in (run_name(run.commit, document),):
-        raise InputError(f"params.yaml: other than those of grid {run.name}; put back {run.folder / 'params.yaml'}")
+        raise InputError(f"params.yaml: other than those of grid {run.name}; put back {run.carried / 'params.yaml'}")
     states = _states(run)
-    missing = [cell for cell in Cells(Pipeline(document)).names if states.get(cell) != "done"]
+    missing = [cell for cell in Cells(document).names if states.get(cell) != "done"]
     hidden = secrets(remote_config(run.remote)[1])
     print(collect(run, missing, hidden, partial=args.partial, commit=args.commit))
     return 0
@@ -101,7 +100,7 @@ def _cancel(args: argparse.Namespace) -> int:
         engine = make_engine(run)
         active = engine.active(set(jobs.values()))
         engine.cancel(active)
-        (run.folder / "remote").unlink(missing_ok=True)
+        (run.carried / "remote").unlink(missing_ok=True)
         print(f"grid {run.name}: {len(active)} jobs were asked to leave")
     return 0
 
@@ -115,9 +114,7 @@ def _current() -> Run:
 
 
 def _states(run: Run) -> dict[str, str]:
-    jobs = run.jobs()
-    active = make_engine(run).active(set(jobs.values())) if jobs else set()
-    return {cell: run.state(cell, active) for cell in run.cells}
+    return states_of(run, make_engine(run))
 
 
 def _resources(args: argparse.Namespace, params: Any) -> Resources:
@@ -161,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--cells", nargs="+", metavar="RATE-SEED", help="of the grid (default: all)")
     run.add_argument("--engine", choices=list(ENGINES), default="local")
     run.add_argument("--jobs", type=int, metavar="N", help="at the same time (default: what fits, or all)")
+    run.add_argument("--stage-jobs", type=int, default=1, metavar="N", help="stages of a cell at a time (default: 1)")
     run.add_argument("--gpus-per-cell", type=float, metavar="F", help="0.5: two cells share a GPU (default: 1, if any)")
     run.add_argument("--retries", type=int, default=2, metavar="K", help="further tries of a cell (default: 2)")
     run.add_argument("--time", type=int, metavar="MINUTES", help="limit of a job")

@@ -1,39 +1,50 @@
 """The stages of a grid as its jobs have them: those of a cell, and those that all cells share."""
 
-from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 from ldmiss.errors import InputError
-from stages.paths import Item
-from stages.work import Pipeline, Work
+from stages.graph import Graph
+from stages.work import PIPELINE_FILE, Pipeline
 
 
 class Cells:
-    """The works of a pipeline by cell, each after those whose outs it reads.
+    """The stages of a pipeline by cell.
+
+    Args:
+        document: params.
+        path: of dvc.yaml.
 
     Attributes:
         names: of the cells, `<missing_rate>-<seed>`, in the order of the grid.
     """
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
-        self._items = {cell.cell: cell for cell in pipeline.cells()}
+    def __init__(self, document: dict[str, Any], path: Path = PIPELINE_FILE) -> None:
+        self._document, self._path, self._pipeline = document, path, Pipeline(document, path)
+        self._items = {cell.cell: cell for cell in self._pipeline.cells()}
         self.names = list(self._items)
 
-    def works(self, name: str) -> list[Work]:
-        """Of one cell, without what it shares with others."""
-        return [work for work in self._sorted([self._items[name]]) if work.item.name]
+    def labels(self, name: str) -> list[str]:
+        """Of the stages of one cell, without what it shares with others, in the order of dvc.yaml."""
+        pipeline, cell = self._pipeline, self._items[name]
+        items = ((stage, item) for stage in pipeline.stages for item in pipeline.items(stage, [cell]))
+        return [f"{stage}@{item.name}" for stage, item in items if item.name]
 
-    def shared(self) -> list[Work]:
-        """The works without a cell that cells depend on."""
-        works = self._sorted(list(self._items.values())[:1])
-        read = {dep for work in works if work.item.name for dep in work.deps}
-        needed: list[Work] = []
-        for work in reversed(works):
-            if not work.item.name and any(_overlap(out, dep) for out in work.outs for dep in read):
-                needed.insert(0, work)
-                read |= set(work.deps)
-        return needed
+    def shared(self) -> list[str]:
+        """Labels of the stages without a cell that cells wait for."""
+        graph, labels = self.graph(self.names[0]), self.labels(self.names[0])
+        upstream = graph.upstream(labels)
+        return [label for label in graph.before if label in upstream and label not in labels]
+
+    def graph(self, name: str) -> Graph:
+        """Of the stages of one cell and those without a cell."""
+        return Graph(Pipeline(self.only(name), self._path))
+
+    def only(self, name: str) -> dict[str, Any]:
+        """The params with a grid of this one cell: no stage of a cell reads the grid, so its results are the same."""
+        cell = self._items[name]
+        grid = self._document["grid"] | {"missing_rates": [cell.missing_rate], "seeds": [cell.seed]}
+        return self._document | {"grid": grid}
 
     def chosen(self, wanted: list[str] | None) -> list[str]:
         """The names of the wanted cells, all of them for None.
@@ -44,19 +55,6 @@ class Cells:
         if unknown := [name for name in wanted or [] if name not in self._items]:
             raise InputError(f"--cells: {unknown[0]} is not in the grid of params.yaml, which has {_few(self.names)}")
         return [name for name in self.names if wanted is None or name in wanted]
-
-    def _sorted(self, cells: list[Item]) -> list[Work]:
-        producers = self._pipeline.producers(cells)
-        works = {work.label: work for work in producers.values()}
-        before = {
-            label: [made.label for out, made in producers.items() if any(_overlap(out, dep) for dep in work.deps)]
-            for label, work in works.items()
-        }
-        return [works[label] for label in TopologicalSorter(before).static_order()]
-
-
-def _overlap(out: Path, dep: Path) -> bool:
-    return out == dep or dep in out.parents or out in dep.parents
 
 
 def _few(names: list[str]) -> str:

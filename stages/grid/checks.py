@@ -63,7 +63,7 @@ def refuse_other_runs(run: str) -> None:
         if other.name != run and (cells := _at_work(other)):
             raise InputError(
                 f"{PARAMS_FILE}: params or commit changed while grid {other.name} runs ({', '.join(cells[:3])}, ...): "
-                f"put them back (its params: {other.folder / 'params.yaml'}), or `python -m stages.grid cancel` first"
+                f"put them back (its params: {other.carried / 'params.yaml'}), or `python -m stages.grid cancel` first"
             )
 
 

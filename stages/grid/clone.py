@@ -9,26 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from ldmiss.errors import InputError, one_line
 from stages.grid.remote import load_remote, save_remote
+from stages.paths import CHECKPOINTS
 
 _PREFIX = "ldmiss-worker-"
 _LOCK = "lock"
-
-
-class Clone:
-    """A clone with its own DVC cache.
-
-    Attributes:
-        folder: of the project.
-        environment: for commands there: its code is imported, not that of another copy, and DVC shares no state.
-    """
-
-    def __init__(self, top: Path) -> None:
-        self.folder = top / "project"
-        self.environment = project_environment(self.folder) | {"DVC_SITE_CACHE_DIR": str(top / "site")}
 
 
 def project_environment(folder: Path) -> dict[str, str]:
@@ -41,46 +30,69 @@ def project_environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def cloned(origin: str, commit: str, params: Path, remote: Path, checkpoints: Path | None) -> Iterator[Clone]:
-    """A clone of a commit with these params and this remote; removed at the end.
+def cloned(origin: str, commit: str, remote: Path, checkpoints: Path | None) -> Iterator[None]:
+    """Go into a new clone of a commit with this remote; it is removed at the end.
+
+    There its own code is imported, not that of another copy, and DVC shares cache and state with nobody.
 
     Args:
         origin: URL or path that git clones.
         commit: its full hash.
-        params: file that becomes params.yaml.
         remote: file of `stages.grid.remote.save_remote`.
         checkpoints: folder that outlives the clone, for the checkpoints of its stages; None: they go with it.
 
     Raises:
         InputError: the origin cannot be cloned, or has no such commit.
     """
+    remote = remote.absolute()
+    checkpoints = checkpoints and checkpoints.absolute()
     remove_abandoned()
     top = Path(tempfile.mkdtemp(prefix=_PREFIX))  # mode 0700
+    before = Path.cwd()
     try:
         with FileLock(top / _LOCK, timeout=0):
-            clone = Clone(top)
-            _git("clone", "--quiet", "--no-checkout", origin, str(clone.folder))
-            _git("-C", str(clone.folder), "checkout", "--quiet", "--detach", commit)
-            shutil.copyfile(params, clone.folder / "params.yaml")
-            save_remote(clone.folder / ".dvc/config.local", *load_remote(remote))
+            folder = top / "project"
+            _git("clone", "--quiet", "--no-checkout", origin, str(folder))
+            os.chdir(folder)
+            _git("checkout", "--quiet", "--detach", commit)
+            os.environ.update(project_environment(folder), DVC_SITE_CACHE_DIR=str(top / "site"))
+            save_remote(Path(".dvc/config.local"), *load_remote(remote))
             if checkpoints is not None:
                 checkpoints.mkdir(parents=True, exist_ok=True)
-                (clone.folder / "ckpt").symlink_to(checkpoints.resolve())
-            yield clone
+                CHECKPOINTS.symlink_to(checkpoints)
+            yield
     finally:
+        os.chdir(before)
+        _end_processes(top)
         shutil.rmtree(top, ignore_errors=True)
+        if checkpoints is not None and checkpoints.is_dir() and not any(checkpoints.iterdir()):
+            checkpoints.rmdir()
 
 
 def remove_abandoned() -> None:
-    """Remove the clones of workers that were killed on this machine: nobody holds their lock."""
+    """Remove the clones of workers that were killed on this machine, and end what still works there.
+
+    Nobody holds their lock.
+    """
     for top in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         if top.stat().st_uid != os.getuid() or not (top / _LOCK).exists():
             continue
         try:
             with FileLock(top / _LOCK, timeout=0):
+                _end_processes(top)
                 shutil.rmtree(top, ignore_errors=True)
         except Timeout:
             continue
+
+
+def _end_processes(top: Path) -> None:
+    """End what still works in a clone: a stage goes on when its worker is killed."""
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and Path(process.cwd()).is_relative_to(top):
+                process.kill()
+        except (psutil.Error, OSError):
+            continue  # gone, or another user's
 
 
 def _git(*arguments: str) -> None:

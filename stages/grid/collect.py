@@ -32,7 +32,7 @@ def collect(run: Run, missing: list[str], hidden: list[str], *, partial: bool, c
         dvc(["repro", "--pull", *(f"evaluate@{cell}" for cell in done)], hidden)
         return f"{len(done)} cells are here; missing: {', '.join(missing)}"
     dvc(["repro", "--pull"], hidden)
-    (run.folder / "remote").unlink(missing_ok=True)
+    (run.carried / "remote").unlink(missing_ok=True)
     return f"all {len(run.cells)} cells are here" + (f"; committed {_commit(run)}" if commit else "")
 
 

@@ -5,13 +5,13 @@ All that it knows is in the run's folder. Killed at any time and started again, 
 
 import sys
 import time
-from collections.abc import Sequence
 
 from stages.grid.engines.interface import Engine, Job
+from stages.grid.events import MARK, add_line
 from stages.grid.state import FINISHED, Run
 from stages.grid.status import changes, table
+from stages.io import save_text
 
-POLL_SECONDS = 2.0
 _CLEAR = "\x1b[H\x1b[2J"
 
 
@@ -27,8 +27,7 @@ def drive(run: Run, engine: Engine, *, jobs: int, retries: int, detach: bool = F
     suspected: set[str] = set()
     shown: dict[str, str] = {}
     while True:
-        active = engine.active(set(run.jobs(run.cells).values()))
-        states = {cell: run.state(cell, active) for cell in run.cells}
+        states = states_of(run, engine)
         lost = {cell for cell, state in states.items() if state == "lost"}
         # A job may be gone a moment before its last line is seen from here.
         states |= dict.fromkeys(lost - suspected, "running")
@@ -38,12 +37,12 @@ def drive(run: Run, engine: Engine, *, jobs: int, retries: int, detach: bool = F
             cell for cell in run.cells if _is_left(states[cell], len(run.tries.get(cell, [])) - before[cell], retries)
         ]
         for cell in left[: max(0, jobs - len(at_work))]:
-            run.add_try(cell, engine.submit(worker_job(run, cell)))
+            run.add_try(cell, engine.submit(worker_job(run, cell, engine)))
             states[cell] = "queued"
         shown = _show(run, states, shown)
         if detach or not (left or at_work):
             return [cell for cell in run.cells if states[cell] != "done"]
-        time.sleep(POLL_SECONDS)
+        time.sleep(engine.poll_seconds)
 
 
 def _is_left(state: str, tries: int, retries: int) -> bool:
@@ -51,20 +50,39 @@ def _is_left(state: str, tries: int, retries: int) -> bool:
     return state == "waiting" or (state in FINISHED and state != "done" and tries <= retries)
 
 
-def worker_job(run: Run, cell: str) -> Job:
+def worker_job(run: Run, cell: str, engine: Engine) -> Job:
     """The worker of a cell's next try."""
-    folder, attempt = run.folder, len(run.tries.get(cell, [])) + 1
-    arguments: Sequence[object] = (
+    attempt = len(run.tries.get(cell, [])) + 1
+    arguments: list[object] = [
         "--cell", cell, "--attempt", attempt, "--commit", run.commit, "--origin", run.origin,
-        "--params", folder / "params.yaml", "--remote-config", folder / "remote",
-        "--events", run.events(cell), "--log", run.log(cell, attempt), "--checkpoints", folder / "ckpt" / cell,
-    )  # fmt: skip
-    code = folder / "code"
-    return Job(
-        cell,
-        [sys.executable, "-m", "stages.grid.worker", *map(str, arguments)],
-        {"PYTHONPATH": f"{code}:{code / 'src'}"},
-    )
+        "--params", "params.yaml", "--remote-config", "remote", "--stage-jobs", run.stage_jobs,
+    ]  # fmt: skip
+    if engine.sees_folder:
+        arguments += ["--events", run.events(cell), "--log", run.log(cell, attempt)]
+        arguments += ["--checkpoints", run.folder / "ckpt" / cell]
+    command = [engine.python, "-m", "stages.grid.worker", *map(str, arguments)]
+    return Job(f"ldmiss-{run.name}-{cell}-{attempt}", command, run.carried)
+
+
+def states_of(run: Run, engine: Engine) -> dict[str, str]:
+    """How the cells are, as far as the engine and the workers say."""
+    jobs = run.jobs()
+    active = engine.active(set(jobs.values())) if jobs else set()
+    if not engine.sees_folder:
+        for cell, job in jobs.items():
+            _bring_output(run, cell, engine.output(job))
+    return {cell: run.state(cell, active) for cell in run.cells}
+
+
+def _bring_output(run: Run, cell: str, output: str) -> None:
+    """Sort what a worker printed into its log and its events; nothing where its machine does not answer."""
+    if not output:
+        return
+    save_text(run.log(cell, run.tries[cell][-1].attempt), output)
+    known = set(run.events(cell).read_text().splitlines()) if run.events(cell).is_file() else set()
+    for line in output.splitlines():
+        if line.startswith(MARK) and (event := line.removeprefix(MARK)) not in known:
+            add_line(run.events(cell), event)
 
 
 def _show(run: Run, states: dict[str, str], before: dict[str, str]) -> dict[str, str]:

@@ -1,13 +1,13 @@
 """What all cells need first: made once, here, and pushed for the workers to pull."""
 
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from ldmiss.errors import InputError, one_line
 from stages.grid.clone import project_environment
 from stages.grid.remote import redacted
+from stages.repro import DVC
 
 
 def run_shared(labels: Sequence[str], remote: str, hidden: list[str]) -> None:
@@ -26,7 +26,7 @@ def dvc(arguments: Sequence[str], hidden: list[str]) -> list[str]:
     Raises:
         InputError: it fails.
     """
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
+    command = [*DVC, *arguments]
     lines = []
     with subprocess.Popen(  # noqa: S603 - our own command
         command, env=project_environment(Path.cwd()), text=True, errors="replace",

@@ -1,9 +1,8 @@
 """What a grid run has written down: `runs/grid/<RUN>/`, where RUN is a hash of the commit and the params.
 
 run.json     engine, commit, origin, remote's name, cells, and the job of each try
-params.yaml  as it was when the run began; what workers use
-code/        of the commit: what starts workers, whatever happens to the working copy meanwhile
-remote       the remote's settings, mode 0600, until the results are collected or the run is cancelled
+carried/     what a worker starts with: the code of the commit, whatever happens to the working copy meanwhile,
+             params.yaml, and `remote`, the remote's settings, mode 0600, until the results are collected
 events/      a file of JSON lines for each cell        logs/  what each worker printed
 ckpt/        checkpoints of stages under way, by cell  jobs/  what the engine writes
 """
@@ -49,6 +48,7 @@ class Run:
         remote: name.
         engine: name.
         resources: of each cell.
+        stage_jobs: stages of a cell at a time.
         cells: names of those that are to be done.
         tries: by cell, oldest first.
     """
@@ -59,6 +59,7 @@ class Run:
     remote: str
     engine: str
     resources: dict[str, Any]
+    stage_jobs: int
     cells: list[str]
     tries: dict[str, list[Try]] = field(default_factory=dict)
 
@@ -66,6 +67,11 @@ class Run:
     def folder(self) -> Path:
         """Of the run, absolute."""
         return (GRIDS / self.name).absolute()
+
+    @property
+    def carried(self) -> Path:
+        """What a worker starts with."""
+        return self.folder / "carried"
 
     def events(self, cell: str) -> Path:
         """The file of a cell's events."""
@@ -131,22 +137,20 @@ def load_run(name: str) -> Run | None:
 
 def all_runs() -> list[Run]:
     """Every run of this project that is still there, the latest begun last."""
-    paths = sorted(GRIDS.glob("*/run.json"), key=lambda path: (path.parent / "params.yaml").stat().st_mtime)
+    paths = sorted(GRIDS.glob("*/run.json"), key=lambda path: (path.parent / "carried/params.yaml").stat().st_mtime)
     return [run for path in paths if (run := load_run(path.parent.name)) is not None]
 
 
 def prepare(run: Run, params: str) -> None:
     """Make the folder of a run: params, and the code of the commit."""
-    folder = run.folder
-    if not (folder / "code").is_dir():
-        temporary = folder / "code.tmp"
+    if not run.carried.is_dir():
+        temporary = run.folder / "carried.tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         archive = ["git", "archive", run.commit, "--", "src", "stages"]
         packed = subprocess.run(archive, check=True, capture_output=True).stdout  # noqa: S603 - our own commands
         subprocess.run(["tar", "-x", "-C", str(temporary)], input=packed, check=True)  # noqa: S603, S607
-        temporary.rename(folder / "code")
-    if not (folder / "params.yaml").is_file():
-        save_text(folder / "params.yaml", params)
+        save_text(temporary / "params.yaml", params)
+        temporary.rename(run.carried)
 
 
 @contextmanager

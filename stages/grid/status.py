@@ -6,7 +6,6 @@ from stages.grid.cells import Cells
 from stages.grid.events import WORKER, read_events
 from stages.grid.state import Run
 from stages.params import load
-from stages.work import Pipeline
 
 
 def table(run: Run, states: Mapping[str, str]) -> str:
@@ -15,9 +14,9 @@ def table(run: Run, states: Mapping[str, str]) -> str:
     Args:
         states: of the cells, as `Run.state` says.
     """
-    _, document = load(run.folder / "params.yaml")
-    cells = Cells(Pipeline(document))
-    labels = {cell: [work.label for work in cells.works(cell)] for cell in run.cells}
+    _, document = load(run.carried / "params.yaml")
+    cells = Cells(document)
+    labels = {cell: cells.labels(cell) for cell in run.cells}
     stages = list(dict.fromkeys(label.partition("@")[0] for of_cell in labels.values() for label in of_cell))
     wide = max(len(cell) for cell in [*run.cells, "cell"])
     lines = [f"grid {run.name}, engine {run.engine}, commit {run.commit[:12]}"]

@@ -1,7 +1,8 @@
 """What the coordinator asks of an engine, and what it gives it to run."""
 
+import os
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -11,14 +12,19 @@ class Job:
     """A worker to start.
 
     Attributes:
-        cell: its name.
-        command: of the worker, without what the engine adds.
-        environment: what its environment has beside the engine's.
+        name: for people, and unique in the run.
+        command: of the worker.
+        folder: where it starts; it is carried to machines that do not see it.
     """
 
-    cell: str
+    name: str
     command: list[str]
-    environment: dict[str, str] = field(default_factory=dict)
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of the worker, beside the engine's: its code is that of the folder, whatever is installed."""
+        return {"PYTHONPATH": f"{self.folder}{os.pathsep}{self.folder / 'src'}"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,17 @@ class Resources:
 
 
 class Engine(Protocol):
-    """Something that runs jobs."""
+    """Something that runs jobs.
+
+    Attributes:
+        sees_folder: whether workers see the folder of the run; else they print their events.
+        poll_seconds: between two looks at the jobs.
+        python: that runs workers.
+    """
+
+    sees_folder: bool
+    poll_seconds: float
+    python: str
 
     def check(self) -> None:
         """Raise InputError where it is not installed, cannot be reached, or cannot give the resources."""
@@ -53,5 +69,5 @@ class Engine(Protocol):
     def cancel(self, ids: Collection[str]) -> None:
         """Ask jobs to leave (SIGTERM), and end those that do not."""
 
-    def output(self, job: str) -> Path | None:
-        """Where to look for why a job ended before its worker began."""
+    def output(self, job: str) -> str:
+        """What a job has printed; of one whose worker never began, why. Empty where that is not to be had."""

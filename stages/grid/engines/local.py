@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Collection
 from pathlib import Path
 
@@ -22,6 +23,10 @@ class Local:
         folder: for what submitit writes.
         resources: of each cell; cells share the GPUs that `CUDA_VISIBLE_DEVICES` or nvidia-smi names.
     """
+
+    sees_folder = True
+    python = sys.executable
+    poll_seconds = 2.0
 
     def __init__(self, folder: Path, resources: Resources) -> None:
         self._folder, self._resources, self._gpus = folder, resources, visible_gpus()
@@ -47,7 +52,7 @@ class Local:
         gpus = self._free_gpus()
         environment = job.environment | {"CUDA_VISIBLE_DEVICES": gpus}
         command = ["env", *(f"{name}={value}" for name, value in environment.items()), *job.command]
-        job_id = str(executor.submit(CommandFunction(command, verbose=False)).job_id)
+        job_id = str(executor.submit(CommandFunction(command, verbose=False, cwd=job.folder)).job_id)
         self._slots[job_id] = gpus
         return job_id
 
@@ -65,9 +70,9 @@ class Local:
         for process in left:
             process.kill()
 
-    def output(self, job: str) -> Path | None:
-        """The controller's log."""
-        return next(iter(self._folder.glob(f"{job}_*_log.err")), None)
+    def output(self, job: str) -> str:
+        """What submitit kept."""
+        return submitit_output(self._folder, job)
 
     def _free_gpus(self) -> str:
         """The GPUs that most is left of, comma-separated; none for a cell without."""
@@ -89,6 +94,11 @@ class Local:
     def _processes(self, job: str) -> list[psutil.Process]:
         controller = self._controller(job)
         return [] if controller is None else [controller, *controller.children(recursive=True)]
+
+
+def submitit_output(folder: Path, job: str) -> str:
+    """What a job of submitit's printed to standard error."""
+    return "".join(path.read_text(errors="replace") for path in sorted(folder.glob(f"{job}_*_log.err")))
 
 
 def visible_gpus() -> list[str]:

@@ -2,11 +2,13 @@
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Collection
 from pathlib import Path
 
 from ldmiss.errors import InputError, one_line
 from stages.grid.engines.interface import Job, Resources
+from stages.grid.engines.local import submitit_output
 
 LEAVE_SECONDS = 90
 """Before its time limit a job is asked to leave."""
@@ -21,6 +23,10 @@ class Slurm:
         folder: for what submitit writes; on a file system that all nodes see, like the whole run.
         resources: of each cell; whole GPUs.
     """
+
+    sees_folder = True
+    python = sys.executable
+    poll_seconds = 5.0
 
     def __init__(self, folder: Path, resources: Resources) -> None:
         self._folder, self._resources = folder, resources
@@ -44,13 +50,13 @@ class Slurm:
         # Slurm asks the worker itself to leave, and starts nothing again: the coordinator counts tries.
         own = {"signal": f"TERM@{LEAVE_SECONDS}", "no-requeue": True}
         executor.update_parameters(
-            time=self._resources.minutes or DEFAULT_MINUTES, job_name=f"ldmiss-{job.cell}", additional_parameters=own,
+            time=self._resources.minutes or DEFAULT_MINUTES, job_name=job.name, additional_parameters=own,
             **({"gpus_per_node": int(self._resources.gpus)} if self._resources.gpus else {}),
             **({"partition": self._resources.partition} if self._resources.partition else {}),
         )  # fmt: skip
         command = ["env", *(f"{name}={value}" for name, value in job.environment.items()), *job.command]
         try:
-            return str(executor.submit(CommandFunction(command, verbose=False)).job_id)
+            return str(executor.submit(CommandFunction(command, verbose=False, cwd=job.folder)).job_id)
         except subprocess.CalledProcessError as error:
             raise InputError(f"--engine slurm: sbatch refused the job ({one_line(error.stderr or error)})") from None
 
@@ -67,9 +73,9 @@ class Slurm:
         if ids:
             _call("scancel", *ids)
 
-    def output(self, job: str) -> Path | None:
-        """submitit's log."""
-        return next(iter(self._folder.glob(f"{job}_*_log.err")), None)
+    def output(self, job: str) -> str:
+        """What submitit kept."""
+        return submitit_output(self._folder, job)
 
 
 _ENDED = {

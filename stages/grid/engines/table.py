@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 from ldmiss.errors import InputError
 from stages.grid.engines.interface import Engine, Resources
 from stages.grid.engines.local import Local
+from stages.grid.engines.ray_jobs import RayJobs
 from stages.grid.engines.slurm import Slurm
 
 if TYPE_CHECKING:
     from stages.grid.state import Run
 
-ENGINES: dict[str, tuple[Callable[[Path, Resources], Engine], str]] = {
-    "local": (Local, "submitit"),
-    "slurm": (Slurm, "submitit"),
+ENGINES: dict[str, tuple[Callable[[Path, Resources], Engine], str, str]] = {
+    "local": (Local, "submitit", "make setup"),
+    "slurm": (Slurm, "submitit", "make setup"),
+    "ray": (RayJobs, "ray", "uv pip install -e '.[ray]'"),
 }
-"""Name -> the engine, and the package that it needs."""
+"""Name -> the engine, the package that it needs, and how to install that."""
 
 
 def make_engine(run: "Run") -> Engine:
@@ -26,7 +28,7 @@ def make_engine(run: "Run") -> Engine:
     Raises:
         InputError: its package is not installed.
     """
-    engine, package = ENGINES[run.engine]
+    engine, package, advice = ENGINES[run.engine]
     if find_spec(package) is None:
-        raise InputError(f"--engine {run.engine}: {package} is not installed; `pip install 'ldmiss[{run.engine}]'`")
+        raise InputError(f"--engine {run.engine}: {package} is not installed; install it: `{advice}`")
     return engine(run.folder / "jobs", Resources(**run.resources))
