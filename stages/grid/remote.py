@@ -80,6 +80,9 @@ def redacted(text: str, hidden: list[str]) -> str:
 
 
 def local_folder(settings: Mapping[str, Any]) -> Path | None:
-    """The folder of a directory remote; None for one behind a protocol."""
+    """A folder that is there while a directory remote is, from the first push on; None for one behind a protocol.
+
+    Where the remote is not mounted, an empty folder may be.
+    """
     url = str(settings["url"])
-    return None if re.match(r"\w+://", url) else Path(url)
+    return None if re.match(r"\w+://", url) else Path(url) / "files"

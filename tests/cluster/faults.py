@@ -64,10 +64,10 @@ def try_fault(fault: Fault, bed: Any, project: Project) -> Outcome:
         wrong = home.difference()
     except (AssertionError, TimeoutError, psutil.Error) as error:
         wrong = f"{type(error).__name__}: {error}"
-    finally:
-        home.release()
-        kill(_of(home))
+    home.release()
     if wrong:
+        home.grid("cancel")
+        kill(_of(home))
         wrong = f"{wrong} (see {home.top})"
     counted = Counter((one["label"], one["what"]) for one in home.log())
     again = sum(number - 1 for (_, what), number in counted.items() if what == "begins")
@@ -121,7 +121,8 @@ def _killed_worker(bed: Any, home: Home) -> None:
     home.hold(f"worker@{FIRST}")
     coordinator = _run(bed, home)
     wait_until(lambda: home.said(f"worker@{FIRST}", "held") == 1, _SECONDS, "the worker has pushed all")
-    assert kill([process for process in _workers(home) if FIRST in process.cmdline()]) > 0
+    (worker,) = (one["pid"] for one in home.log() if (one["label"], one["what"]) == (f"worker@{FIRST}", "held"))
+    kill([psutil.Process(worker)])
     home.release()
     _ended_well(home, coordinator)
     assert _tries(home)[FIRST] == 2, f"{_tries(home)} tries"

@@ -33,6 +33,13 @@ REAL_GRID = {"missing_rates": [0.1, 0.5, 0.8], "seeds": [42, 43]}
 TOY_GRID = {"missing_rates": [0.5, 0.8], "seeds": [42]}
 TOY_CHAIN = ("mask", "train_vae", "train_ldm", "evaluate")
 """Stages of a toy cell, each of which reads the one before."""
+WATCH = """
+
+from stages.grid.watch import watched
+
+add_event = watched(add_event)
+"""
+"""At the end of stages/grid/events.py."""
 _TIMEOUT = 900
 
 
@@ -57,8 +64,10 @@ class Project:
         (source / "params.yaml").write_text(yaml.safe_dump(tiny.document(**changes), sort_keys=False))
         for name in ("dvc.lock", "metrics/summary.json"):
             (source / name).unlink()
-        for name in ("sitecustomize.py", "toy.py"):
-            shutil.copy(INSIDE / name, source / "src")
+        shutil.copy(INSIDE / "toy.py", source / "stages")
+        shutil.copy(INSIDE / "watch.py", source / "stages/grid")
+        with (source / "stages/grid/events.py").open("a") as file:
+            file.write(WATCH)
         _run(["git", "add", "--all"], source)
         _run(["git", *_IDENTITY, "commit", "--quiet", "-m", "The project of the test bed"], source)
         _run(["git", "clone", "--quiet", "--bare", str(source), str(self.origin)], folder)
@@ -187,8 +196,8 @@ def make_toy(source: Path) -> None:
 
 
 def _toy_stage(label: str, out: str, *deps: str) -> dict[str, Any]:
-    inputs = ["src/toy.py", *deps]
-    return {"cmd": f"python src/toy.py {label} {out} {' '.join(inputs)}", "deps": inputs, "outs": [out]}
+    inputs = ["stages/toy.py", *deps]
+    return {"cmd": f"python -m stages.toy {label} {out} {' '.join(inputs)}", "deps": inputs, "outs": [out]}
 
 
 def environment(folder: Path) -> dict[str, str]:

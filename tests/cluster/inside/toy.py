@@ -1,4 +1,4 @@
-"""A stage that costs nothing: `python src/toy.py LABEL OUT DEP...` writes a hash of what it depends on.
+"""A stage that costs nothing: `python -m stages.toy LABEL OUT DEP...` writes a hash of what it depends on.
 
 In the folder `control/` beside a directory remote it says when it begins and ends, and finds what to do: to wait while
 `hold-<label>` is there, to fail while `poison-<label>` is.
