@@ -9,7 +9,7 @@ export DVC_NO_ANALYTICS := 1
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test test-slow test-mutations test-faults rehearse-slices check verify verify-determinism format bench params classifier lock clean
+.PHONY: help setup repro grid test test-slow test-mutations test-faults rehearse-slices check verify verify-determinism format bench params classifier lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -28,6 +28,11 @@ repro: setup  ## run the pipeline with params.yaml; ends with the metrics and wh
 	@python -m stages.preflight
 	@python -m stages.repro
 	@python -m stages.report
+
+grid: setup  ## run the grid of params.yaml, on the engine named in GRID="--engine slurm ..." (docs/scaling.md)
+	python -m stages.grid plan $(GRID)
+	python -m stages.grid run $(GRID)
+	python -m stages.grid collect
 
 test: setup  ## the fast tests (about 6 minutes on 2 cores)
 	python -m pytest -q

@@ -20,7 +20,7 @@ with (control / "runs").open("a") as file:
     file.write(label + "\\n")
 if (control / f"poison {label}").exists():
     sys.exit(f"error: {label}: poisoned")
-deadline = time.monotonic() + 60
+deadline = time.monotonic() + 300
 while (control / f"hold {label}").exists() and time.monotonic() < deadline:
     (control / f"holding {label}").touch()
     time.sleep(0.05)

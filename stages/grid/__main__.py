@@ -1,5 +1,6 @@
-"""Run the grid of params.yaml on an engine: `python -m stages.grid {run,status,collect,cancel}` (docs/scaling.md).
+"""Run the grid of params.yaml on an engine: `python -m stages.grid {plan,run,status,collect,cancel}` (docs/scaling.md).
 
+plan     what is left, and what it takes
 run      the cells that are left, each in a job of its own; waits, and shows how they are
 status   how they are
 collect  the results: DVC's final run here, figures, commit of dvc.lock
@@ -7,7 +8,6 @@ cancel   ask all jobs to leave
 """
 
 import argparse
-import os
 import subprocess
 import sys
 from dataclasses import asdict
@@ -23,10 +23,12 @@ from stages.grid.coordinator import drive, states_of
 from stages.grid.engines.interface import Resources
 from stages.grid.engines.local import visible_gpus
 from stages.grid.engines.table import ENGINES, make_engine
+from stages.grid.plan import Plan
 from stages.grid.remote import remote_config, save_remote, secrets
 from stages.grid.shared import run_shared
 from stages.grid.state import Run, all_runs, load_run, only_coordinator, prepare, run_name
 from stages.grid.status import table
+from stages.repro import default_jobs
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,11 +40,49 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: grid {args.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped; jobs that were submitted go on: `python -m stages.grid status`, `cancel`, or `run` again")
+        print("stopped; `run` again goes on. On this host workers leave, too; elsewhere jobs go on until `cancel`")
         return 130
 
 
+def _plan(args: argparse.Namespace) -> int:
+    params, document = params_module.load()
+    name, settings = remote_config(args.remote)
+    chosen = Cells(document).chosen(args.cells)
+    wanted = Run("", "", "", name, args.engine, asdict(_resources(args, params)), 1, chosen)
+    jobs = args.jobs or _default_jobs(wanted)
+    planned = Plan(params, document, chosen, load_run(run_name(checks.head(), document)))
+    print(planned.text(jobs=jobs, gpus=wanted.resources["gpus"] > 0))
+    for line in planned.refuse_full(local_jobs=jobs if args.engine == "local" else 0, settings=settings):
+        print(line)
+    return 0
+
+
 def _run(args: argparse.Namespace) -> int:
+    run, settings = _prepared(args)
+    engine = make_engine(run)
+    engine.check()
+    params, document = params_module.load()
+    jobs = args.jobs or _default_jobs(run)
+    planned = Plan(params, document, run.cells, load_run(run.name))
+    planned.refuse_full(local_jobs=jobs if run.engine == "local" else 0, settings=settings)
+    with only_coordinator(run):
+        prepare(run, params_module.PARAMS_FILE.read_text())
+        save_remote(run.carried / "remote", run.remote, settings)
+        run.save()
+        run_shared(Cells(document).shared(), run.remote, secrets(settings))
+        bad = drive(run, engine, jobs=jobs, retries=args.retries, detach=args.detach)
+    if args.detach:
+        return 0
+    print(table(run, states_of(run, engine)))
+    return 1 if bad else 0
+
+
+def _prepared(args: argparse.Namespace) -> tuple[Run, dict[str, Any]]:
+    """The run that the command line asks for, begun or not, and the remote's settings; nothing is written yet.
+
+    Raises:
+        InputError: for everything that can be told before an engine is asked.
+    """
     params, document = params_module.load()
     cells = Cells(document)
     chosen = cells.chosen(args.cells)
@@ -52,28 +92,17 @@ def _run(args: argparse.Namespace) -> int:
     origin = args.origin or _default_origin(args.engine)
     checks.refuse_password(origin)
     checks.refuse_unpushed(commit, origin)
-    run = load_run(run_name(commit, document))
-    checks.refuse_other_runs(run_name(commit, document))
-    if run is None:
-        run = Run(run_name(commit, document), commit, origin, name, args.engine, {}, 1, [])
-    run.origin, run.remote, run.stage_jobs = origin, name, args.stage_jobs
-    run.resources = asdict(_resources(args, params))
-    run.cells = [cell for cell in cells.names if cell in chosen or cell in run.cells]
-    if run.engine != args.engine and run.jobs():
-        raise InputError(f"--engine {args.engine}: jobs of this grid are on {run.engine}; cancel them first")
-    run.engine = args.engine
-    engine = make_engine(run)
-    engine.check()
-    with only_coordinator(run):
-        prepare(run, params_module.PARAMS_FILE.read_text())
-        save_remote(run.carried / "remote", name, settings)
-        run.save()
-        run_shared(cells.shared(), name, secrets(settings))
-        bad = drive(run, engine, jobs=args.jobs or _default_jobs(args, run), retries=args.retries, detach=args.detach)
-    if args.detach:
-        return 0
-    print(table(run, states_of(run, engine)))
-    return 1 if bad else 0
+    run = Run(
+        run_name(commit, document), commit, origin, name, args.engine, asdict(_resources(args, params)), 1, chosen
+    )
+    checks.refuse_other_runs(run.name)
+    if (begun := load_run(run.name)) is not None:
+        if begun.engine != args.engine and begun.jobs():
+            raise InputError(f"--engine {args.engine}: jobs of this grid are on {begun.engine}; cancel them first")
+        run.tries = begun.tries
+        run.cells = [cell for cell in cells.names if cell in chosen or cell in begun.cells]
+    run.stage_jobs = args.stage_jobs
+    return run, settings
 
 
 def _status(args: argparse.Namespace) -> int:
@@ -125,14 +154,13 @@ def _resources(args: argparse.Namespace, params: Any) -> Resources:
     return Resources(gpus, args.time, args.slurm_partition, args.ray_address)
 
 
-def _default_jobs(args: argparse.Namespace, run: Run) -> int:
+def _default_jobs(run: Run) -> int:
     """As many as the host has room for on `local`; elsewhere all, for the scheduler to queue."""
-    if args.engine != "local":
+    if run.engine != "local":
         return len(run.cells)
     if run.resources["gpus"]:
         return max(1, int(len(visible_gpus()) / run.resources["gpus"]))
-    threads = params_module.load()[0].compute.num_threads
-    return max(1, (os.cpu_count() or 1) // threads) if isinstance(threads, int) else 1
+    return default_jobs(params_module.load()[0].compute.num_threads)
 
 
 def _default_origin(engine: str) -> str:
@@ -154,19 +182,22 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(function=function)
         return command
 
-    run = add("run", _run, "run the cells that are left")
-    run.add_argument("--cells", nargs="+", metavar="RATE-SEED", help="of the grid (default: all)")
-    run.add_argument("--engine", choices=list(ENGINES), default="local")
-    run.add_argument("--jobs", type=int, metavar="N", help="at the same time (default: what fits, or all)")
-    run.add_argument("--stage-jobs", type=int, default=1, metavar="N", help="stages of a cell at a time (default: 1)")
-    run.add_argument("--gpus-per-cell", type=float, metavar="F", help="0.5: two cells share a GPU (default: 1, if any)")
-    run.add_argument("--retries", type=int, default=2, metavar="K", help="further tries of a cell (default: 2)")
-    run.add_argument("--time", type=int, metavar="MINUTES", help="limit of a job")
-    run.add_argument("--remote", metavar="NAME", help="of DVC (default: its default)")
-    run.add_argument("--origin", metavar="URL", help="or path that workers clone (default: this copy)")
-    run.add_argument("--slurm-partition", metavar="NAME")
-    run.add_argument("--ray-address", metavar="URL", help="of the dashboard, http://HEAD:8265")
-    run.add_argument("--detach", action="store_true", help="return when all is submitted")
+    for name, function, words in (("plan", _plan, "what is left"), ("run", _run, "run the cells that are left")):
+        run = add(name, function, words)
+        run.add_argument("--cells", nargs="+", metavar="RATE-SEED", help="of the grid (default: all)")
+        run.add_argument("--engine", choices=list(ENGINES), default="local")
+        run.add_argument("--jobs", type=int, metavar="N", help="cells at the same time (default: what fits, or all)")
+        run.add_argument("--gpus-per-cell", type=float, metavar="F", help="0.5: two share a GPU (default: 1, if any)")
+        run.add_argument("--remote", metavar="NAME", help="of DVC (default: its default)")
+        run.add_argument("--time", type=int, metavar="MINUTES", help="limit of a job")
+        run.add_argument("--slurm-partition", metavar="NAME")
+        run.add_argument("--ray-address", metavar="URL", help="of the dashboard, http://HEAD:8265")
+        run.add_argument(
+            "--stage-jobs", type=int, default=1, metavar="N", help="stages of a cell at a time (default: 1)"
+        )
+        run.add_argument("--retries", type=int, default=2, metavar="K", help="further tries of a cell (default: 2)")
+        run.add_argument("--origin", metavar="URL", help="or path that workers clone (default: this copy)")
+        run.add_argument("--detach", action="store_true", help="return when all is submitted")
     add("status", _status, "how the cells are")
     bring = add("collect", _collect, "bring the results home")
     bring.add_argument("--partial", action="store_true", help="those of the cells that are done")

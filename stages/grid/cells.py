@@ -5,7 +5,7 @@ from typing import Any
 
 from ldmiss.errors import InputError
 from stages.graph import Graph
-from stages.work import PIPELINE_FILE, Pipeline
+from stages.work import PIPELINE_FILE, Pipeline, Work
 
 
 class Cells:
@@ -39,6 +39,11 @@ class Cells:
     def graph(self, name: str) -> Graph:
         """Of the stages of one cell and those without a cell."""
         return Graph(Pipeline(self.only(name), self._path))
+
+    def works(self, name: str) -> dict[str, Work]:
+        """By label: those of one cell and those without a cell."""
+        producers = Pipeline(self.only(name), self._path).producers([self._items[name]])
+        return {work.label: work for work in producers.values()}
 
     def only(self, name: str) -> dict[str, Any]:
         """The params with a grid of this one cell: no stage of a cell reads the grid, so its results are the same."""

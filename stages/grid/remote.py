@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from configobj import ConfigObj
-from dvc.config import Config
+from dvc.config import Config, ConfigError
 
-from ldmiss.errors import InputError
+from ldmiss.errors import InputError, one_line
 
 _SECRET_KEY = re.compile(r"key|secret|token|password|passphrase|credential|connection_string")
 _SECRET_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -28,18 +28,22 @@ def remote_config(name: str | None, project: Path = Path()) -> tuple[str, dict[s
         project: its root.
 
     Raises:
-        InputError: there is none of that name, no default, or one that cannot hold a run cache.
+        InputError: there is none of that name, no default, one that cannot hold a run cache, or a broken file.
     """
-    config = Config(str(project / ".dvc"))
-    name = name or config["core"].get("remote")
+    try:
+        Config(str(project / ".dvc"))
+        config = Config(str(project / ".dvc"), validate=False)  # validated, it also has defaults that nobody set
+    except ConfigError as error:
+        raise InputError(f"remote: {one_line(error)}; see `dvc remote list`") from None
+    name, remotes = name or config["core"].get("remote"), config.get("remote", {})
     if not name:
         raise InputError(
             "remote: none is configured; workers share results through one: `dvc remote add --default NAME URL`"
         )
-    if name not in config["remote"]:
-        known = ", ".join(config["remote"]) or "none"
+    if name not in remotes:
+        known = ", ".join(remotes) or "none"
         raise InputError(f"--remote: no remote {name!r}; there are: {known} (`dvc remote add {name} URL`)")
-    settings = {key: str(value) for key, value in config["remote"][name].items()}
+    settings = {key: str(value) for key, value in remotes[name].items()}
     if settings["url"].startswith(("http://", "https://")):
         raise InputError(f"--remote: {name} is an HTTP remote, which has no run cache; use a directory, SSH or S3")
     return name, settings

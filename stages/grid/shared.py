@@ -16,6 +16,8 @@ def run_shared(labels: Sequence[str], remote: str, hidden: list[str]) -> None:
     Raises:
         InputError: one fails, or the remote cannot be reached.
     """
+    if not labels:
+        return  # DVC would take it for all stages
     dvc(["repro", "--pull", *labels], hidden)
     dvc(["push", "--run-cache", "--remote", remote, *labels], hidden)
 

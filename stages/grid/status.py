@@ -44,9 +44,12 @@ def problem(run: Run, cell: str, state: str) -> str:
     """Why a cell has not ended well, and where its log is."""
     attempt = run.tries[cell][-1].attempt
     events = [event for event in read_events(run.events(cell)) if event["attempt"] == attempt]
-    reasons = [event["reason"] for event in events if "reason" in event]
-    last = next((event["stage"] for event in reversed(events) if event["stage"] != WORKER), "before any stage")
-    why = reasons[-1] if reasons else f"{'the job is gone' if state == 'lost' else 'was asked to leave'}; last: {last}"
+    last = {event["stage"]: event for event in events}
+    failed = [event["reason"] for event in last.values() if "reason" in event]  # that of the worker comes last
+    stages = [stage for stage in last if stage != WORKER] or ["before any stage"]
+    why = (
+        failed[0] if failed else f"{'the job is gone' if state == 'lost' else 'was asked to leave'}; last: {stages[-1]}"
+    )
     return f"{cell}: {state}, try {attempt}: {why} ({run.log(cell, attempt)})"
 
 

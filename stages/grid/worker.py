@@ -28,6 +28,7 @@ from stages.io import save_text
 from stages.params import PARAMS_FILE, load
 from stages.paths import RUNS
 from stages.repro import DVC, Ended, Reproduction
+from stages.work import Work
 
 DONE, FAILED, PREEMPTED = 0, 1, 143
 """Exit statuses."""
@@ -55,10 +56,11 @@ class Worker:
         self._reproduction: Reproduction | None = None
         self._unpushed: list[str] = []
         self._failed: dict[str, str] = {}
+        self._works: dict[str, Work] = {}
 
     def run(self, cells: Cells, cell: str, jobs: int) -> int:
         """Run the stages of a cell, `jobs` at a time; the exit status."""
-        graph = cells.graph(cell)
+        graph, self._works = cells.graph(cell), cells.works(cell)
         self._reproduction = Reproduction(graph, jobs, self._on_end, ["--pull"], self._on_start)
         left = [*cells.shared(), *cells.labels(cell)]
         for _ in self._tries():
@@ -107,7 +109,9 @@ class Worker:
             if ended.how == "executed":
                 self._unpushed.append(ended.label)
             self._push()
-            self._say(ended.label, "done", how=ended.how, seconds=seconds, device=_device(ended.label))
+            work = self._works[ended.label]
+            more = {"params": work.stamp["params"], "method": work.item.method, "device": _device(ended.label)}
+            self._say(ended.label, "done", how=ended.how, seconds=seconds, **more)
         elif self._stopping:
             self._say(ended.label, "preempted", seconds=seconds)
         else:

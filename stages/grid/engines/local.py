@@ -1,6 +1,7 @@
 """Workers on this host, by submitit's LocalExecutor: no service, nothing to install."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Collection
@@ -52,7 +53,12 @@ class Local:
         gpus = self._free_gpus()
         environment = job.environment | {"CUDA_VISIBLE_DEVICES": gpus}
         command = ["env", *(f"{name}={value}" for name, value in environment.items()), *job.command]
-        job_id = str(executor.submit(CommandFunction(command, verbose=False, cwd=job.folder)).job_id)
+        # Ctrl-C reaches all of them: the worker leaves in good order, and submitit's processes have to wait for it.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            job_id = str(executor.submit(CommandFunction(command, verbose=False, cwd=job.folder)).job_id)
+        finally:
+            signal.signal(signal.SIGINT, before)
         self._slots[job_id] = gpus
         return job_id
 
