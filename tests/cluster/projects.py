@@ -88,7 +88,12 @@ class Project:
         (top / "control").mkdir()
         _run(["git", "clone", "--quiet", str(self.origin), str(top / "project")], top)
         settings = remote or {"url": str(top / "remote")}
-        lines = ["[core]", "    remote = store", "['remote \"store\"']", *(f"    {k} = {v}" for k, v in settings.items())]
+        lines = [
+            "[core]",
+            "    remote = store",
+            "['remote \"store\"']",
+            *(f"    {k} = {v}" for k, v in settings.items()),
+        ]
         (top / "project/.dvc/config.local").write_text("\n".join(lines) + "\n")
         return Home(self, top, more or {})
 
@@ -152,9 +157,9 @@ class Home:
         path = self.control / "log.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def difference(self) -> str | None:
-        """What differs from the plain run, in one line."""
-        made, expected = (_stages(folder) for folder in (self.folder, self._project.plain))
+    def difference(self, only: str | None = None) -> str | None:
+        """What differs from the plain run, in one line; of one item alone where it is given."""
+        made, expected = (_stages(folder, only) for folder in (self.folder, self._project.plain))
         wrong = sorted(name for name in made.keys() | expected.keys() if made.get(name) != expected.get(name))
         if wrong:
             return f"dvc.lock other than the plain run's: {', '.join(wrong[:4])}"
@@ -216,10 +221,10 @@ def _same(one: Path, other: Path) -> bool:
     return one.is_file() and one.read_bytes() == other.read_bytes()
 
 
-def _stages(folder: Path) -> dict[str, Any]:
+def _stages(folder: Path, only: str | None) -> dict[str, Any]:
     lock = folder / "dvc.lock"
-    stages: dict[str, Any] = yaml.load(lock.read_text(), yaml.CSafeLoader)["stages"] if lock.exists() else {}
-    return stages
+    stages = yaml.load(lock.read_text(), yaml.CSafeLoader)["stages"] if lock.exists() else {}
+    return {name: entry for name, entry in stages.items() if only in (None, name)}
 
 
 def _run(command: list[str], folder: Path, variables: Mapping[str, str] | None = None) -> str:

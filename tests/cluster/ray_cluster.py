@@ -35,7 +35,9 @@ class Ray:
 
     def __init__(self) -> None:
         if importlib.util.find_spec("ray") is None or importlib.util.find_spec("aiohttp_cors") is None:
-            raise NotHere(f"ray: ray[default] is not installed in the environment of {sys.executable}; `make test-cluster` installs it")
+            raise NotHere(
+                f"ray: ray[default] is not installed in the environment of {sys.executable}; `make test-cluster` installs it"
+            )
         self._folder = Path(mkdtemp(prefix="ldmiss-ray-"))
         port, dashboard = free_ports(2)
         self._gcs, self.address = f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}"
@@ -97,6 +99,4 @@ class Ray:
 
 
 def _answers(port: int) -> bool:
-    return any(
-        one.laddr.port == port for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN
-    )
+    return any(one.laddr.port == port for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN)
