@@ -1,7 +1,7 @@
 """Projects of the test bed: a bare origin, what a plain `dvc repro` of its commit gives, and homes that run its grid.
 
-`real` has our stages at the tiny sizes of the other tests, on 80 digits, with LDMiss and the baselines only; `toy` has stages that cost
-nothing, so that many faults can be tried. Homes differ in nothing but their remote.
+`real` has our stages at the tiny sizes of the other tests, on 80 digits, with LDMiss and the baselines only; `toy` has
+stages that cost nothing, so that many faults can be tried. Homes differ in nothing but their remote.
 """
 
 import itertools
@@ -213,7 +213,7 @@ def environment(folder: Path) -> dict[str, str]:
         "PYTHONPATH": f"{folder}{os.pathsep}{folder / 'src'}",
         "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(folder.parent / f"site-{folder.name}"),
         "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive",
-        **{f"GIT_{who}_{what}": "test@example.invalid" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        **{f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
     }  # fmt: skip
 
 

@@ -34,10 +34,8 @@ class Ray:
     """
 
     def __init__(self) -> None:
-        if importlib.util.find_spec("ray") is None or importlib.util.find_spec("aiohttp_cors") is None:
-            raise NotHere(
-                f"ray: ray[default] is not installed in the environment of {sys.executable}; `make test-cluster` installs it"
-            )
+        if any(importlib.util.find_spec(name) is None for name in ("ray", "aiohttp_cors")):
+            raise NotHere(f"ray: {sys.executable} has no ray[default]; `make test-cluster` installs it")
         self._folder = Path(mkdtemp(prefix="ldmiss-ray-"))
         port, dashboard = free_ports(2)
         self._gcs, self.address = f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}"
