@@ -108,11 +108,12 @@ class World:
         return self._call([sys.executable, "-m", "stages.grid", *arguments], status)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """The same in the background."""
+        """The same in the background, in a process group of its own."""
         command = [sys.executable, "-m", "stages.grid", *arguments]
         return subprocess.Popen(
-            command, cwd=self.project, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+            command, cwd=self.project, env=self.environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
 
     def executed(self) -> list[str]:
         """The labels of the stages that ran, in order, in whatever clone."""

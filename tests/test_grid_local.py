@@ -1,5 +1,6 @@
 """The grid on the engine `local`, with real workers, clones and a directory remote, against a plain `dvc repro`."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -166,3 +167,21 @@ def test_cancel(tmp_path: Path) -> None:
         output, _ = coordinator.communicate(timeout=SECONDS)
     assert coordinator.returncode == 1
     assert "0.5-42: preempted, try 1" in output
+
+
+@pytest.mark.slow
+def test_ctrl_c_on_one_host(tmp_path: Path) -> None:
+    """It reaches the worker as well, which leaves in good order; `run` again goes on."""
+    world = World(tmp_path / "world", grid={"name": "cell", "missing_rates": [0.5], "seeds": [42]})
+    hold = world.control / "hold train_vae@0.5-42"
+    hold.touch()
+    coordinator = world.start("run")
+    wait_for(world.control / "holding train_vae@0.5-42")
+    os.killpg(coordinator.pid, signal.SIGINT)
+    assert coordinator.wait(SECONDS) == 130
+    wait_until(lambda: world.events("0.5-42")[-1]["stage"] == "worker")
+    assert world.events("0.5-42")[-1]["status"] == "preempted"
+    wait_until(lambda: not list(world.temporary.iterdir()))
+    hold.unlink()
+    world.grid("run")
+    assert world.executed().count("mask@0.5-42") == 1

@@ -17,13 +17,13 @@ from helpers_imports import ROOT, closure, imported_names
 
 from ldmiss.errors import InputError
 from stages.compose import composed
+from stages.estimate import MARGIN, Estimates
 from stages.io import load_facts, load_tensors
 from stages.params import validate
 from stages.paths import Item
 from stages.slices import baggage, drive
 from stages.slices.__main__ import drive_from_here, main
 from stages.slices.drive import Budget, Drive
-from stages.slices.estimate import MARGIN, Estimates
 from stages.slices.order import Order, Step
 from stages.slices.page import NOT_YET, section
 from stages.slices.provenance import FULL, protocol_rows

@@ -98,7 +98,7 @@ class Plan:
 
     def _hours(self, gpus: bool) -> dict[str, float]:
         """By label: as recorded for stages like it on the device used last, else by counted operations."""
-        from stages.slices.estimate import Estimates
+        from stages.estimate import Estimates
         from stages.slices.order import Step
 
         timings = recorded_timings()

@@ -14,12 +14,12 @@ from typing import Any
 from ldmiss.errors import InputError
 from stages import params as params_module
 from stages.context import Context
+from stages.estimate import Estimates
 from stages.paths import RAW, Item
 from stages.slices import prepare as prepare_module
 from stages.slices import workspace
 from stages.slices.baggage import unpack_results, unpack_weights
 from stages.slices.drive import Budget, Drive
-from stages.slices.estimate import Estimates
 from stages.slices.order import Order
 from stages.slices.pieces import Pieces
 from stages.slices.publish import publish

@@ -19,10 +19,10 @@ import torch
 from ldmiss.errors import InputError
 from stages.__main__ import run_stage
 from stages.context import Context
+from stages.estimate import Estimates
 from stages.evaluate import Evaluation
 from stages.paths import Item
 from stages.slices.baggage import TOTAL_BYTES, carry_weights, is_rounded, result_contents, write_parts
-from stages.slices.estimate import Estimates
 from stages.slices.order import Order, Step
 from stages.slices.pieces import Pieces
 from stages.slices.workspace import RESULTS, add_timing, mark_ended

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from stages import params as params_module
 from stages.datasets import DATASETS
+from stages.estimate import Estimates
 from stages.io import atomic_write, load_facts, save_json, save_text
 from stages.paths import RAW
 from stages.slices.baggage import read_parts, result_contents, unpack_results, write_parts, write_weights
-from stages.slices.estimate import Estimates
 from stages.slices.order import Order
 from stages.slices.pieces import Pieces
 from stages.slices.workspace import MANIFEST, ROOT, all_timings, head

@@ -16,11 +16,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stages.chunks import CHUNK_SIZES
 from stages.sizes import LATENT_PIXELS, PIXELS
-from stages.slices.order import Step
 from stages.units import TRAINED, training_steps, units
 
 if TYPE_CHECKING:
     from stages.schema import Params
+    from stages.slices.order import Step
 
 MARGIN = 1.15
 """On what was measured: steps alike differ by a few percent, and starting what cannot end costs all of it."""
@@ -74,14 +74,14 @@ class Estimates:
             key = (row["stage"], row["method"], row["params"])
             self._measured[key] = max(self._measured.get(key, 0.0), self._spent.pop(run))
 
-    def seconds(self, step: Step) -> float:
+    def seconds(self, step: "Step") -> float:
         """What is left of a step: of one that was cut, what it took already is taken off, down to a tenth."""
         params = step.work.stamp["params"]
         known = self._measured.get((step.stage, step.work.item.method, params))
         total = known * MARGIN if known is not None else self._counted(step)
         return max(total - self._spent.get((self._machine, step.label, params), 0.0), total / 10)
 
-    def _counted(self, step: Step) -> float:
+    def _counted(self, step: "Step") -> float:
         counts = {} if step.measure else units(self._params, step.stage, step.work.item.method)
         if not counts:
             return _FIXED.get(step.stage, _START)
