@@ -17,7 +17,7 @@ HELD = "train_ldm"
 LOST_NODE = "n2"
 """Not the head of Ray."""
 AWAY_SECONDS = 20
-_SECONDS = 240
+_SECONDS = 400
 
 
 @dataclass(frozen=True)

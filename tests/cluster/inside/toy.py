@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-LONGEST_SECONDS = 180
+LONGEST_SECONDS = 300
 
 
 def main(label: str, out: str, deps: list[str]) -> None:
