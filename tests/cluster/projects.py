@@ -40,7 +40,7 @@ from stages.grid.watch import watched
 add_event = watched(add_event)
 """
 """At the end of stages/grid/events.py."""
-_TIMEOUT = 900
+_TIMEOUT = 2400
 
 
 class Project:
