@@ -26,7 +26,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def copied(project: Project) -> Home:
     """A home that has what the plain run made."""
     home = project.home()
-    shutil.copytree(project.plain, home.folder, dirs_exist_ok=True)
+    shutil.copytree(project.plain, home.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git"))
     return home
 
 
