@@ -169,7 +169,8 @@ def expected_hours() -> list[dict[str, Any]]:
 def write(record: Mapping[str, Any]) -> None:
     """The tables of the page."""
     machine = record["machine"]
-    where = f"{machine['cores']} cores of {machine['cpu']}, DVC {machine['dvc']}; seconds of processor time, and peak memory. Made by `{COMMAND}`."
+    where = f"{machine['cpu']}, DVC {machine['dvc']}; seconds of processor time, and peak memory. Made by `{COMMAND}`."
+    where += " With ~: in proportion to the largest that was measured, the walk through all items by half their square."
     write_table(PAGE, "grid-scaling", COMMAND, f"{_dvc_table(record)}\n\n{where}")
     write_table(PAGE, "grid-hours", COMMAND, _hours_table(expected_hours()))
 
