@@ -78,7 +78,7 @@ class World:
             (self.project / name).parent.mkdir(exist_ok=True)
             shutil.copy(ROOT / name, self.project / name)
         (self.project / "toy.py").write_text(TOY)
-        (self.project / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+        (self.project / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
         grid = {"name": "cell", "missing_rates": [0.5, 0.8], "seeds": [42]}
         self.set_params(tiny.document(**{"grid": grid, **changes}))
         self.git("init", "--quiet", "--initial-branch=main")

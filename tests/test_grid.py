@@ -13,6 +13,8 @@ import tiny
 from grid_world import World
 
 from ldmiss.errors import InputError
+from stages import params
+from stages.estimate import MARGIN
 from stages.grid import __main__ as command
 from stages.grid import coordinator, state
 from stages.grid.cells import Cells
@@ -21,6 +23,7 @@ from stages.grid.engines.interface import Job, Resources
 from stages.grid.engines.local import Local
 from stages.grid.engines.slurm import Slurm
 from stages.grid.events import WORKER, add_event, read_events
+from stages.grid.plan import Plan, makespan
 from stages.grid.remote import load_remote, redacted, remote_config, save_remote, secrets
 from stages.grid.state import Run, load_run, run_name
 from stages.grid.status import table
@@ -358,3 +361,37 @@ def test_the_name_of_a_run() -> None:
     document = tiny.document()
     assert run_name("a", document) == run_name("a", tiny.document())
     assert len({run_name("a", document), run_name("b", document), run_name("a", tiny.document(seed=43))}) == 3
+
+
+def test_the_plan_counts_what_is_left_and_uses_what_was_recorded(project: World) -> None:
+    """A stage that a worker has done is not left; the same stage of another cell takes what it took, with a margin."""
+    typed, document = params.load()
+    run = Run("r", "c" * 40, "o", "shelf", "local", {}, 1, list(CELLS))
+    stamp = Cells(document).works("0.5-42")["train_vae@0.5-42"].stamp["params"]
+    event = {"cell": "0.5-42", "attempt": 1, "host": "h", "stage": "train_vae@0.5-42", "status": "done"}
+    more = {"how": "executed", "seconds": 7200.0, "device": "cpu", "params": stamp, "method": None}
+    add_event(run.events("0.5-42"), event | more)
+    plan = Plan(typed, document, CELLS, run)
+    assert [work.label for work in plan.left["0.5-42"]] == ["mask@0.5-42", "evaluate@0.5-42"]
+    text = plan.text(jobs=2, gpus=False)
+    assert "0.5-42: 2 of 3 stages left" in text
+    assert f"longest stage: train_vae@0.8-42, {2 * MARGIN:.2f} h" in text
+    assert f"{2 * MARGIN:.2f} h" not in plan.text(jobs=2, gpus=True)
+
+
+def test_the_plan_refuses_a_disk_that_is_too_small(project: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With as many workers on this host as asked for."""
+    typed, document = params.load()
+    plan = Plan(typed, document, CELLS, None)
+    one = plan.worker_bytes("0.5-42")
+    settings = {"url": "s3://elsewhere/x"}
+    room = 2 * plan.result_bytes() + one
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": room}))
+    assert plan.refuse_full(local_jobs=1, settings=settings)
+    with pytest.raises(InputError, match="are needed at most"):
+        plan.refuse_full(local_jobs=2, settings=settings)
+
+
+def test_cells_go_to_the_worker_that_is_free_first() -> None:
+    assert makespan([3.0, 1.0, 1.0, 1.0], 2) == 3.0
+    assert makespan([1.0, 1.0, 3.0], 1) == 5.0
