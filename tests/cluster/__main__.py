@@ -39,10 +39,11 @@ def main() -> int:
     parser.add_argument("--tries", type=int, default=1, help="of each fault (default: 1)")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the tables between the markers of a file, too")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`, which stops the schedulers
     start, engines = time.monotonic(), args.engine or list(BEDS)
     folder = Path(mkdtemp(prefix="ldmiss-cluster-"))
     beds: dict[str, Any] = {}
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: _leave(beds, 128 + number))
     try:
         for name in engines:
             beds[name] = BEDS[name]()
@@ -69,6 +70,13 @@ def main() -> int:
     if not wrong:
         shutil.rmtree(folder)
     return int(wrong)
+
+
+def _leave(beds: dict[str, Any], status: int) -> None:
+    """Stop the schedulers and go, whatever the threads are at."""
+    for bed in beds.values():
+        bed.close()
+    os._exit(status)
 
 
 def run_grids(folder: Path, beds: dict[str, Any]) -> list[dict[str, object]]:
