@@ -99,9 +99,9 @@ def test_locks_are_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     """What was there stays where no worker recorded it anew."""
     monkeypatch.chdir(tmp_path)
     Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"a": {"cmd": "1"}, "b": {"cmd": "1"}}}))
-    Path("one.json").write_text(json.dumps({"b": {"cmd": "2"}}))
-    Path("two.json").write_text(json.dumps({"c": {"cmd": "3"}}))
-    merge_locks([Path("one.json"), Path("two.json")])
-    stages = {"a": {"cmd": "1"}, "b": {"cmd": "2"}, "c": {"cmd": "3"}}
+    Path("one.json").write_text(json.dumps({"b": {"cmd": "2", "outs": [{"path": "x"}]}}))
+    Path("two.json").write_text(json.dumps({"c": {"cmd": "3", "outs": []}}))
+    assert merge_locks([Path("one.json"), Path("two.json")]) == [Path("x")]
+    stages = {"a": {"cmd": "1"}, "b": {"cmd": "2", "outs": [{"path": "x"}]}, "c": {"cmd": "3", "outs": []}}
     assert yaml.safe_load(Path("dvc.lock").read_text()) == {"schema": "2.0", "stages": stages}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dvc.lock", "one.json", "two.json"]

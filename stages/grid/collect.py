@@ -37,9 +37,11 @@ def collect(run: Run, missing: list[str], hidden: list[str], *, partial: bool, c
         dvc(["repro", "--pull", *(f"evaluate@{cell}" for cell in done)], hidden)
         return f"{len(done)} cells are here; missing: {', '.join(missing)}"
     if all(run.lock(cell).is_file() for cell in run.cells):
-        merge_locks([run.lock(cell) for cell in run.cells])
-        groups = {label.partition("@")[0] for cell in run.cells for label in load_json(run.lock(cell))}
-        dvc(["pull", "--remote", run.remote, *sorted(groups)], hidden)
+        outs = merge_locks([run.lock(cell) for cell in run.cells])
+        for command in (["fetch", "--remote", run.remote], ["checkout", "--allow-missing"]):
+            dvc(command, hidden)  # of all there is: with targets DVC reads the whole pipeline for each of them
+        if lacking := [out for out in outs if not out.exists()]:
+            raise InputError(f"remote {run.remote}: has no {lacking[0]}; `dvc repro` makes what is missing here")
         dvc(["repro"], hidden)
     else:
         dvc(["repro", "--pull"], hidden)
@@ -47,17 +49,20 @@ def collect(run: Run, missing: list[str], hidden: list[str], *, partial: bool, c
     return f"all {len(run.cells)} cells are here" + (f"; committed {_commit(run)}" if commit else "")
 
 
-def merge_locks(recorded: Sequence[Path]) -> None:
+def merge_locks(recorded: Sequence[Path]) -> list[Path]:
     """Put what the workers' DVC recorded into dvc.lock, in one go: DVC's own run writes all of it anew for each stage.
 
     DVC checks every entry against code, params and data as ever: what does not fit is run again.
+
+    Returns:
+        The outs of what was recorded.
     """
-    stages = load_lock()
-    for path in recorded:
-        stages |= load_json(path)
+    new = {label: entry for path in recorded for label, entry in load_json(path).items()}
+    stages = load_lock() | new
     temporary = LOCK_FILE.with_name(f".{LOCK_FILE.name}.tmp")
     dump_yaml(str(temporary), {"schema": "2.0", "stages": stages})
     temporary.replace(LOCK_FILE)
+    return [Path(out["path"]) for entry in new.values() for out in entry["outs"]]
 
 
 def _commit(run: Run) -> str:
