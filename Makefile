@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+CLUSTER := $(VENV)-cluster
 STAMP := $(VENV)/.installed
 SHELL := /bin/bash
 export UV_COMPILE_BYTECODE := 1
@@ -9,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro grid test test-slow test-mutations test-faults rehearse-slices check verify verify-determinism format bench params classifier lock clean
+.PHONY: help setup repro grid test test-slow test-mutations test-faults test-cluster rehearse-slices check verify verify-determinism format bench params classifier lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -45,6 +46,12 @@ test-mutations: setup  ## seeded slips in the code must turn tests of docs/fidel
 
 test-faults: setup  ## kills, full disks, clocks set back: does the result stay that of a clean run? (25 minutes)
 	PYTHONPATH=tests python -m faults --write docs/reliability.md
+
+test-cluster: setup  ## the grid on real Slurm and Ray with two nodes each, and with faults; as root (20 minutes)
+	test -d $(CLUSTER) || $(BIN)/uv venv --quiet --python $(BIN)/python $(CLUSTER)
+	$(BIN)/uv pip install --quiet --python $(CLUSTER)/bin/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(CLUSTER)/bin/python --no-build-isolation -c requirements.lock -e '.[ray]'
+	PYTHONPATH=tests $(CLUSTER)/bin/python -m cluster --write docs/scaling.md
 
 rehearse-slices: setup  ## GPU slices on a CPU: a kill, two machines, merged (docs/gpu-slices.md; some minutes)
 	python -m pytest -q -s -m slow tests/test_slice_rehearsal.py

@@ -10,4 +10,4 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
 # The BLAS of numpy and scipy reads this when it is loaded, so here, before them. Systems as small as ours are five
 # times slower with two threads than with one, and would not give the same bits on another number of cores.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ["OPENBLAS_NUM_THREADS"] = "1"

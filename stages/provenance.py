@@ -8,17 +8,21 @@ are hashed as well: DVC itself trusts a cache object of which a bit has flipped,
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from ldmiss.errors import InputError, one_line
 from stages.io import is_temporary, load_array_facts, load_checked_json, load_facts
 from stages.work import Work, files_in, load_yaml
 
 LOCK_FILE = Path("dvc.lock")
+_LOCK_SECONDS = 600.0
+"""Longest wait for DVC's lock, which `dvc push` may hold for minutes."""
 _FACTS_READERS: dict[str, Callable[[Path], dict[str, Any]]] = {
     ".safetensors": load_facts,
     ".npz": load_array_facts,
@@ -76,17 +80,41 @@ def check_recorded(work: Work, producers: dict[Path, Work], lock: dict[str, Any]
 
 
 def load_lock(path: Path = LOCK_FILE) -> dict[str, Any]:
-    """The entries of `dvc.lock` by label; none where there is no such file."""
+    """The entries of `dvc.lock` by label; none where there is no such file.
+
+    DVC rewrites the file in place, which takes it seconds, and holds a lock meanwhile; so do we while we read, for with
+    several stages at a time one may begin while another is recorded.
+
+    Raises:
+        InputError: not a lock of DVC's, or DVC holds its lock for too long.
+    """
     if not path.is_file():
         return {}
     try:
-        entries = dict((load_yaml(path) or {"stages": {}})["stages"])
+        with _nobody_writing(path.parent):
+            entries = dict((load_yaml(path) or {"stages": {}})["stages"])
         for entry in entries.values():
             recorded_hashes(entry)
     except (yaml.YAMLError, ValueError, AttributeError, LookupError, TypeError, RecursionError) as error:
         problem = f"not valid YAML, or no lock of DVC's ({one_line(error)})"
         raise InputError(f"{path}: {problem}; `git checkout {path}`") from None
     return entries
+
+
+@contextmanager
+def _nobody_writing(project: Path) -> Iterator[None]:
+    """Hold the lock that DVC's commands take, but not while they run a stage; nothing in a folder that is not DVC's."""
+    lock = project / ".dvc/tmp/lock"
+    if not lock.parent.is_dir():
+        yield
+        return
+    try:
+        with FileLock(lock, timeout=_LOCK_SECONDS):
+            yield
+    except Timeout:
+        raise InputError(
+            f"{lock}: another command of DVC's holds it since {_LOCK_SECONDS:.0f} s; wait for it"
+        ) from None
 
 
 def recorded_hashes(entry: dict[str, Any] | None) -> dict[str, str]:

@@ -5,8 +5,9 @@ side by side, one thread each, end 1.4 times as early as one after another with 
 what has changed, runs each stage (`dvc repro --single-item`) and records it; we only decide which comes next, that with
 the longest chain of stages behind it.
 
-Each stage writes to `runs/logs/`. Where one fails, what does not need it goes on. Ctrl-C and SIGTERM are passed on:
-stages save a checkpoint and leave. If this process is killed, its stages go on, and the next call waits for them.
+Each stage writes to `runs/logs/`. Where one fails, what does not need it goes on. Ctrl-C and SIGTERM are passed on to
+the stages, which save a checkpoint and leave, but not to DVC, which may be writing dvc.lock. If this process is killed,
+its stages go on, and the next call waits for them.
 """
 
 import argparse
@@ -19,11 +20,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
 from tqdm import tqdm
 
 from ldmiss.errors import InputError
@@ -37,10 +39,9 @@ LOGS = RUNS / "logs"
 DVC = ("dvc", "--wait-for-lock")
 _POLL_SECONDS = 0.05
 _RETRY_SECONDS = 2.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _TERM_SECONDS = 1.0
 """From a SIGTERM to passing it on: by then it has ended DVC where it was sent to all processes."""
-# What DVC and the runner say of a stage or a file that a process has which they did not start.
-_BUSY = re.compile(r"is busy, it is being blocked by|another process is running")
 How = Literal["executed", "cached", "unchanged"]
 
 
@@ -103,7 +104,9 @@ class Reproduction:
         self._graph, self._jobs, self._options = graph, jobs, options
         self._on_end, self._on_start = on_end, on_start
         self._running: dict[str, _Running] = {}
+        self._not_before: dict[str, float] = {}  # of labels that wait for another process
         self._pass_on_at = math.inf
+        self._asked: set[psutil.Process] = set()
         self.signum: int | None = None
 
     @property
@@ -120,21 +123,22 @@ class Reproduction:
         chains, places = self._graph.chains(), {label: place for place, label in enumerate(self._graph.before)}
         left = sorted(set(labels), key=lambda label: (-chains[label], places[label]))
         missing = set(left)
-        with self._passing_signals_on():
-            while self._running or self._ready(left, missing):
-                for label in self._ready(left, missing)[: self._jobs - len(self._running)]:
-                    left.remove(label)
-                    self._on_start(label)
-                    self._start(label)
-                time.sleep(_POLL_SECONDS)
-                self._pass_signal_on()
-                for ended in list(self._ended()):
-                    if ended.status and self.signum is None and _is_busy(ended):
-                        self._start(ended.label, after=_RETRY_SECONDS)
-                        continue
-                    if not ended.status:
-                        missing.discard(ended.label)
-                    self._on_end(ended)
+        with self._taking_signals():
+            try:
+                while self._running or self._ready(left, missing):
+                    self._start_some(left, missing)
+                    time.sleep(_POLL_SECONDS)
+                    self._ask_to_leave()
+                    for ended in list(self._ended()):
+                        if ended.status and self.signum is None and self._must_wait(ended):
+                            left.insert(0, ended.label)
+                            continue
+                        if not ended.status:
+                            missing.discard(ended.label)
+                        self._on_end(ended)
+            except BaseException:
+                self._leave()
+                raise
         return [label for label in self._graph.before if label in missing]
 
     def _ready(self, left: list[str], missing: set[str]) -> list[str]:
@@ -142,13 +146,21 @@ class Reproduction:
             return []
         return [label for label in left if not self._graph.before[label] & missing]
 
-    def _start(self, label: str, after: float = 0.0) -> None:
-        time.sleep(after)
-        log = LOGS / f"{label}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
+    def _start_some(self, left: list[str], missing: set[str]) -> None:
+        for label in self._ready(left, missing):
+            if self.signum is not None or len(self._running) == self._jobs:
+                return
+            if time.monotonic() >= self._not_before.get(label, 0.0):
+                left.remove(label)
+                self._on_start(label)
+                self._start(label)
+
+    def _start(self, label: str) -> None:
+        LOGS.mkdir(parents=True, exist_ok=True)
+        log = LOGS / f"{label}.{os.getpid()}.log"
         command = [*DVC, "repro", "--single-item", *self._options, label]
         with log.open("wb") as file:
-            # In a group of its own: so that a signal reaches DVC and its stage, once.
+            # In a session of its own: a terminal's Ctrl-C reaches only us.
             process = subprocess.Popen(  # noqa: S603 - DVC, with a label of the pipeline
                 command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
             )
@@ -159,11 +171,22 @@ class Reproduction:
             status = running.process.poll()
             if status is not None and (self.signum is None or not _has_processes(running.process.pid)):
                 del self._running[label]
-                yield Ended(label, _how(running.log), time.monotonic() - running.start, status, running.log)
+                log = running.log.rename(LOGS / f"{label}.log")
+                yield Ended(label, _how(log), time.monotonic() - running.start, status, log)
+
+    def _must_wait(self, ended: Ended) -> bool:
+        """Whether a stage failed only because another process has it, or a file of it; then it is tried again."""
+        blocker = _blocker(ended.log.read_text(errors="replace"))
+        if blocker is None:
+            return False
+        if ended.label not in self._not_before:
+            print(f"{ended.label}: waits; {blocker}", file=sys.stderr, flush=True)
+        self._not_before[ended.label] = time.monotonic() + _RETRY_SECONDS
+        return True
 
     @contextmanager
-    def _passing_signals_on(self) -> Iterator[None]:
-        before = {signum: signal.signal(signum, self._on_signal) for signum in (signal.SIGTERM, signal.SIGINT)}
+    def _taking_signals(self) -> Iterator[None]:
+        before = {signum: signal.signal(signum, self._on_signal) for signum in _SIGNALS}
         try:
             yield
         finally:
@@ -175,28 +198,61 @@ class Reproduction:
         if self.signum is None:
             self._pass_on_at = time.monotonic() + (_TERM_SECONDS if signum == signal.SIGTERM else 0.0)
         self.signum = signum
+        self._asked.clear()
 
-    def _pass_signal_on(self) -> None:
-        """Ask the stages to leave, once: one that is asked twice does not save.
+    def _ask_to_leave(self) -> None:
+        """Pass a signal on to the stages, once for each that came: a stage that is asked twice does not save.
 
-        A scheduler sends SIGTERM to every process of a job. It ends DVC at once, and its stage has been asked already.
+        Not to DVC, which sees its command fail: while it records a stage, a signal would cut dvc.lock off. A scheduler
+        sends SIGTERM to every process of a job; that ends DVC at once, and its stage has been asked already.
         """
-        if time.monotonic() < self._pass_on_at:
+        if self.signum is None or time.monotonic() < self._pass_on_at:
             return
-        self._pass_on_at = math.inf
         for running in self._running.values():
-            if running.process.poll() is None:
-                # Not SIGTERM: it would end DVC at once, and nobody would wait for the stage.
-                os.killpg(running.process.pid, signal.SIGINT)
+            with suppress(psutil.NoSuchProcess):
+                for process in psutil.Process(running.process.pid).children(recursive=True):
+                    if process not in self._asked:
+                        self._asked.add(process)
+                        process.send_signal(signal.SIGINT)
+
+    def _leave(self) -> None:
+        """Let no stage go on unseen."""
+        self.signum, self._pass_on_at = self.signum or signal.SIGTERM, 0.0
+        while self._running:
+            self._ask_to_leave()
+            time.sleep(_POLL_SECONDS)
+            list(self._ended())
 
 
 def _has_processes(group: int) -> bool:
-    """Whether a process group has any: a stage may outlive its DVC, and leaves when it has saved."""
+    """Whether a process group has any that lives: a stage may outlive its DVC, and leaves when it has saved."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                return True
+    return False
+
+
+def _blocker(text: str) -> str | None:
+    """What has to end first, of what DVC or the runner say; None where that is nothing, or will not end for us.
+
+    DVC notes who uses a file by the number of its process; after a restart the number may be that of any other.
+    """
+    if found := re.search(r"another process is running .*", text):
+        return found[0]
+    if "is busy, it is being blocked by" not in text:
+        return None
+    pids = re.findall(r"\(PID (\d+)\)", text)
+    if any(psutil.pid_exists(int(pid)) and not _is_dvc(int(pid)) for pid in pids):
+        return None
+    return f"another DVC is at work there (PID {', '.join(pids)})"
+
+
+def _is_dvc(pid: int) -> bool:
     try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
+        return any(Path(part).name == "dvc" for part in psutil.Process(pid).cmdline()[:3])
+    except psutil.Error:
         return False
-    return True
 
 
 def _how(log: Path) -> How:
@@ -206,24 +262,25 @@ def _how(log: Path) -> How:
     return "cached" if "is cached - skipping run" in text else "unchanged"
 
 
-def _is_busy(ended: Ended) -> bool:
-    return _BUSY.search(ended.log.read_text(errors="replace")) is not None
-
-
 def changed() -> list[str]:
     """Labels of the stages that `dvc status` finds changed themselves; those that wait for them are not among them.
 
     Raises:
         InputError: DVC cannot read the project.
     """
+    said = False
     while True:
         done = subprocess.run(  # noqa: S603 - DVC
             [*DVC, "status", "--json"], capture_output=True, text=True, stdin=subprocess.DEVNULL
         )
         if done.returncode == 0:
             return list(json.loads(done.stdout))
-        if not _BUSY.search(done.stderr):
+        blocker = _blocker(done.stderr)
+        if blocker is None:
             raise InputError(f"dvc status: {done.stderr.strip()}")
+        if not said:
+            print(f"dvc status: waits; {blocker}", file=sys.stderr, flush=True)
+        said = True
         time.sleep(_RETRY_SECONDS)
 
 

@@ -225,7 +225,7 @@ def test_a_damaged_curve_or_lock_is_never_a_traceback(num_cases: int, copy: Path
                 if path == LOCK:
                     assert all(isinstance(recorded_hashes(entry), dict) for entry in load_lock().values())
                 else:
-                    assert all(isinstance(loss, float) for loss in plot._curve(CELL, "vae"))
+                    assert all(isinstance(loss, float) for loss in plot.load_curve(curve))
             except InputError as error:
                 refusal(error, names=str(path))
 

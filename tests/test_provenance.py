@@ -4,6 +4,8 @@ import fcntl
 import json
 import os
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import tiny
 import torch
 import yaml
+import zc.lockfile
 
 from ldmiss.errors import InputError
 from stages import __main__ as runner
@@ -247,3 +250,29 @@ def test_an_unreadable_lock_is_named(tmp_path: Path) -> None:
     path.write_text("<<<<<<< HEAD\nstages: {a: [}\n")
     with pytest.raises(InputError, match=r"dvc\.lock: not valid YAML"):
         load_lock(path)
+
+
+def test_the_lock_is_read_while_nobody_writes_it(tmp_path: Path) -> None:
+    """DVC rewrites it in place and holds its own lock meanwhile: a reader waits and gets all of it."""
+    entries = {"stages": {name: {"cmd": "x", "outs": [{"path": name, "md5": "0" * 32}]} for name in ("a", "b")}}
+    path, ours = tmp_path / "dvc.lock", tmp_path / ".dvc/tmp/lock"
+    ours.parent.mkdir(parents=True)
+    with ThreadPoolExecutor(1) as pool:
+        writing = zc.lockfile.LockFile(str(ours))  # as DVC takes it
+        path.write_text(yaml.safe_dump({"stages": {"a": entries["stages"]["a"]}}))
+        reading = pool.submit(load_lock, path)
+        time.sleep(0.3)
+        path.write_text(yaml.safe_dump(entries))
+        writing.close()
+        assert set(reading.result()) == {"a", "b"}
+
+
+def test_a_lock_that_is_never_free_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.provenance._LOCK_SECONDS", 0.1)
+    (tmp_path / "dvc.lock").write_text("stages: {}")
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    held = zc.lockfile.LockFile(str(tmp_path / ".dvc/tmp/lock"))
+    with pytest.raises(InputError, match="another command of DVC's holds it"):
+        load_lock(tmp_path / "dvc.lock")
+    held.close()
+    assert load_lock(tmp_path / "dvc.lock") == {}

@@ -1,5 +1,6 @@
 """Several stages at a time: the graph is DVC's own, the order respects it, and failures, signals and waits end well."""
 
+import json
 import os
 import signal
 import subprocess
@@ -133,8 +134,10 @@ def test_a_failure_stops_only_what_needs_it(toy: Path) -> None:
     assert str(bad.log) in bad.lines()[-1]
 
 
-def test_a_stage_that_another_process_has_is_waited_for(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after a kill of the process that started it."""
+def test_a_stage_that_another_process_has_is_waited_for(
+    toy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a kill of the process that started it; why is said once."""
     monkeypatch.setattr("stages.repro._RETRY_SECONDS", 0.2)
     graph = graph_of({"slow": stage("touch started; while [ ! -e go ]; do sleep 0.1; done; touch slow", ["slow"])})
     other = subprocess.Popen([*DVC, "repro", "slow"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -143,6 +146,62 @@ def test_a_stage_that_another_process_has_is_waited_for(toy: Path, monkeypatch: 
     missing, ended = run(graph, ["slow"])
     assert (missing, other.wait(), release.wait()) == ([], 0, 0)
     assert [one.how for one in ended] == ["unchanged"]
+    assert capsys.readouterr().err == f"slow: waits; another DVC is at work there (PID {other.pid})\n"
+
+
+def test_a_stale_number_of_a_process_is_an_error(toy: Path) -> None:
+    """It is that of this process, which is no DVC: waiting for it would not end."""
+    graph = graph_of({"one": stage("touch one", ["one"])})
+    use = {str(toy / "one"): {"pid": os.getpid(), "cmd": "dvc repro"}}
+    Path(".dvc/tmp/rwlock").write_text(json.dumps({"write": use}))
+    with pytest.raises(InputError, match="you can manually remove"):
+        changed()
+    missing, ended = run(graph, ["one"])
+    assert missing == ["one"]
+    assert any("you can manually remove" in line for line in ended[0].lines())
+
+
+DVC_THAT_RECORDS = """import pathlib, signal, sys, time
+name = sys.argv[-1]
+signal.signal(signal.SIGINT, lambda *_: sys.exit('asked to leave'))
+pathlib.Path(name + '.recording').write_text('x')
+time.sleep(2)
+pathlib.Path(name + '.recorded').write_text('x')
+"""
+"""Has no stage below it: that has ended, and dvc.lock is being written."""
+
+
+def test_dvc_is_not_interrupted_while_it_records(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = graph_of({"one": stage("touch one", ["one"]), "two": stage("touch two", ["two"], ["one"])})
+    Path("records.py").write_text(DVC_THAT_RECORDS)
+    monkeypatch.setattr("stages.repro.DVC", (PYTHON, "records.py"))
+    ended: list[Ended] = []
+    reproduction = Reproduction(graph, 2, ended.append)
+    after = subprocess.Popen(
+        ["sh", "-c", f"while [ ! -e one.recording ]; do sleep 0.05; done; kill -INT {os.getpid()}"]
+    )
+    assert reproduction.run(["one", "two"]) == ["two"]
+    assert after.wait() == 0
+    assert Path("one.recorded").exists()
+    assert [(one.label, one.status) for one in ended] == [("one", 0)]
+    assert not Path("two.recording").exists()
+
+
+def test_no_stage_goes_on_unseen(toy: Path) -> None:
+    """Where what is told of a stage fails, as printing to a closed pipe does, the others are asked to leave."""
+    graph = graph_of({
+        "long": stage("touch long.started; sleep 120; touch long", ["long"]),
+        "short": stage("while [ ! -e long.started ]; do sleep 0.1; done; touch short", ["short"]),
+    })  # fmt: skip
+
+    def fail(ended: Ended) -> None:
+        raise BrokenPipeError(ended.label)
+
+    reproduction = Reproduction(graph, 2, fail)
+    with pytest.raises(BrokenPipeError, match="short"):
+        reproduction.run(["long", "short"])
+    assert reproduction.running == []
+    assert not (toy / "long").exists()
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])

@@ -7,7 +7,7 @@ import sys
 import time
 
 from stages.grid.engines.interface import Engine, Job
-from stages.grid.events import MARK, add_line
+from stages.grid.events import LOCK_MARK, MARK, add_line
 from stages.grid.state import FINISHED, Run
 from stages.grid.status import changes, table
 from stages.io import save_text
@@ -58,7 +58,7 @@ def worker_job(run: Run, cell: str, engine: Engine) -> Job:
         "--params", "params.yaml", "--remote-config", "remote", "--stage-jobs", run.stage_jobs,
     ]  # fmt: skip
     if engine.sees_folder:
-        arguments += ["--events", run.events(cell), "--log", run.log(cell, attempt)]
+        arguments += ["--events", run.events(cell), "--lock", run.lock(cell), "--log", run.log(cell, attempt)]
         arguments += ["--checkpoints", run.folder / "ckpt" / cell]
     command = [engine.python, "-m", "stages.grid.worker", *map(str, arguments)]
     return Job(f"ldmiss-{run.name}-{cell}-{attempt}", command, run.carried)
@@ -78,9 +78,15 @@ def _bring_output(run: Run, cell: str, output: str) -> None:
     """Sort what a worker printed into its log and its events; nothing where its machine does not answer."""
     if not output:
         return
-    save_text(run.log(cell, run.tries[cell][-1].attempt), output)
+    lines = output.splitlines()
+    save_text(
+        run.log(cell, run.tries[cell][-1].attempt),
+        "".join(f"{line}\n" for line in lines if not line.startswith(LOCK_MARK)),
+    )
     known = set(run.events(cell).read_text().splitlines()) if run.events(cell).is_file() else set()
-    for line in output.splitlines():
+    for line in lines:
+        if line.startswith(LOCK_MARK):
+            save_text(run.lock(cell), line.removeprefix(LOCK_MARK))
         if line.startswith(MARK) and (event := line.removeprefix(MARK)) not in known:
             add_line(run.events(cell), event)
 

@@ -14,8 +14,9 @@ from typing import Any
 
 WORKER = "worker"
 """The stage of the line with which a worker leaves."""
-MARK = "event: "
-"""Before each line where events are printed, for engines without a folder that all machines see."""
+MARK, LOCK_MARK = "event: ", "lock: "
+"""Before each event, and before the entries of dvc.lock, where they are printed: for engines without a folder that all
+machines see."""
 
 
 def add_event(path: Path | None, event: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ carried/     what a worker starts with: the code of the commit, whatever happens
              params.yaml, and `remote`, the remote's settings, mode 0600, until the results are collected
 events/      a file of JSON lines for each cell        logs/  what each worker printed
 ckpt/        checkpoints of stages under way, by cell  jobs/  what the engine writes
+locks/       what DVC recorded of each cell that is done
 """
 
 import hashlib
@@ -76,6 +77,10 @@ class Run:
     def events(self, cell: str) -> Path:
         """The file of a cell's events."""
         return self.folder / "events" / f"{cell}.jsonl"
+
+    def lock(self, cell: str) -> Path:
+        """What DVC recorded of a cell that is done: label -> its entry of dvc.lock."""
+        return self.folder / "locks" / f"{cell}.json"
 
     def log(self, cell: str, attempt: int) -> Path:
         """What a worker printed."""

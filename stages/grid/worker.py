@@ -7,6 +7,7 @@ the coordinator's copy of the project.
 """
 
 import argparse
+import json
 import os
 import platform
 import signal
@@ -22,11 +23,12 @@ import yaml
 from ldmiss.errors import InputError, one_line
 from stages.grid.cells import Cells
 from stages.grid.clone import cloned
-from stages.grid.events import WORKER, add_event, read_events
+from stages.grid.events import LOCK_MARK, WORKER, add_event, read_events
 from stages.grid.remote import load_remote, local_folder, redacted, secrets
 from stages.io import save_text
 from stages.params import PARAMS_FILE, load
 from stages.paths import RUNS
+from stages.provenance import load_lock
 from stages.repro import DVC, Ended, Reproduction
 from stages.work import Work
 
@@ -47,10 +49,14 @@ class Worker:
         events: file that they are appended to; None: they are printed.
         remote: name of the one to push to.
         settings: its own.
+        lock: file for what DVC recorded; None: it is printed.
     """
 
-    def __init__(self, event: dict[str, Any], events: Path | None, remote: str, settings: dict[str, Any]) -> None:
-        self._event, self._events, self._remote = event, events, remote
+    def __init__(
+        self, event: dict[str, Any], events: Path | None, remote: str, settings: dict[str, Any],
+        lock: Path | None = None,
+    ) -> None:  # fmt: skip
+        self._event, self._events, self._remote, self._lock = event, events, remote, lock
         self._hidden, self._folder = secrets(settings), local_folder(settings)
         self._asked_at: float | None = None
         self._reproduction: Reproduction | None = None
@@ -75,7 +81,17 @@ class Worker:
             return self.leave("failed", f"{', '.join(self._failed)} failed")
         if left or not pushed:
             return self.leave("failed", f"remote {self._remote}: cannot be reached ({self._folder or 'see the log'})")
+        self._hand_over(cells.labels(cell))
         return self.leave("done")
+
+    def _hand_over(self, labels: Sequence[str]) -> None:
+        """Say what DVC recorded, for `collect` to put into one dvc.lock."""
+        entries = load_lock()
+        text = json.dumps({label: entries[label] for label in labels})
+        if self._lock is None:
+            print(LOCK_MARK + text, flush=True)
+        else:
+            save_text(self._lock, text)
 
     def leave(self, status: str, reason: str = "") -> int:
         """Say how the worker ends; its exit status."""
@@ -174,7 +190,7 @@ def main(arguments: list[str] | None = None) -> int:
     args.remote_config.chmod(0o600)  # it may have been carried here without its mode
     name, settings = load_remote(args.remote_config)
     event = {"cell": args.cell, "attempt": args.attempt, "host": platform.node()}
-    worker = Worker(event, args.events and args.events.absolute(), name, settings)
+    worker = Worker(event, args.events and args.events.absolute(), name, settings, args.lock)
     worker.take_signals()
     try:
         _, document = load(args.params)
@@ -207,6 +223,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--attempt", type=int, default=1)
     parser.add_argument("--stage-jobs", type=int, default=1, metavar="N", help="stages at a time (default: 1)")
     parser.add_argument("--events", type=Path, metavar="FILE", help="default: printed")
+    parser.add_argument("--lock", type=Path, metavar="FILE", help="for what DVC recorded; absolute (default: printed)")
     parser.add_argument("--log", type=Path, metavar="FILE", help="default: standard output")
     parser.add_argument("--checkpoints", type=Path, metavar="DIR", help="default: lost with the clone")
     return parser

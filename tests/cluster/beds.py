@@ -1,0 +1,107 @@
+"""What the test bed does with each engine: how a grid is run on it, and how its jobs and nodes are lost."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from cluster import ray_cluster, slurm
+from cluster.processes import kill, wait_until
+from cluster.ray_cluster import Ray
+from cluster.slurm import Slurm
+
+RESOURCES = ["--jobs", "2", "--gpus-per-cell", "1"]
+
+
+class LocalBed:
+    """Processes of this host; it has no nodes to lose.
+
+    Attributes:
+        name: of the engine.
+        nodes: that cells run on.
+        arguments: of `grid run`.
+        environment: of all grid commands.
+    """
+
+    name = "local"
+    nodes: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self.arguments = ["--engine", "local", "--jobs", "2", "--gpus-per-cell", "0"]
+        self.environment: dict[str, str] = {}
+
+    def cancel_job(self, job: str) -> None:
+        """SIGTERM to the worker of a job, as somebody who sees it in `ps` would."""
+        for process in psutil.Process(int(job)).children(recursive=True):
+            if "stages.grid.worker" in process.cmdline():
+                process.terminate()
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
+class SlurmBed(LocalBed):
+    """Slurm with two nodes."""
+
+    name, nodes = "slurm", slurm.NODES
+
+    def __init__(self) -> None:
+        self._slurm = Slurm()
+        self.arguments = ["--engine", "slurm", *RESOURCES, "--time", "30"]
+        self.environment = self._slurm.environment
+
+    def cancel_job(self, job: str) -> None:
+        """scancel."""
+        subprocess.run(["scancel", job], env={**os.environ, **self.environment}, check=True)
+
+    def lose_node(self, node: str) -> None:
+        """SIGKILL to all of a node."""
+        kill(self._slurm.node(node))
+
+    def lose_daemon(self, node: str) -> None:
+        """SIGKILL to a slurmd alone: its jobs go on, and Slurm does not know."""
+        kill(self._slurm.node(node)[:1])
+
+    def restore_node(self, node: str) -> None:
+        """Start it again, and wait until all are idle."""
+        self._slurm.start_node(node)
+        wait_until(lambda: self._slurm.idle() == list(self.nodes), 90, "both nodes of Slurm idle")
+
+    def close(self) -> None:
+        """Stop Slurm."""
+        self._slurm.close()
+
+
+class RayBed(LocalBed):
+    """Ray with two nodes."""
+
+    name, nodes = "ray", ray_cluster.NODES
+
+    def __init__(self) -> None:
+        self._ray = Ray()
+        self.arguments = ["--engine", "ray", *RESOURCES, "--ray-address", self._ray.address]
+        self.environment = self._ray.environment
+
+    def cancel_job(self, job: str) -> None:
+        """`ray job stop`."""
+        command = [str(Path(sys.executable).with_name("ray")), "job", "stop", "--no-wait", job]
+        environment = {**os.environ, **self.environment, "RAY_ADDRESS": self._ray.address}
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+
+    def lose_node(self, node: str) -> None:
+        """SIGKILL to all of a node."""
+        kill(self._ray.node(node))
+
+    def restore_node(self, node: str) -> None:
+        """Start it again, and wait until both are there."""
+        self._ray.start_node(node)
+        self._ray.wait_for_nodes(2)
+
+    def close(self) -> None:
+        """Stop Ray."""
+        self._ray.close()
+
+
+BEDS = {"local": LocalBed, "slurm": SlurmBed, "ray": RayBed}
