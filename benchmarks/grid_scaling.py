@@ -27,8 +27,8 @@ from stages import params as params_module
 from stages.compose import composed
 from stages.estimate import Estimates
 from stages.grid.cells import Cells
-from stages.grid.collect import merge_locks
 from stages.grid.plan import makespan
+from stages.grid.recorded import merge
 from stages.grid.state import Run
 from stages.grid.status import table
 from stages.io import save_json, save_text
@@ -89,7 +89,7 @@ def _collected(folder: Path) -> dict[str, float]:
     os.chdir(folder)
     try:
         start = time.process_time()
-        merge_locks([Path("locks.json")])
+        merge([Path("locks.json")])
         merged = time.process_time() - start
     finally:
         os.chdir(before)

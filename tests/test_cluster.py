@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,8 +12,9 @@ from cluster.beds import LocalBed
 from cluster.faults import FAULTS, FIRST, HELD, Fault, Outcome, try_fault
 from cluster.processes import NotHere
 from cluster.projects import TOY_GRID, Home, Project
+from dvc.utils.serialize import dump_yaml, load_yaml
 
-from stages.grid.collect import merge_locks
+from stages.grid.recorded import merge, recorded
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +97,19 @@ def test_a_scheduler_that_cannot_be_had_is_an_error(monkeypatch: pytest.MonkeyPa
         slurm.install()
 
 
-def test_locks_are_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was there stays where no worker recorded it anew."""
+def test_what_was_recorded_is_put_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was there stays where no worker recorded it anew; `1e-06` stays the number that it is for DVC."""
     monkeypatch.chdir(tmp_path)
-    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"a": {"cmd": "1"}, "b": {"cmd": "1"}}}))
-    Path("one.json").write_text(json.dumps({"b": {"cmd": "2", "outs": [{"path": "x"}]}}))
-    Path("two.json").write_text(json.dumps({"c": {"cmd": "3", "outs": []}}))
-    assert merge_locks([Path("one.json"), Path("two.json")]) == [Path("x")]
-    stages = {"a": {"cmd": "1"}, "b": {"cmd": "2", "outs": [{"path": "x"}]}, "c": {"cmd": "3", "outs": []}}
-    assert yaml.safe_load(Path("dvc.lock").read_text()) == {"schema": "2.0", "stages": stages}
+
+    def entry(weight: float) -> dict[str, Any]:
+        return {"cmd": "x", "params": {"params.yaml": {"vae.kl_weight": weight}}, "outs": [{"path": f"{weight}"}]}
+
+    dump_yaml("dvc.lock", {"schema": "2.0", "stages": {"a": entry(1e-6), "b": entry(1e-6)}})
+    assert "vae.kl_weight: 1e-06" in Path("dvc.lock").read_text()
+    assert recorded(["b"]) == {"b": entry(1e-6)}
+    Path("one.json").write_text(json.dumps({"b": entry(2e-6)}))
+    Path("two.json").write_text(json.dumps({"c": entry(3e-6)}))
+    assert merge([Path("one.json"), Path("two.json")]) == [Path("2e-06"), Path("3e-06")]
+    expected = {"a": entry(1e-6), "b": entry(2e-6), "c": entry(3e-6)}
+    assert load_yaml("dvc.lock") == {"schema": "2.0", "stages": expected}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dvc.lock", "one.json", "two.json"]

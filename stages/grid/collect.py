@@ -1,18 +1,14 @@
 """The results of a finished grid, brought home: DVC's final run here, the figures, and the commit."""
 
 import subprocess
-from collections.abc import Sequence
-from pathlib import Path
-
-from dvc.utils.serialize import dump_yaml
 
 from ldmiss.errors import InputError
 from stages.grid.checks import head
+from stages.grid.recorded import merge
 from stages.grid.shared import dvc
 from stages.grid.state import Run
-from stages.io import load_json
 from stages.paths import SUMMARY
-from stages.provenance import LOCK_FILE, load_lock
+from stages.provenance import LOCK_FILE
 
 
 def collect(run: Run, missing: list[str], hidden: list[str], *, partial: bool, commit: bool) -> str:
@@ -37,7 +33,7 @@ def collect(run: Run, missing: list[str], hidden: list[str], *, partial: bool, c
         dvc(["repro", "--pull", *(f"evaluate@{cell}" for cell in done)], hidden)
         return f"{len(done)} cells are here; missing: {', '.join(missing)}"
     if all(run.lock(cell).is_file() for cell in run.cells):
-        outs = merge_locks([run.lock(cell) for cell in run.cells])
+        outs = merge([run.lock(cell) for cell in run.cells])
         for command in (["fetch", "--remote", run.remote], ["checkout", "--allow-missing"]):
             dvc(command, hidden)  # of all there is: with targets DVC reads the whole pipeline for each of them
         if lacking := [out for out in outs if not out.exists()]:
@@ -47,22 +43,6 @@ def collect(run: Run, missing: list[str], hidden: list[str], *, partial: bool, c
         dvc(["repro", "--pull"], hidden)
     (run.carried / "remote").unlink(missing_ok=True)
     return f"all {len(run.cells)} cells are here" + (f"; committed {_commit(run)}" if commit else "")
-
-
-def merge_locks(recorded: Sequence[Path]) -> list[Path]:
-    """Put what the workers' DVC recorded into dvc.lock, in one go: DVC's own run writes all of it anew for each stage.
-
-    DVC checks every entry against code, params and data as ever: what does not fit is run again.
-
-    Returns:
-        The outs of what was recorded.
-    """
-    new = {label: entry for path in recorded for label, entry in load_json(path).items()}
-    stages = load_lock() | new
-    temporary = LOCK_FILE.with_name(f".{LOCK_FILE.name}.tmp")
-    dump_yaml(str(temporary), {"schema": "2.0", "stages": stages})
-    temporary.replace(LOCK_FILE)
-    return [Path(out["path"]) for entry in new.values() for out in entry["outs"]]
 
 
 def _commit(run: Run) -> str:

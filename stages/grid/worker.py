@@ -24,11 +24,11 @@ from ldmiss.errors import InputError, one_line
 from stages.grid.cells import Cells
 from stages.grid.clone import cloned
 from stages.grid.events import LOCK_MARK, WORKER, add_event, read_events
+from stages.grid.recorded import recorded
 from stages.grid.remote import load_remote, local_folder, redacted, secrets
 from stages.io import save_text
 from stages.params import PARAMS_FILE, load
 from stages.paths import RUNS
-from stages.provenance import load_lock
 from stages.repro import DVC, Ended, Reproduction
 from stages.work import Work
 
@@ -86,8 +86,7 @@ class Worker:
 
     def _hand_over(self, labels: Sequence[str]) -> None:
         """Say what DVC recorded, for `collect` to put into one dvc.lock."""
-        entries = load_lock()
-        text = json.dumps({label: entries[label] for label in labels})
+        text = json.dumps(recorded(labels))
         if self._lock is None:
             print(LOCK_MARK + text, flush=True)
         else:

@@ -21,8 +21,7 @@ def on_engine(bed: Any, project: Project) -> dict[str, object]:
     start = time.monotonic()
     _succeed(home, "run", *bed.arguments, "--retries", "1", "--origin", str(home.origin))
     seconds = time.monotonic() - start
-    _succeed(home, "collect", "--no-commit")
-    problem = home.difference()
+    problem = home.collect() or home.difference()
     assert problem is None, f"{bed.name}: {problem} (see {home.top})"
     shares = _shares(bed.name, home)
     nodes = [node for node in shares if node is not None]
@@ -47,8 +46,7 @@ def on_s3(project: Project, bed: Any) -> dict[str, object]:
         while_running = _with_secret(home, storage.secret)
         assert {path.name for path in while_running} <= {"remote"}, f"the secret is in {while_running}"
         assert all(path.stat().st_mode & 0o077 == 0 for path in while_running), f"others can read {while_running}"
-        _succeed(home, "collect", "--partial", "--no-commit")
-        problem = home.difference(f"evaluate@{ONE_CELL}")
+        problem = home.collect("--partial") or home.difference(f"evaluate@{ONE_CELL}")
         assert problem is None, f"s3: {problem} (see {home.top})"
         return _row("local, S3", project, _shares("s3", home), seconds, storage.num_bytes()) | {"cells": 1}
     finally:

@@ -7,6 +7,7 @@ stages that cost nothing, so that many faults can be tried. Homes differ in noth
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -126,6 +127,14 @@ class Home:
         with (self.top / "grid.log").open("a") as file:
             file.write(f"$ grid {' '.join(arguments)}\n{done.stdout}exit status {done.returncode}\n")
         return done
+
+    def collect(self, *arguments: str) -> str | None:
+        """`grid collect`; what is wrong with it, in one line: it fails, or runs more than the figures."""
+        done = self.grid("collect", "--no-commit", *arguments)
+        if done.returncode:
+            return f"collect: {done.stdout.strip()[-300:]}"
+        executed = set(re.findall(r"Running stage '([^']+)'", done.stdout)) - {"plot"}
+        return f"collect ran {', '.join(sorted(executed))} again" if executed else None
 
     @property
     def run(self) -> dict[str, Any]:

@@ -1,0 +1,38 @@
+"""What DVC recorded of the cells, from the workers' `dvc.lock` into the coordinator's.
+
+Read and written as DVC does: in its YAML 1.2 `1e-06` is a number, for PyYAML it is text.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dvc.utils.serialize import dump_yaml, load_yaml
+
+from stages.io import load_json
+from stages.provenance import LOCK_FILE
+
+
+def recorded(labels: Sequence[str]) -> dict[str, Any]:
+    """The entries of these labels in dvc.lock."""
+    entries = _entries()
+    return {label: entries[label] for label in labels}
+
+
+def merge(files: Sequence[Path]) -> list[Path]:
+    """Put entries from JSON files into dvc.lock, in one go: DVC's own run writes all of it anew for each stage.
+
+    DVC checks every entry against code, params and data as ever: what does not fit is run again.
+
+    Returns:
+        The outs of what was put there.
+    """
+    new = {label: entry for path in files for label, entry in load_json(path).items()}
+    temporary = LOCK_FILE.with_name(f".{LOCK_FILE.name}.tmp")
+    dump_yaml(str(temporary), {"schema": "2.0", "stages": _entries() | new})
+    temporary.replace(LOCK_FILE)
+    return [Path(out["path"]) for entry in new.values() for out in entry["outs"]]
+
+
+def _entries() -> dict[str, Any]:
+    return dict(load_yaml(str(LOCK_FILE))["stages"]) if LOCK_FILE.is_file() else {}
