@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dvc.utils.serialize import load_yaml
 
 from benchmarks import grid_hours, report
 from benchmarks.page import write_table
@@ -78,7 +79,7 @@ def of_dvc(cells: int) -> dict[str, Any]:
 
 def _collected(folder: Path) -> dict[str, float]:
     """Of a copy with nothing in it, from a remote and the locks of the cells: merge, pull, check."""
-    lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    lock = load_yaml(str(folder / "dvc.lock"))["stages"]
     dvc(folder, "remote", "add", "--default", "--quiet", "shelf", str(folder / "shelf"))
     dvc(folder, "push", "--quiet")
     for name in ("data", "models", "metrics", ".dvc/cache"):

@@ -69,6 +69,7 @@ def _run(args: argparse.Namespace) -> int:
         prepare(run, params_module.PARAMS_FILE.read_text())
         save_remote(run.carried / "remote", run.remote, settings)
         run.save()
+        run.cancelled.unlink(missing_ok=True)
         run_shared(Cells(document).shared(), run.remote, secrets(settings))
         bad = drive(run, engine, jobs=jobs, retries=args.retries, detach=args.detach)
     if args.detach:
@@ -125,6 +126,7 @@ def _collect(args: argparse.Namespace) -> int:
 
 def _cancel(args: argparse.Namespace) -> int:
     for run in all_runs():
+        run.cancelled.touch()  # else the coordinator would try again what was asked to leave
         jobs = run.jobs()
         engine = make_engine(run)
         active = engine.active(set(jobs.values()))

@@ -36,6 +36,8 @@ def drive(run: Run, engine: Engine, *, jobs: int, retries: int, detach: bool = F
         left = [
             cell for cell in run.cells if _is_left(states[cell], len(run.tries.get(cell, [])) - before[cell], retries)
         ]
+        if run.cancelled.exists():
+            left = []
         for cell in left[: max(0, jobs - len(at_work))]:
             run.add_try(cell, engine.submit(worker_job(run, cell, engine)))
             states[cell] = "queued"

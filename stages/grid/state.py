@@ -74,6 +74,11 @@ class Run:
         """What a worker starts with."""
         return self.folder / "carried"
 
+    @property
+    def cancelled(self) -> Path:
+        """A file that is there from `cancel` until `run` is said again: nothing is submitted meanwhile."""
+        return self.folder / "cancelled"
+
     def events(self, cell: str) -> Path:
         """The file of a cell's events."""
         return self.folder / "events" / f"{cell}.jsonl"

@@ -87,6 +87,7 @@ def _cancelled_grid(bed: Any, home: Home) -> None:
         assert cancelled.returncode == 0, f"cancel: {cancelled.stdout}"
         wait_until(lambda: _left(home, FIRST) and _left(home, SECOND), 90, "both workers say that they leave")
         assert coordinator.wait(_SECONDS) != 0, "a cancelled run ended with status 0"
+        assert _tries(home) == {FIRST: 1, SECOND: 1}, f"{_tries(home)} tries, though cancelled"
     _ended_well(home, _run(bed, home))
 
 
