@@ -35,7 +35,7 @@ grid: setup  ## run the grid of params.yaml, on the engine named in GRID="--engi
 	python -m stages.grid run $(GRID)
 	python -m stages.grid collect
 
-test: setup  ## the fast tests (about 6 minutes on 2 cores)
+test: setup  ## the fast tests (about 9 minutes on 2 cores)
 	python -m pytest -q
 
 test-slow: setup  ## all tests, the long ones included
