@@ -131,8 +131,13 @@ def _digest(value: Any) -> str:
 
 def load_yaml(path: Path) -> Any:
     """The document in a file that DVC or git keeps (for params.yaml see `stages.document`)."""
-    return yaml.load(path.read_text(), _SAFE_LOADER)  # noqa: S506 - constructs plain values only, as `safe_load` does
+    return yaml.load(path.read_text(), _Loader)  # noqa: S506 - constructs plain values only, as `safe_load` does
 
 
-_SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""In C where PyYAML has it: ten times as fast."""
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """In C where PyYAML has it: ten times as fast. Reads `1e-06` as a number, as the YAML 1.2 that DVC writes does."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+)

@@ -14,6 +14,7 @@ import tiny
 import torch
 import yaml
 import zc.lockfile
+from dvc.utils.serialize import dump_yaml
 
 from ldmiss.errors import InputError
 from stages import __main__ as runner
@@ -276,3 +277,11 @@ def test_a_lock_that_is_never_free_is_an_error(tmp_path: Path, monkeypatch: pyte
         load_lock(tmp_path / "dvc.lock")
     held.close()
     assert load_lock(tmp_path / "dvc.lock") == {}
+
+
+def test_numbers_of_the_lock_are_those_that_dvc_wrote(tmp_path: Path) -> None:
+    """In its YAML 1.2 `1e-06` is a number; a hash that looks like one is a text."""
+    params = {"a": 1e-06, "b": 2e10, "c": 0.5, "d": 3, "e": "1e-06", "f": True}
+    entry = {"params": {"params.yaml": params}, "outs": [{"path": "one", "md5": "1e" + 30 * "2"}]}
+    dump_yaml(str(tmp_path / "dvc.lock"), {"schema": "2.0", "stages": {"one": entry}})
+    assert load_lock(tmp_path / "dvc.lock") == {"one": entry}

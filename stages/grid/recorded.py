@@ -1,21 +1,18 @@
-"""What DVC recorded of the cells, from the workers' `dvc.lock` into the coordinator's.
-
-Read and written as DVC does: in its YAML 1.2 `1e-06` is a number, for PyYAML it is text.
-"""
+"""What DVC recorded of the cells, from the workers' `dvc.lock` into the coordinator's, written as DVC writes it."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dvc.utils.serialize import dump_yaml, load_yaml
+from dvc.utils.serialize import dump_yaml
 
 from stages.io import load_json
-from stages.provenance import LOCK_FILE
+from stages.provenance import LOCK_FILE, load_lock
 
 
 def recorded(labels: Sequence[str]) -> dict[str, Any]:
     """The entries of these labels in dvc.lock."""
-    entries = _entries()
+    entries = load_lock()
     return {label: entries[label] for label in labels}
 
 
@@ -29,10 +26,6 @@ def merge(files: Sequence[Path]) -> list[Path]:
     """
     new = {label: entry for path in files for label, entry in load_json(path).items()}
     temporary = LOCK_FILE.with_name(f".{LOCK_FILE.name}.tmp")
-    dump_yaml(str(temporary), {"schema": "2.0", "stages": _entries() | new})
+    dump_yaml(str(temporary), {"schema": "2.0", "stages": load_lock() | new})
     temporary.replace(LOCK_FILE)
     return [Path(out["path"]) for entry in new.values() for out in entry["outs"]]
-
-
-def _entries() -> dict[str, Any]:
-    return dict(load_yaml(str(LOCK_FILE))["stages"]) if LOCK_FILE.is_file() else {}
