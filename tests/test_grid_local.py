@@ -136,14 +136,20 @@ def test_a_killed_worker_and_a_remote_that_is_away(worker: tuple[World, list[str
     assert world.executed().count("mask@0.5-42") == 1
 
 
-@pytest.mark.slow
-def test_a_killed_coordinator_is_taken_over(tmp_path: Path) -> None:
-    """SIGKILL while a worker is at its second stage: it goes on, and `run` again waits for it and starts no other."""
+def at_second_stage(tmp_path: Path) -> "tuple[World, Path, subprocess.Popen[str]]":
+    """A grid of one cell whose worker is at its second stage until the file is removed; its coordinator."""
     world = World(tmp_path / "world", grid={"name": "cell", "missing_rates": [0.5], "seeds": [42]})
     hold = world.control / "hold train_vae@0.5-42"
     hold.touch()
     coordinator = world.start("run")
     wait_for(world.control / "holding train_vae@0.5-42")
+    return world, hold, coordinator
+
+
+@pytest.mark.slow
+def test_a_killed_coordinator_is_taken_over(tmp_path: Path) -> None:
+    """SIGKILL while a worker is at its second stage: it goes on, and `run` again waits for it and starts no other."""
+    world, hold, coordinator = at_second_stage(tmp_path)
     coordinator.kill()
     coordinator.wait()
     assert "1 running" in world.grid("status")
@@ -172,11 +178,7 @@ def test_cancel(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ctrl_c_on_one_host(tmp_path: Path) -> None:
     """It reaches the worker as well, which leaves in good order; `run` again goes on."""
-    world = World(tmp_path / "world", grid={"name": "cell", "missing_rates": [0.5], "seeds": [42]})
-    hold = world.control / "hold train_vae@0.5-42"
-    hold.touch()
-    coordinator = world.start("run")
-    wait_for(world.control / "holding train_vae@0.5-42")
+    world, hold, coordinator = at_second_stage(tmp_path)
     os.killpg(coordinator.pid, signal.SIGINT)
     assert coordinator.wait(SECONDS) == 130
     wait_until(lambda: world.events("0.5-42")[-1]["stage"] == "worker")
