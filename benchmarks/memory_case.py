@@ -80,7 +80,7 @@ def cut_short() -> None:
 
 def _few_chunks(in_chunks: Callable[..., "Tensor"]) -> Callable[..., "Tensor"]:
     def shortened(
-        checkpoint: Any, slot: str, num_rows: int, chunk_size: int, compute: Callable[[slice], "Tensor"], advance: Any
+        checkpoint: Any, slot: str, num_rows: int, chunk_size: int, compute: Callable[[slice], "Tensor"], *rest: Any
     ) -> "Tensor":
         first: list[Tensor] = []
 
@@ -90,7 +90,7 @@ def _few_chunks(in_chunks: Callable[..., "Tensor"]) -> Callable[..., "Tensor"]:
             first.append(compute(rows))
             return first[-1]
 
-        return in_chunks(checkpoint, slot, num_rows, chunk_size, compute_some, advance)
+        return in_chunks(checkpoint, slot, num_rows, chunk_size, compute_some, *rest)
 
     return shortened
 

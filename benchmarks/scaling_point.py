@@ -51,12 +51,12 @@ def timed(stage: str) -> float:
     in_chunks, seconds = module.in_chunks, 0.0
 
     def clocked(
-        checkpoint: Any, slot: str, num_rows: int, size: int, compute: Callable[[slice], "Tensor"], advance: Any
+        checkpoint: Any, slot: str, num_rows: int, size: int, compute: Callable[[slice], "Tensor"], *rest: Any
     ) -> "Tensor":
         nonlocal seconds
         compute(slice(0, 1))
         start = time.perf_counter()
-        result: Tensor = in_chunks(checkpoint, slot, num_rows, size, compute, advance)  # each ends on the CPU
+        result: Tensor = in_chunks(checkpoint, slot, num_rows, size, compute, *rest)  # each ends on the CPU
         seconds += time.perf_counter() - start
         return result
 

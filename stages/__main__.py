@@ -169,4 +169,9 @@ def _fail(label: str, message: str, status: int = 1) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    if status:  # a chunk may be under way in another thread: Python would wait for it
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)

@@ -8,7 +8,9 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,13 +160,15 @@ def in_chunks(
     chunk_size: int,
     compute: Callable[[slice], "Tensor"],
     advance: Callable[[int], object],
+    num_at_a_time: int = 1,
 ) -> "Tensor":
     """Rows computed chunk by chunk, and saved from time to time: (num_rows, ...), CPU.
 
     Args:
         slot: name of these rows in the checkpoint.
-        compute: a slice of the rows -> their results.
+        compute: a slice of the rows -> their results; called in several threads where `num_at_a_time` is above 1.
         advance: told the number of rows done, for the progress bar.
+        num_at_a_time: chunks that are computed side by side. The results do not depend on it.
 
     Raises:
         InputError: values that are not finite.
@@ -172,20 +176,52 @@ def in_chunks(
     parts: list[Tensor] = []
     start = 0
     group = _Group(checkpoint, slot, start)
-    while start < num_rows:
-        stored = checkpoint.load(f"{slot}-{start}")
-        if stored is not None:
-            parts.append(stored["rows"])
-            start += len(parts[-1])
-            group = _Group(checkpoint, slot, start)
-        else:
-            rows = slice(start, min(start + chunk_size, num_rows))
-            parts.append(_finite(compute(rows).cpu().contiguous(), f"{slot}, rows {rows.start} to {rows.stop - 1}"))
-            start = rows.stop
-            if group.add(parts[-1]):
+    with _side_by_side(compute, num_rows, chunk_size, num_at_a_time) as computed:
+        while start < num_rows:
+            stored = checkpoint.load(f"{slot}-{start}")
+            if stored is not None:
+                parts.append(stored["rows"])
+                start += len(parts[-1])
                 group = _Group(checkpoint, slot, start)
-        advance(len(parts[-1]))
+            else:
+                rows = slice(start, min(start + chunk_size, num_rows))
+                parts.append(_finite(computed(rows), f"{slot}, rows {rows.start} to {rows.stop - 1}"))
+                start = rows.stop
+                if group.add(parts[-1]):
+                    group = _Group(checkpoint, slot, start)
+            advance(len(parts[-1]))
     return torch.cat(parts)
+
+
+@contextmanager
+def _side_by_side(
+    compute: Callable[[slice], "Tensor"], num_rows: int, chunk_size: int, num_at_a_time: int
+) -> Iterator[Callable[[slice], "Tensor"]]:
+    """`compute` to the CPU, with the chunks that come next begun in other threads meanwhile.
+
+    Threads do, and processes need not: torch holds Python's lock only between its operations. On the way out nothing
+    is waited for, so that a stage that is asked to leave does.
+    """
+
+    def on_cpu(rows: slice) -> "Tensor":
+        return compute(rows).cpu().contiguous()
+
+    if num_at_a_time == 1:
+        yield on_cpu
+        return
+    begun: dict[int, Future[Tensor]] = {}
+    pool = ThreadPoolExecutor(num_at_a_time)
+
+    def computed(rows: slice) -> "Tensor":
+        for start in range(rows.start, min(rows.start + num_at_a_time * chunk_size, num_rows), chunk_size):
+            if start not in begun:
+                begun[start] = pool.submit(on_cpu, slice(start, min(start + chunk_size, num_rows)))
+        return begun.pop(rows.start).result()
+
+    try:
+        yield computed
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 class _Group:

@@ -101,5 +101,6 @@ def _complete(
         return imputer(x_obs[images[rows]], observed[images[rows]], noise_of(rows))[:, 0].half()
 
     size = chunk_size(context, context.params.impute.chunk_size)
+    at_a_time = context.runtime.num_at_a_time
     with progress_bar(name, len(images), "image") as bar:
-        return in_chunks(context.checkpoint, name, len(images), size, compute, bar.update)
+        return in_chunks(context.checkpoint, name, len(images), size, compute, bar.update, at_a_time)

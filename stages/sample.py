@@ -26,7 +26,8 @@ def run(context: Context) -> str:
         numbers = torch.arange(rows.start, rows.stop, device=device)
         return generate(len(numbers), RowNoise(seed, numbers)).half()
 
+    at_a_time = context.runtime.num_at_a_time
     with progress_bar(f"sample {item.method}", params.num_images, "image") as bar:
-        images = in_chunks(context.checkpoint, "sample", params.num_images, size, compute, bar.update)
+        images = in_chunks(context.checkpoint, "sample", params.num_images, size, compute, bar.update, at_a_time)
     save_arrays(item.samples(item.method), facts=context.stamp, images=images[:, 0].numpy())
     return f"{len(images)} images"

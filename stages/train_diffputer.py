@@ -78,8 +78,11 @@ class EM:
                 num_trials=num_trials, seed=seed,
             )  # fmt: skip
 
-        with progress_bar(f"e_step-{iteration}", len(self.x_obs), "row") as bar:
-            x = in_chunks(self.checkpoint, f"e_step-{iteration}", len(self.x_obs), self.chunk_size, compute, bar.update)
+        slot, at_a_time = f"e_step-{iteration}", self.runtime.num_at_a_time
+        with progress_bar(slot, len(self.x_obs), "row") as bar:
+            x = in_chunks(
+                self.checkpoint, slot, len(self.x_obs), self.chunk_size, compute, bar.update, at_a_time
+            )  # fmt: skip
         self._save(iteration + 1, x)
         return x.to(self.x_obs.device)
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import struct
+import threading
 import time
 from pathlib import Path
 
@@ -140,6 +141,47 @@ def test_chunks_go_on_where_they_were_saved(tmp_path: Path, clock: list[float]) 
     assert torch.equal(run(), torch.arange(25.0))
     assert computed[:3] == [6, 8, 10]
     assert 12 not in computed
+
+
+def test_chunks_side_by_side(tmp_path: Path) -> None:
+    """As many are under way as asked for; rows come in order, and what was saved is not computed again."""
+    together = threading.Barrier(2, timeout=30)
+    computed: list[int] = []
+
+    def compute(rows: slice) -> torch.Tensor:
+        computed.append(rows.start)
+        together.wait()
+        assert torch.get_num_threads() == 1, "a thread of ours has the threads of torch that were asked for"
+        return torch.arange(rows.start, rows.stop, dtype=torch.float32)
+
+    def run() -> torch.Tensor:
+        return in_chunks(Checkpoint(tmp_path, "key"), "rows", 23, 4, compute, lambda rows: None, 2)
+
+    assert torch.equal(run(), torch.arange(23.0))
+    assert sorted(computed) == [0, 4, 8, 12, 16, 20]
+    computed.clear()
+    Checkpoint(tmp_path, "key").save("rows-0", {"rows": torch.arange(8.0)})
+    assert torch.equal(run(), torch.arange(23.0))
+    assert sorted(computed) == [8, 12, 16, 20]
+
+
+def test_leaving_waits_for_no_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where chunks take longer than there is time to leave, the stage leaves where it stands."""
+    monkeypatch.setattr(stages.stop, "GRACE_SECONDS", 0.05)
+    go_on, ended = threading.Event(), threading.Event()
+
+    def compute(rows: slice) -> torch.Tensor:
+        if rows.start == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        go_on.wait(60)
+        ended.set()
+        return torch.zeros(1)
+
+    stop = Stop()
+    with stop.installed(), pytest.raises(Stopped):
+        in_chunks(Checkpoint(tmp_path, "key", stop), "rows", 2, 1, compute, lambda rows: None, 2)
+    assert not ended.is_set()
+    go_on.set()
 
 
 def test_rows_that_are_not_finite_are_refused(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from stages.grid.engines.slurm import Slurm
 from stages.grid.events import WORKER, add_event, read_events
 from stages.grid.plan import Plan, makespan
 from stages.grid.remote import load_remote, redacted, remote_config, save_remote, secrets
-from stages.grid.state import Run, load_run, run_name
+from stages.grid.state import GRIDS, Run, load_run, run_name
 from stages.grid.status import table
 from stages.grid.worker import reason_of
 
@@ -375,8 +375,20 @@ def test_the_plan_counts_what_is_left_and_uses_what_was_recorded(project: World)
     assert [work.label for work in plan.left["0.5-42"]] == ["mask@0.5-42", "evaluate@0.5-42"]
     text = plan.text(jobs=2, gpus=False)
     assert "0.5-42: 2 of 3 stages left" in text
-    assert f"longest stage: train_vae@0.8-42, {2 * MARGIN:.2f} h" in text
-    assert f"{2 * MARGIN:.2f} h" not in plan.text(jobs=2, gpus=True)
+    assert f"longest stage: train_vae@0.8-42, {2 * MARGIN:.1f} h" in text
+    assert f"{2 * MARGIN:.1f} h" not in plan.text(jobs=2, gpus=True)
+
+
+def test_the_plan_knows_stages_that_compute_on_no_device(project: World) -> None:
+    """Their events name none; what they took counts wherever the others are to run."""
+    typed, document = params.load()
+    stamp = Cells(document).works("0.5-42")["mask@0.5-42"].stamp["params"]
+    event = {"cell": "0.5-42", "attempt": 1, "host": "h", "stage": "mask@0.5-42", "status": "done", "method": None}
+    took = {"how": "executed", "seconds": 36000.0, "device": None, "params": stamp}
+    add_event(GRIDS / "earlier/events/0.5-42.jsonl", event | took)
+    plan = Plan(typed, document, CELLS, None)
+    for gpus in (False, True):
+        assert f"longest stage: mask@0.5-42, {10 * MARGIN:.1f} h" in plan.text(jobs=2, gpus=gpus)
 
 
 def test_the_plan_refuses_a_disk_that_is_too_small(project: World, monkeypatch: pytest.MonkeyPatch) -> None:

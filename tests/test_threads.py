@@ -3,11 +3,14 @@ stated tolerance.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+import tiny
 import torch
 from helpers_imports import ROOT
 from small_models import CPU, GENERATORS, IMPUTERS, unet
@@ -19,6 +22,7 @@ from ldmiss.networks.layers import at_precision
 from ldmiss.noise import RowNoise, torch_generator
 from ldmiss.training.loop import Recipe, Training
 from ldmiss.training.score_objectives import pixel_score_loss
+from stages.runtime import Runtime
 
 SAMPLE_TOLERANCE = 1e-4
 """Largest difference of a pixel in [0, 1] after a few steps in float32: a sum in another order differs by about 1e-7 of
@@ -63,6 +67,21 @@ def test_the_random_numbers_are_the_same() -> None:
 
     for draw in (of_rows, of_training):
         assert torch.equal(with_threads(1, draw), with_threads(2, draw))
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_chunks_side_by_side_give_the_same_bytes(
+    number: int, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outs of the stages that compute in chunks do not depend on how many they compute at a time."""
+    folder = tmp_path / "again"
+    shutil.copytree(project, folder, symlinks=True)
+    asked: list[None] = []
+    monkeypatch.setattr(Runtime, "num_at_a_time", property(lambda runtime: asked.append(None) or number))
+    chunked = ("train_diffputer", "sample", "impute")
+    tiny.run(folder, lambda stage: stage in chunked)
+    assert len(asked) >= len([stage for stage, _ in tiny.ITEMS if stage in chunked])
+    assert tiny.fingerprints(folder, *tiny.MADE) == tiny.fingerprints(project, *tiny.MADE)
 
 
 @pytest.mark.parametrize("method", GENERATORS)

@@ -80,22 +80,24 @@ class Plan:
             jobs: workers at a time.
             gpus: whether they have any.
         """
+        from stages.estimate import MARGIN
+
         hours = self._hours(gpus)
-        lines = [
-            f"{cell}: {len(left)} of {len(self.all[cell])} stages left, {sum(hours[work.label] for work in left):.2f} h"
-            for cell, left in self.left.items()
-        ]
         of_cells = [sum(hours[work.label] for work in left) for left in self.left.values()]
+        lines = [
+            f"{cell}: {len(left)} of {len(self.all[cell])} stages left, {_time(hours_left)}"
+            for (cell, left), hours_left in zip(self.left.items(), of_cells, strict=True)
+        ]
         longest = max(
             (work for left in self.left.values() for work in left), key=lambda of: hours[of.label], default=None
         )
-        lines.append(f"in all {sum(of_cells):.2f} h; with {jobs} at a time about {makespan(of_cells, jobs):.2f} h")
-        lines.append(
-            "hours: what workers took for stages like it on the device used last; of others, counted operations,"
-        )
-        lines.append("       which is a guess: on CPUs two to five times too long, on GPUs made for an H100")
+        lines.append(f"in all {_time(sum(of_cells))}; with {jobs} at a time about {_time(makespan(of_cells, jobs))}")
+        lines += [
+            f"time: what workers took for stages like it on the device used last, {MARGIN - 1:.0%} more; of others,",
+            "      by counted operations: on GPUs a guess made for an H100, on CPUs wrong by a few times, either way",
+        ]
         if longest is not None:
-            lines.append(f"longest stage: {longest.label}, {hours[longest.label]:.2f} h")
+            lines.append(f"longest stage: {longest.label}, {_time(hours[longest.label])}")
             most = max(self.worker_bytes(cell) for cell in self.left)
             lines.append(f"disk of a worker, in its TMPDIR: {megabytes(most)} at most")
         return "\n".join([*lines, *expected_memory(self._params)])
@@ -106,17 +108,22 @@ class Plan:
         from stages.slices.order import Step
 
         kind = "cuda" if gpus else "cpu"
-        timings = [row for row in recorded_timings() if (row["device"] == "cpu") == (kind == "cpu")]
-        device = str(timings[-1]["device"]) if timings else kind
-        estimates = Estimates(self._params, timings, device=device, kind=kind, machine="")
+        timings = recorded_timings()
+        devices = [row["device"] for row in timings if row["device"] and (row["device"] == "cpu") == (kind == "cpu")]
+        device = devices[-1] if devices else kind
+        of_any = [row | {"device": row["device"] or device} for row in timings]
+        estimates = Estimates(self._params, of_any, device=device, kind=kind, machine="")
         works = [work for left in self.left.values() for work in left]
         return {work.label: estimates.seconds(Step(work)) / 3600 for work in works}
 
 
 def recorded_timings() -> list[dict[str, Any]]:
-    """What executed stages of all grid runs took, oldest first, as `Estimates` reads it."""
+    """What executed stages of all grid runs took, oldest first, as `Estimates` reads it.
+
+    The device is None for a stage that computes on none.
+    """
     events = [event for path in GRIDS.glob("*/events/*.jsonl") for event in read_events(path)]
-    rows = [event for event in events if event.get("how") == "executed" and event.get("device")]
+    rows = [event for event in events if event.get("how") == "executed"]
     return [
         {
             "device": row["device"], "machine": row["host"], "label": row["stage"], "params": row["params"],
@@ -132,6 +139,10 @@ def makespan(hours: Sequence[float], jobs: int) -> float:
     for of_cell in hours:
         ends[ends.index(min(ends))] += of_cell
     return max(ends)
+
+
+def _time(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 2 else f"{60 * hours:.1f} min"
 
 
 def _done(run: Run | None, cell: str) -> set[str]:

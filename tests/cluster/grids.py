@@ -1,5 +1,7 @@
 """The real 3 x 2 grid on an engine: run, collected, and compared with the plain run; who did what."""
 
+import re
+import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -27,7 +29,25 @@ def on_engine(bed: Any, project: Project) -> dict[str, object]:
     nodes = [node for node in shares if node is not None]
     assert sorted(nodes) == sorted(bed.nodes), f"{bed.name}: cells ran on {nodes}, not on all of {bed.nodes}"
     size = sum(path.stat().st_size for path in home.remote.rglob("*") if path.is_file())
-    return _row(bed.name, project, shares, seconds, size / len(project.cells))
+    return _row(bed.name, project, shares, seconds, size / len(project.cells)) | _planned(home, project)
+
+
+def _planned(home: Home, project: Project) -> dict[str, object]:
+    """What `plan` says of the whole grid where it knows of one cell what the workers took, and what they took in all.
+
+    Raises:
+        AssertionError: `plan` fails.
+    """
+    took = sum(event["seconds"] for event in home.events() if event.get("how") == "executed")
+    other = project.home()
+    (events,) = home.folder.glob(f"runs/grid/*/events/{ONE_CELL}.jsonl")
+    earlier = other.folder / "runs/grid/earlier/events"
+    earlier.mkdir(parents=True)
+    shutil.copy(events, earlier)
+    done = other.grid("plan", "--gpus-per-cell", "0")
+    found = re.search(r"in all ([\d.]+) min", done.stdout)
+    assert found is not None, f"plan: {done.stdout.strip()[-800:]} (see {other.top})"
+    return {"stages: planned from one cell, taken": f"{float(found[1]):.1f} min, {took / 60:.1f} min"}
 
 
 def on_s3(project: Project, bed: Any) -> dict[str, object]:

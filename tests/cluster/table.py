@@ -28,5 +28,5 @@ def _numbers(outcomes: Sequence[Outcome]) -> str:
 def of_grids(rows: Sequence[Mapping[str, object]]) -> str:
     """A line for each engine: cells, nodes, stages, seconds, bytes, and whether the result is the plain run's."""
     heads = list(rows[0])
-    lines = [heads, ["---"] * len(heads), *([str(row[head]) for head in heads] for row in rows)]
+    lines = [heads, ["---"] * len(heads), *([str(row.get(head, "")) for head in heads] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
