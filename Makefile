@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 CLUSTER := $(VENV)-cluster
 STAMP := $(VENV)/.installed
 SHELL := /bin/bash
-export UV_COMPILE_BYTECODE := 1
 export DVC_NO_ANALYTICS := 1
+# Python is to keep what it compiles: without that every call of DVC takes a second longer.
+unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
