@@ -162,6 +162,44 @@ def test_a_killed_coordinator_is_taken_over(tmp_path: Path) -> None:
     assert {of["attempt"] for of in world.events("0.5-42")} == {1}
 
 
+KILLED = """
+import os
+from stages.grid import __main__ as command, state
+state.Run.end_try = lambda run, cell: os._exit(137)
+command.main(["run"])
+"""
+"""A coordinator that is gone when it has submitted its first job, before it has noted so."""
+
+
+def test_nothing_is_submitted_twice_when_the_coordinator_is_killed_in_between(tmp_path: Path) -> None:
+    """`run` again waits for the same worker, and starts no other."""
+    world = World(tmp_path / "world", grid={"name": "cell", "missing_rates": [0.5], "seeds": [42]})
+    hold = world.control / "hold train_vae@0.5-42"
+    hold.touch()
+    killed = subprocess.run([sys.executable, "-c", KILLED], cwd=world.project, env=world.environment, check=False)
+    assert killed.returncode == 137
+    again = world.start("run")
+    wait_for(world.control / "holding train_vae@0.5-42")
+    assert "1 running" in world.grid("status")
+    hold.unlink()
+    output, _ = again.communicate(timeout=SECONDS)
+    assert again.returncode == 0, output
+    assert world.executed() == ["download", "mask@0.5-42", "train_vae@0.5-42", "evaluate@0.5-42"]
+    assert {of["attempt"] for of in world.events("0.5-42")} == {1}
+
+
+@pytest.mark.slow
+def test_cancel_after_the_coordinator_was_killed_in_between(tmp_path: Path) -> None:
+    """The job is there though no coordinator knows that it was submitted."""
+    world = World(tmp_path / "world", grid={"name": "cell", "missing_rates": [0.5], "seeds": [42]})
+    (world.control / "hold train_vae@0.5-42").touch()
+    subprocess.run([sys.executable, "-c", KILLED], cwd=world.project, env=world.environment, check=False)
+    wait_for(world.control / "holding train_vae@0.5-42")
+    assert "1 jobs were asked to leave" in world.grid("cancel")
+    wait_until(lambda: world.events("0.5-42")[-1]["stage"] == "worker")
+    assert world.events("0.5-42")[-1]["status"] == "preempted"
+
+
 @pytest.mark.slow
 def test_cancel(tmp_path: Path) -> None:
     """The worker is asked to leave, and says so."""

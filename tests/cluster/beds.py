@@ -34,12 +34,19 @@ class LocalBed:
 
     def cancel_job(self, job: str) -> None:
         """SIGTERM to the worker of a job, as somebody who sees it in `ps` would."""
-        for process in psutil.Process(int(job)).children(recursive=True):
-            if "stages.grid.worker" in process.cmdline():
-                process.terminate()
+        for process in psutil.process_iter(["cmdline"]):
+            command = process.info["cmdline"] or []
+            if "submitit.local._local" in command and Path(command[-1]).name == job:
+                _terminate_worker(process)
 
     def close(self) -> None:
         """Nothing was started."""
+
+
+def _terminate_worker(controller: psutil.Process) -> None:
+    for process in controller.children(recursive=True):
+        if "stages.grid.worker" in process.cmdline():
+            process.terminate()
 
 
 class SlurmBed(LocalBed):
@@ -54,7 +61,7 @@ class SlurmBed(LocalBed):
 
     def cancel_job(self, job: str) -> None:
         """scancel."""
-        subprocess.run(["scancel", job], env={**os.environ, **self.environment}, check=True)
+        subprocess.run(["scancel", "--name", job], env={**os.environ, **self.environment}, check=True)
 
     def lose_node(self, node: str) -> None:
         """SIGKILL to all of a node."""

@@ -41,12 +41,12 @@ class Slurm:
         if self._resources.gpus != int(self._resources.gpus):
             raise InputError(f"--gpus-per-cell: {self._resources.gpus:g}; the engine slurm gives whole GPUs: 0, 1, ...")
 
-    def submit(self, job: Job) -> str:
+    def submit(self, job: Job) -> None:
         """Queue it."""
         from submitit import SlurmExecutor
         from submitit.helpers import CommandFunction
 
-        executor = SlurmExecutor(self._folder)
+        executor = SlurmExecutor(self._folder / job.name)
         # Slurm asks the worker itself to leave, and starts nothing again: the coordinator counts tries.
         own = {"signal": f"TERM@{LEAVE_SECONDS}", "no-requeue": True}
         executor.update_parameters(
@@ -56,26 +56,32 @@ class Slurm:
         )  # fmt: skip
         command = ["env", *(f"{name}={value}" for name, value in job.environment.items()), *job.command]
         try:
-            return str(executor.submit(CommandFunction(command, verbose=False, cwd=job.folder)).job_id)
+            executor.submit(CommandFunction(command, verbose=False, cwd=job.folder))
         except subprocess.CalledProcessError as error:
             raise InputError(f"--engine slurm: sbatch refused the job ({one_line(error.stderr or error)})") from None
 
-    def active(self, ids: Collection[str]) -> set[str]:
+    def active(self, names: Collection[str]) -> set[str]:
         """Those that squeue lists; one that completes is no longer active."""
-        done = _call("squeue", "--noheader", "--me", "--format=%i %T")
-        if done.returncode != 0:
-            return set(ids)
-        states = dict(line.split() for line in done.stdout.splitlines())
-        return {job for job in ids if states.get(job, "COMPLETED") not in _ENDED}
+        found = self._ids()
+        return set(names) if found is None else {name for name in names if name in found}
 
-    def cancel(self, ids: Collection[str]) -> None:
+    def cancel(self, names: Collection[str]) -> None:
         """scancel: SIGTERM, and SIGKILL after KillWait of slurm.conf."""
-        if ids:
+        found = self._ids() or {}
+        if ids := [found[name] for name in names if name in found]:
             _call("scancel", *ids)
 
     def output(self, job: str) -> str:
         """What submitit kept."""
-        return submitit_output(self._folder, job)
+        return submitit_output(self._folder / job)
+
+    def _ids(self) -> dict[str, str] | None:
+        """Slurm's number of each job of ours that has not ended, by its name; None where squeue does not answer."""
+        done = _call("squeue", "--noheader", "--me", "--format=%i %T %j")
+        if done.returncode != 0:
+            return None
+        jobs = (line.split(" ", 2) for line in done.stdout.splitlines())
+        return {name: number for number, state, name in jobs if state not in _ENDED}
 
 
 _ENDED = {
