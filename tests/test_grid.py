@@ -21,7 +21,7 @@ from stages.grid.cells import Cells
 from stages.grid.engines import table as engines
 from stages.grid.engines.interface import Job, Resources
 from stages.grid.engines.local import Local
-from stages.grid.engines.slurm import Slurm
+from stages.grid.engines.slurm import Slurm, shards
 from stages.grid.events import WORKER, add_event, read_events
 from stages.grid.plan import Plan, makespan
 from stages.grid.remote import load_remote, redacted, remote_config, save_remote, secrets
@@ -429,13 +429,69 @@ def test_what_an_engine_cannot_give(
         engine(tmp_path, resources).check()
 
 
-def test_slurm_gives_whole_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("sbatch", "squeue", "scancel"):
-        (tmp_path / name).write_text("#!/bin/sh\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InputError, match=r"0\.5; the engine slurm gives whole GPUs"):
-        Slurm(tmp_path, Resources(gpus=0.5)).check()
+@pytest.mark.parametrize(
+    ("gpus", "listed", "number"),
+    [
+        (0.5, "gpu:1,shard:2", 1),
+        (0.25, "gpu:h100:8(S:0-1),shard:h100:32(S:0,1)\n(null)", 1),
+        (0.75, "(null)\ngpu:4\nshard:a100:16,gpu:a100:4(IDX:0-3)", 3),
+        (0.5, "gpu:1g.5gb:2,gpu:3g.20gb:2,shard:8", 1),
+        (0.5, "gpu:1,shard:4\ngpu:2,shard:8,license:5", 2),
+        (0.33, "gpu:1,shard:3", 1),
+    ],
+)
+def test_a_fraction_of_a_gpu_is_a_number_of_shards(gpus: float, listed: str, number: int) -> None:
+    """As many as nodes divide a GPU into, whatever the type; nodes without shards do not count."""
+    assert shards(gpus, listed) == number
+
+
+@pytest.mark.parametrize(
+    ("gpus", "listed", "problem"),
+    [
+        (0.3, "gpu:1,shard:4", r"0\.3; a GPU has 4 shards here; allowed: 0\.25, 0\.5, 0\.75, 1, "),
+        (0.001, "gpu:1,shard:4", r"0\.001; a GPU has 4 shards"),
+        (0.5, "gpu:8(S:0-1)\n(null)", r"0\.5; no node here shares GPUs \(`shard` in Slurm's gres\.conf\)"),
+        (0.5, "gpu:1,shard:2\ngpu:1,shard:4", r"a GPU has 2 or 4 shards, by the node; name a --slurm-partition"),
+        (1.5, "gpu:1,shard:2", r"1\.5; allowed are whole numbers and fractions of one GPU"),
+    ],
+)
+def test_a_fraction_that_slurm_cannot_give(gpus: float, listed: str, problem: str) -> None:
+    with pytest.raises(InputError, match=f"--gpus-per-cell: .*{problem}"):
+        shards(gpus, listed)
+
+
+@pytest.fixture
+def slurm_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of Slurm only its programs: sinfo knows a partition, and sbatch keeps what it is given."""
+    programs = {
+        "sinfo": 'test "$*" = "--noheader --format=%G --partition gpu" && echo gpu:h100:2,shard:h100:8',
+        "sbatch": f"cp $1 {tmp_path}/given; echo Submitted batch job 7", "squeue": "", "scancel": "", "srun": "",
+    }  # fmt: skip
+    (tmp_path / "bin").mkdir()
+    for name, text in programs.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("slurm_programs")
+@pytest.mark.parametrize(("gpus", "asked"), [(0.0, []), (2.0, ["--gpus-per-node=2"]), (0.5, ["--gres=shard:2"])])
+def test_what_sbatch_is_asked_for(gpus: float, asked: list[str], tmp_path: Path) -> None:
+    """Under a name by which the job is found."""
+    Slurm(tmp_path / "jobs", Resources(gpus=gpus, partition="gpu")).submit(Job("ldmiss-r-1", ["true"], tmp_path))
+    options = [line.split()[1] for line in (tmp_path / "given").read_text().splitlines() if line.startswith("#SBATCH")]
+    assert [option for option in options if option.startswith(("--gpus", "--gres"))] == asked
+    assert "--job-name=ldmiss-r-1" in options
+
+
+@pytest.mark.usefixtures("slurm_programs")
+@pytest.mark.parametrize(
+    ("partition", "problem"),
+    [("gpu", r"allowed: 0\.25, 0\.5, 0\.75, 1"), (None, "sinfo cannot say how GPUs are shared")],
+)
+def test_slurm_refuses_a_fraction_before_any_job(partition: str | None, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=problem):
+        Slurm(tmp_path / "jobs", Resources(gpus=0.3, partition=partition)).check()
 
 
 def test_the_name_of_a_run() -> None:
