@@ -218,6 +218,8 @@ class _Held:
             self._home.hold(f"{HELD}@{cell}")
         coordinator = _run(self._bed, self._home)
         wait_until(lambda: _both_held(self._home), _SECONDS, "both cells in the middle")
+        for cell in (FIRST, SECOND):
+            self._bed.refuse_other_gpus(_job(self._home, cell))
         return coordinator
 
     def __exit__(self, *_: object) -> None:
@@ -225,7 +227,7 @@ class _Held:
 
 
 def _run(bed: Any, home: Home) -> psutil.Popen:
-    return home.start("run", *bed.arguments, "--retries", "1", "--origin", str(home.origin))
+    return home.start("run", *bed.toy_arguments, "--retries", "1", "--origin", str(home.origin))
 
 
 def _ended_well(home: Home, coordinator: psutil.Popen) -> None:

@@ -117,6 +117,12 @@ class Slurm:
         """The nodes that wait for a job."""
         return self._ask("sinfo", "--noheader", "--states=idle", "--Node", "--format=%N").split()
 
+    def gpus(self, job: str) -> str | None:
+        """What the job of a name was given, such as `gpu:1` or `shard:1`."""
+        lines = self._ask("scontrol", "show", "job", "--details", "--oneliner").splitlines()
+        fields = [dict(part.split("=", 1) for part in line.split() if "=" in part) for line in lines]
+        return next((of.get("JOB_GRES") for of in fields if of["JobName"] == job), None)
+
     def jobs(self) -> str:
         """What waits or runs."""
         return self._ask("squeue", "--noheader", "--format=%i %j %T %r %N")
