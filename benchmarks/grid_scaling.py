@@ -127,9 +127,10 @@ def of_coordinator(cells: int) -> dict[str, Any]:
             save_text(run.carried / "params.yaml", yaml.safe_dump(document))
             for cell in of_cells.names:
                 _write_events(run, cell, of_cells.labels(cell))
-                run.add_try(cell, "1")
+                run.begin_try(cell)
+            jobs = set(run.jobs().values())
             start = time.process_time()
-            states = {cell: run.state(cell, {"1"}) for cell in run.cells}
+            states = {cell: run.state(cell, jobs) for cell in run.cells}
             polled = time.process_time() - start
             table(run, states)
             drawn = time.process_time() - start - polled

@@ -55,6 +55,13 @@ STAGES = {
     "plot": _stage("plot", "metrics/summary.json", "metrics/cells", matrix=False, params=["grid"], outs=[],
                    metrics=[{"metrics/summary.json": {"cache": False}}]),
 }  # fmt: skip
+DDPM = _stage("train_ddpm", f"models/ddpm/{CELL}", f"data/observed/{CELL}")
+TWO_MODELS = {
+    **{name: STAGES[name] for name in ("download", "mask", "train_vae")}, "train_ddpm": DDPM,
+    "evaluate": _stage("evaluate", f"metrics/cells/{CELL}.json", f"models/vae/{CELL}", f"models/ddpm/{CELL}"),
+    "plot": STAGES["plot"],
+}  # fmt: skip
+"""Two stages of a cell that need not wait for each other."""
 
 
 class World:

@@ -21,7 +21,7 @@ from stages.grid.cells import Cells
 from stages.grid.engines import table as engines
 from stages.grid.engines.interface import Job, Resources
 from stages.grid.engines.local import Local
-from stages.grid.engines.slurm import Slurm
+from stages.grid.engines.slurm import Slurm, shards
 from stages.grid.events import WORKER, add_event, read_events
 from stages.grid.plan import Plan, makespan
 from stages.grid.remote import load_remote, redacted, remote_config, save_remote, secrets
@@ -41,19 +41,20 @@ class FakeEngine:
         self._run, self._scripts = run, {name.replace("_", ".").replace("x", "-"): of for name, of in scripts.items()}
         self.submitted: list[str] = []
         self.left: dict[str, list[str]] = {}
+        self.names: list[str] = []
 
     def check(self) -> None:
         """Always there."""
 
-    def submit(self, job: Job) -> str:
+    def submit(self, job: Job) -> None:
         cell, attempt = (job.command[job.command.index(name) + 1] for name in ("--cell", "--attempt"))
         self.submitted.append(cell)
-        self.left[f"job {len(self.submitted)}"] = [cell, attempt]
-        return f"job {len(self.submitted)}"
+        self.names.append(job.name)
+        self.left[job.name] = [cell, attempt]
 
-    def active(self, ids: Collection[str]) -> set[str]:
+    def active(self, names: Collection[str]) -> set[str]:
         """Each job is active once, and ends then."""
-        still = set(ids) & set(self.left)
+        still = set(names) & set(self.left)
         for job in still:
             cell, attempt = self.left.pop(job)
             ending = self._scripts[cell].pop(0)
@@ -62,7 +63,7 @@ class FakeEngine:
                 add_event(self._run.events(cell), event)
         return still
 
-    def cancel(self, ids: Collection[str]) -> None:
+    def cancel(self, names: Collection[str]) -> None:
         """Nothing to do."""
 
     def output(self, job: str) -> str:
@@ -148,10 +149,92 @@ def test_a_cell_that_always_fails_does_not_stop_the_others(run: Run) -> None:
 def test_a_coordinator_that_starts_again_takes_over_what_runs(run: Run) -> None:
     """It submits only what was not, and waits for all."""
     engine = FakeEngine(run, **{"0_5x42": ["done"], "0_8x42": ["done"]})
-    run.add_try("0.5-42", engine.submit(coordinator.worker_job(run, "0.5-42", engine)))
+    submit(run, engine)
     again = load_run("r")
     assert again is not None
     assert coordinator.drive(again, engine, jobs=2, retries=0) == []
+    assert engine.submitted == CELLS
+
+
+def submit(run: Run, engine: FakeEngine) -> None:
+    """The first cell, as the coordinator does it."""
+    run.begin_try("0.5-42")
+    engine.submit(coordinator.worker_job(run, "0.5-42", engine))
+    run.end_try("0.5-42")
+
+
+class KilledError(Exception):
+    """Stands for SIGKILL."""
+
+
+def killed_at(run: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> Run:
+    """What the next coordinator reads, after one that submits the first cell is killed where it calls this."""
+
+    def kill(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, kill)
+        with pytest.raises(KilledError):
+            coordinator.drive(run, engine, jobs=1, retries=0)
+    again = load_run("r")
+    assert again is not None
+    return again
+
+
+def test_a_coordinator_that_is_killed_after_a_submission_has_it_taken_over(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine finds the job by the name that was noted before; `jobs`, which `cancel` uses, has it, too."""
+    engine = FakeEngine(run, **{"0_5x42": ["done"], "0_8x42": ["done"]})
+    again = killed_at(run, engine, monkeypatch, Run, "end_try")
+    assert list(again.jobs().values()) == engine.names
+    assert coordinator.drive(again, engine, jobs=2, retries=0) == []
+    assert engine.submitted == CELLS
+    assert {cell: [of.attempt for of in tries] for cell, tries in again.tries.items()} == {cell: [1] for cell in CELLS}
+
+
+def test_a_worker_that_has_ended_before_it_is_looked_for_is_not_started_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it said counts, though the engine no longer has it; an end that was not good is its own try."""
+    engine = FakeEngine(run, **{"0_5x42": ["failed", "done"], "0_8x42": ["done"]})
+    again = killed_at(run, engine, monkeypatch, Run, "end_try")
+    engine.active(engine.names)
+    assert again.state("0.5-42", set()) == "failed"
+    assert coordinator.drive(again, engine, jobs=2, retries=0) == []
+    assert [of.attempt for of in again.tries["0.5-42"]] == [1, 2]
+
+
+@pytest.mark.parametrize("detach", [False, True])
+def test_a_try_that_was_never_submitted_is_dropped(run: Run, monkeypatch: pytest.MonkeyPatch, detach: bool) -> None:
+    """The cell waits as before, and takes the same attempt, but another job."""
+    engine = FakeEngine(run, **{"0_5x42": ["done"], "0_8x42": ["done"]})
+    again = killed_at(run, engine, monkeypatch, engine, "submit")
+    (never,) = again.tries["0.5-42"]
+    assert again.state("0.5-42", set()) == "waiting"
+    coordinator.drive(again, engine, jobs=2, retries=0, detach=detach)
+    assert sorted(engine.submitted) == CELLS
+    assert [of.attempt for of in again.tries["0.5-42"]] == [1]
+    assert never.job not in engine.names
+
+
+def test_a_job_that_comes_late_is_not_submitted_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """sbatch may live longer than the coordinator that started it: the job is there at the second look."""
+    engine = FakeEngine(run, **{"0_5x42": ["done"], "0_8x42": ["done"]})
+    again = killed_at(run, engine, monkeypatch, Run, "end_try")
+    late, looks = engine.left.pop(engine.names[0]), 0
+    look = FakeEngine.active
+
+    def active(self: FakeEngine, names: Collection[str]) -> set[str]:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            self.left[self.names[0]] = late
+        return look(self, names)
+
+    monkeypatch.setattr(FakeEngine, "active", active)
+    assert coordinator.drive(again, engine, jobs=1, retries=0) == []
     assert engine.submitted == CELLS
 
 
@@ -160,11 +243,10 @@ def test_no_more_jobs_than_asked_for(run: Run) -> None:
     most = 0
 
     class Counting(FakeEngine):
-        def submit(self, job: Job) -> str:
+        def submit(self, job: Job) -> None:
             nonlocal most
-            done = super().submit(job)
+            super().submit(job)
             most = max(most, len(self.left))
-            return done
 
     engine = Counting(run, **{"0_5x42": ["done"], "0_8x42": ["done"]})
     assert coordinator.drive(run, engine, jobs=1, retries=0) == []
@@ -173,7 +255,7 @@ def test_no_more_jobs_than_asked_for(run: Run) -> None:
 
 def test_what_workers_only_print_is_sorted_into_log_and_events(run: Run) -> None:
     """Each event once, however often it is brought; a node that does not answer takes nothing away."""
-    run.add_try("0.5-42", "j")
+    run.begin_try("0.5-42")
     line = json.dumps({"cell": "0.5-42", "attempt": 1, "stage": "mask@0.5-42", "status": "running"})
     for output in ("", f"hello\nevent: {line}\n", f"hello\nevent: {line}\nmore\n", ""):
         coordinator._bring_output(run, "0.5-42", output)
@@ -186,7 +268,7 @@ def test_the_table_says_why_and_where(project: World, monkeypatch: pytest.Monkey
     run = Run("r", "c" * 40, "origin", "shelf", "local", {}, 1, list(CELLS))
     (run.carried).mkdir(parents=True)
     (run.carried / "params.yaml").write_bytes(Path("params.yaml").read_bytes())
-    run.add_try("0.5-42", "j")
+    run.begin_try("0.5-42")
     base = {"cell": "0.5-42", "attempt": 1, "host": "h"}
     for more in (
         {"stage": "mask@0.5-42", "status": "done"},
@@ -316,7 +398,7 @@ def test_params_that_change_while_a_grid_runs(
     other.carried.mkdir(parents=True)
     (other.carried / "params.yaml").write_text("")
     engine = FakeEngine(other, **{"0_5x42": ["gone"]})
-    other.add_try("0.5-42", engine.submit(coordinator.worker_job(other, "0.5-42", engine)))
+    submit(other, engine)
     monkeypatch.setattr(engines, "make_engine", lambda run: engine)
     monkeypatch.setattr(command, "make_engine", refuse_here)
     line = error_of(capsys)
@@ -347,13 +429,69 @@ def test_what_an_engine_cannot_give(
         engine(tmp_path, resources).check()
 
 
-def test_slurm_gives_whole_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("sbatch", "squeue", "scancel"):
-        (tmp_path / name).write_text("#!/bin/sh\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(InputError, match=r"0\.5; the engine slurm gives whole GPUs"):
-        Slurm(tmp_path, Resources(gpus=0.5)).check()
+@pytest.mark.parametrize(
+    ("gpus", "listed", "number"),
+    [
+        (0.5, "gpu:1,shard:2", 1),
+        (0.25, "gpu:h100:8(S:0-1),shard:h100:32(S:0,1)\n(null)", 1),
+        (0.75, "(null)\ngpu:4\nshard:a100:16,gpu:a100:4(IDX:0-3)", 3),
+        (0.5, "gpu:1g.5gb:2,gpu:3g.20gb:2,shard:8", 1),
+        (0.5, "gpu:1,shard:4\ngpu:2,shard:8,license:5", 2),
+        (0.33, "gpu:1,shard:3", 1),
+    ],
+)
+def test_a_fraction_of_a_gpu_is_a_number_of_shards(gpus: float, listed: str, number: int) -> None:
+    """As many as nodes divide a GPU into, whatever the type; nodes without shards do not count."""
+    assert shards(gpus, listed) == number
+
+
+@pytest.mark.parametrize(
+    ("gpus", "listed", "problem"),
+    [
+        (0.3, "gpu:1,shard:4", r"0\.3; a GPU has 4 shards here; allowed: 0\.25, 0\.5, 0\.75, 1, "),
+        (0.001, "gpu:1,shard:4", r"0\.001; a GPU has 4 shards"),
+        (0.5, "gpu:8(S:0-1)\n(null)", r"0\.5; no node here shares GPUs \(`shard` in Slurm's gres\.conf\)"),
+        (0.5, "gpu:1,shard:2\ngpu:1,shard:4", r"a GPU has 2 or 4 shards, by the node; name a --slurm-partition"),
+        (1.5, "gpu:1,shard:2", r"1\.5; allowed are whole numbers and fractions of one GPU"),
+    ],
+)
+def test_a_fraction_that_slurm_cannot_give(gpus: float, listed: str, problem: str) -> None:
+    with pytest.raises(InputError, match=f"--gpus-per-cell: .*{problem}"):
+        shards(gpus, listed)
+
+
+@pytest.fixture
+def slurm_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of Slurm only its programs: sinfo knows a partition, and sbatch keeps what it is given."""
+    programs = {
+        "sinfo": 'test "$*" = "--noheader --format=%G --partition gpu" && echo gpu:h100:2,shard:h100:8',
+        "sbatch": f"cp $1 {tmp_path}/given; echo Submitted batch job 7", "squeue": "", "scancel": "", "srun": "",
+    }  # fmt: skip
+    (tmp_path / "bin").mkdir()
+    for name, text in programs.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.mark.usefixtures("slurm_programs")
+@pytest.mark.parametrize(("gpus", "asked"), [(0.0, []), (2.0, ["--gpus-per-node=2"]), (0.5, ["--gres=shard:2"])])
+def test_what_sbatch_is_asked_for(gpus: float, asked: list[str], tmp_path: Path) -> None:
+    """Under a name by which the job is found."""
+    Slurm(tmp_path / "jobs", Resources(gpus=gpus, partition="gpu")).submit(Job("ldmiss-r-1", ["true"], tmp_path))
+    options = [line.split()[1] for line in (tmp_path / "given").read_text().splitlines() if line.startswith("#SBATCH")]
+    assert [option for option in options if option.startswith(("--gpus", "--gres"))] == asked
+    assert "--job-name=ldmiss-r-1" in options
+
+
+@pytest.mark.usefixtures("slurm_programs")
+@pytest.mark.parametrize(
+    ("partition", "problem"),
+    [("gpu", r"allowed: 0\.25, 0\.5, 0\.75, 1"), (None, "sinfo cannot say how GPUs are shared")],
+)
+def test_slurm_refuses_a_fraction_before_any_job(partition: str | None, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=problem):
+        Slurm(tmp_path / "jobs", Resources(gpus=0.3, partition=partition)).check()
 
 
 def test_the_name_of_a_run() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from grid_world import World
+from grid_world import TWO_MODELS, World
 
 SECONDS = 120
 
@@ -69,6 +69,24 @@ def test_a_grid_with_a_poisoned_cell_ends_as_a_plain_run(tmp_path: Path) -> None
     assert not list(world.project.glob("runs/grid/*/carried/remote")), "the remote's settings were left behind"
 
 
+def test_several_stages_of_a_cell_at_a_time_end_as_a_plain_run(tmp_path: Path) -> None:
+    """Two trainings of each cell run side by side, in two workers at the same time."""
+    world = World(tmp_path / "world", TWO_MODELS)
+    labels = [f"{stage}@{cell}" for cell in ("0.5-42", "0.8-42") for stage in ("train_vae", "train_ddpm")]
+    for label in labels:
+        (world.control / f"hold {label}").touch()
+    coordinator = world.start("run", "--jobs", "2", "--stage-jobs", "2", "--retries", "0")
+    for label in labels:
+        wait_for(world.control / f"holding {label}")
+    for label in labels:
+        (world.control / f"hold {label}").unlink()
+    output, _ = coordinator.communicate(timeout=SECONDS)
+    assert coordinator.returncode == 0, output
+    assert len(world.executed()) == len(set(world.executed())) == 9
+    assert "all 2 cells are here; committed " in world.grid("collect")
+    assert (world.lock(), (world.project / "metrics/summary.json").read_text()) == plain(world)
+
+
 @pytest.fixture
 def worker(tmp_path: Path) -> tuple[World, list[str]]:
     """A project whose shared stages are on the remote, and the command of the worker of its first cell."""
@@ -110,6 +128,27 @@ def test_a_worker_that_is_asked_to_leave_has_pushed_what_ended(worker: tuple[Wor
         (2, "evaluate@0.5-42", "done", "executed"),
         (2, "worker", "done", None),
     ]
+
+
+@pytest.mark.slow
+def test_a_worker_with_two_stages_under_way_leaves_both(tmp_path: Path) -> None:
+    """`cancel` while two trainings of a cell run: both are asked to leave, what had ended is not run again."""
+    world = World(tmp_path / "world", TWO_MODELS, grid={"name": "cell", "missing_rates": [0.5], "seeds": [42]})
+    labels = ["train_vae@0.5-42", "train_ddpm@0.5-42"]
+    for label in labels:
+        (world.control / f"hold {label}").touch()
+    with world.start("run", "--stage-jobs", "2", "--retries", "0") as coordinator:
+        for label in labels:
+            wait_for(world.control / f"holding {label}")
+        world.grid("cancel")
+        assert coordinator.wait(SECONDS) == 1
+    wait_until(lambda: not list(world.temporary.iterdir()))
+    assert [(of["stage"], of["status"]) for of in world.events("0.5-42")][-1] == ("worker", "preempted")
+    assert {of["stage"] for of in world.events("0.5-42") if of["status"] == "preempted"} == {*labels, "worker"}
+    for label in labels:
+        (world.control / f"hold {label}").unlink()
+    world.grid("run", "--stage-jobs", "2")
+    assert sorted(world.executed()) == sorted(["download", "mask@0.5-42", "evaluate@0.5-42", *labels, *labels])
 
 
 @pytest.mark.slow
@@ -160,6 +199,44 @@ def test_a_killed_coordinator_is_taken_over(tmp_path: Path) -> None:
     assert again.returncode == 0, output
     assert world.executed() == ["download", "mask@0.5-42", "train_vae@0.5-42", "evaluate@0.5-42"]
     assert {of["attempt"] for of in world.events("0.5-42")} == {1}
+
+
+KILLED = """
+import os
+from stages.grid import __main__ as command, state
+state.Run.end_try = lambda run, cell: os._exit(137)
+command.main(["run"])
+"""
+"""A coordinator that is gone when it has submitted its first job, before it has noted so."""
+
+
+def test_nothing_is_submitted_twice_when_the_coordinator_is_killed_in_between(tmp_path: Path) -> None:
+    """`run` again waits for the same worker, and starts no other."""
+    world = World(tmp_path / "world", grid={"name": "cell", "missing_rates": [0.5], "seeds": [42]})
+    hold = world.control / "hold train_vae@0.5-42"
+    hold.touch()
+    killed = subprocess.run([sys.executable, "-c", KILLED], cwd=world.project, env=world.environment, check=False)
+    assert killed.returncode == 137
+    again = world.start("run")
+    wait_for(world.control / "holding train_vae@0.5-42")
+    assert "1 running" in world.grid("status")
+    hold.unlink()
+    output, _ = again.communicate(timeout=SECONDS)
+    assert again.returncode == 0, output
+    assert world.executed() == ["download", "mask@0.5-42", "train_vae@0.5-42", "evaluate@0.5-42"]
+    assert {of["attempt"] for of in world.events("0.5-42")} == {1}
+
+
+@pytest.mark.slow
+def test_cancel_after_the_coordinator_was_killed_in_between(tmp_path: Path) -> None:
+    """The job is there though no coordinator knows that it was submitted."""
+    world = World(tmp_path / "world", grid={"name": "cell", "missing_rates": [0.5], "seeds": [42]})
+    (world.control / "hold train_vae@0.5-42").touch()
+    subprocess.run([sys.executable, "-c", KILLED], cwd=world.project, env=world.environment, check=False)
+    wait_for(world.control / "holding train_vae@0.5-42")
+    assert "1 jobs were asked to leave" in world.grid("cancel")
+    wait_until(lambda: world.events("0.5-42")[-1]["stage"] == "worker")
+    assert world.events("0.5-42")[-1]["status"] == "preempted"
 
 
 @pytest.mark.slow

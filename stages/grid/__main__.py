@@ -98,7 +98,7 @@ def _prepared(args: argparse.Namespace) -> tuple[Run, dict[str, Any]]:
     )
     checks.refuse_other_runs(run.name)
     if (begun := load_run(run.name)) is not None:
-        if begun.engine != args.engine and begun.jobs():
+        if begun.engine != args.engine and checks.at_work(begun):
             raise InputError(f"--engine {args.engine}: jobs of this grid are on {begun.engine}; cancel them first")
         run.tries = begun.tries
         run.cells = [cell for cell in cells.names if cell in chosen or cell in begun.cells]

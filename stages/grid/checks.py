@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 from ldmiss.errors import InputError, one_line
-from stages.grid.state import FINISHED, Run, all_runs
+from stages.grid.state import Run, all_runs
 from stages.params import PARAMS_FILE
 from stages.paths import SUMMARY
 from stages.provenance import LOCK_FILE
@@ -60,19 +60,20 @@ def _is_in(commit: str, tip: str) -> bool:
 def refuse_other_runs(run: str) -> None:
     """Raise InputError while workers of another run, with other params or another commit, are at work."""
     for other in all_runs():
-        if other.name != run and (cells := _at_work(other)):
+        if other.name != run and (cells := at_work(other)):
             raise InputError(
                 f"{PARAMS_FILE}: params or commit changed while grid {other.name} runs ({', '.join(cells[:3])}, ...): "
                 f"put them back (its params: {other.carried / 'params.yaml'}), or `python -m stages.grid cancel` first"
             )
 
 
-def _at_work(run: Run) -> list[str]:
+def at_work(run: Run) -> list[str]:
+    """The cells whose jobs the run's engine still has."""
     from stages.grid.engines.table import make_engine
 
     jobs = run.jobs()
     active = make_engine(run).active(set(jobs.values())) if jobs else set()
-    return [cell for cell in jobs if run.state(cell, active) not in FINISHED]
+    return [cell for cell in jobs if run.state(cell, active) in ("queued", "running")]
 
 
 def _git(*arguments: str, root: Path = Path()) -> str:

@@ -23,26 +23,28 @@ def drive(run: Run, engine: Engine, *, jobs: int, retries: int, detach: bool = F
         retries: further tries of a cell, counted from now.
         detach: return when all are submitted.
     """
-    before = {cell: len(run.tries.get(cell, [])) for cell in run.cells}
+    before = {cell: len(run.submitted(cell)) for cell in run.cells}
     suspected: set[str] = set()
     shown: dict[str, str] = {}
     while True:
         states = states_of(run, engine)
-        lost = {cell for cell, state in states.items() if state == "lost"}
-        # A job may be gone a moment before its last line is seen from here.
-        states |= dict.fromkeys(lost - suspected, "running")
-        suspected = lost
+        missing = {cell for cell, state in states.items() if state in ("lost", "waiting") and run.tries.get(cell)}
+        # A job may be gone a moment before its last line is seen from here, and there a moment after its coordinator
+        # was killed in the middle of submitting it.
+        doubtful, suspected = missing - suspected, missing
+        states |= dict.fromkeys(doubtful, "running")
         at_work = [cell for cell in run.cells if states[cell] in ("queued", "running")]
-        left = [
-            cell for cell in run.cells if _is_left(states[cell], len(run.tries.get(cell, [])) - before[cell], retries)
-        ]
+        left = [cell for cell in run.cells if _is_left(states[cell], len(run.submitted(cell)) - before[cell], retries)]
         if run.cancelled.exists():
             left = []
         for cell in left[: max(0, jobs - len(at_work))]:
-            run.add_try(cell, engine.submit(worker_job(run, cell, engine)))
+            # Noted before and after: a coordinator that is killed in between finds the job by its name.
+            run.begin_try(cell)
+            engine.submit(worker_job(run, cell, engine))
+            run.end_try(cell)
             states[cell] = "queued"
         shown = _show(run, states, shown)
-        if detach or not (left or at_work):
+        if (detach and not doubtful) or not (left or at_work):
             return [cell for cell in run.cells if states[cell] != "done"]
         time.sleep(engine.poll_seconds)
 
@@ -53,8 +55,8 @@ def _is_left(state: str, tries: int, retries: int) -> bool:
 
 
 def worker_job(run: Run, cell: str, engine: Engine) -> Job:
-    """The worker of a cell's next try."""
-    attempt = len(run.tries.get(cell, [])) + 1
+    """The worker of a cell's last try."""
+    attempt = run.tries[cell][-1].attempt
     arguments: list[object] = [
         "--cell", cell, "--attempt", attempt, "--commit", run.commit, "--origin", run.origin,
         "--params", "params.yaml", "--remote-config", "remote", "--stage-jobs", run.stage_jobs,
@@ -63,7 +65,7 @@ def worker_job(run: Run, cell: str, engine: Engine) -> Job:
         arguments += ["--events", run.events(cell), "--lock", run.lock(cell), "--log", run.log(cell, attempt)]
         arguments += ["--checkpoints", run.folder / "ckpt" / cell]
     command = [engine.python, "-m", "stages.grid.worker", *map(str, arguments)]
-    return Job(f"ldmiss-{run.name}-{cell}-{attempt}", command, run.carried)
+    return Job(run.tries[cell][-1].job, command, run.carried)
 
 
 def states_of(run: Run, engine: Engine) -> dict[str, str]:

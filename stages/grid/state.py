@@ -1,6 +1,6 @@
 """What a grid run has written down: `runs/grid/<RUN>/`, where RUN is a hash of the commit and the params.
 
-run.json     engine, commit, origin, remote's name, cells, and the job of each try
+run.json     engine, commit, origin, remote's name, cells, and the job of each try, noted before it is submitted
 carried/     what a worker starts with: the code of the commit, whatever happens to the working copy meanwhile,
              params.yaml, and `remote`, the remote's settings, mode 0600, until the results are collected
 events/      a file of JSON lines for each cell        logs/  what each worker printed
@@ -10,6 +10,7 @@ locks/       what DVC recorded of each cell that is done
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -31,11 +32,17 @@ FINISHED = ("done", "failed", "preempted", "lost")
 
 @dataclass
 class Try:
-    """One submission of a cell."""
+    """One submission of a cell.
+
+    Attributes:
+        attempt: from 1.
+        job: its name, by which the engine knows it.
+        submitted: when; None: the coordinator ended before it knew, so the engine may have the job or not.
+    """
 
     attempt: int
     job: str
-    submitted: str
+    submitted: str | None = None
 
 
 @dataclass
@@ -91,11 +98,27 @@ class Run:
         """What a worker printed."""
         return self.folder / "logs" / f"{cell}.{attempt}.log"
 
-    def add_try(self, cell: str, job: str) -> None:
-        """Note that a cell was submitted."""
-        tries = self.tries.setdefault(cell, [])
-        tries.append(Try(len(tries) + 1, job, datetime.now(UTC).isoformat(timespec="seconds")))
+    def begin_try(self, cell: str) -> None:
+        """Note that a cell is about to be submitted, in place of a try that never was."""
+        tries = self.submitted(cell)
+        # Random, because the folder of a run may be removed and made again, and a cluster have clones of one project.
+        name = f"ldmiss-{self.name}-{cell}-{len(tries) + 1}-{os.urandom(3).hex()}".replace(".", "_")
+        self.tries[cell] = [*tries, Try(len(tries) + 1, name)]
         self.save()
+
+    def end_try(self, cell: str) -> None:
+        """Note that it was submitted."""
+        self.tries[cell][-1].submitted = datetime.now(UTC).isoformat(timespec="seconds")
+        self.save()
+
+    def submitted(self, cell: str) -> list[Try]:
+        """The tries of a cell that are known to have been submitted, by the coordinator or by what the worker said."""
+        tries = self.tries.get(cell, [])
+        unsure = bool(tries) and tries[-1].submitted is None and not self._said(cell, tries[-1])
+        return tries[:-1] if unsure else tries
+
+    def _said(self, cell: str, of: Try) -> list[dict[str, Any]]:
+        return [event for event in read_events(self.events(cell)) if event["attempt"] == of.attempt]
 
     def save(self) -> None:
         """Write run.json."""
@@ -113,8 +136,8 @@ class Run:
             active: jobs that the engine still has; None: take all for active.
 
         Returns:
-            "waiting" (not submitted), "queued", "running", "done", "failed", "preempted", or "lost" (the job is gone
-            and has not said why).
+            "waiting" (not submitted, or nobody knows and the engine has no such job), "queued", "running", "done",
+            "failed", "preempted", or "lost" (the job is gone and has not said why).
         """
         tries, events = self.tries.get(cell, []), read_events(self.events(cell))
         if any(event["stage"] == WORKER and event["status"] == "done" for event in events):
@@ -125,7 +148,7 @@ class Run:
         if ours and ours[-1]["stage"] == WORKER:
             return str(ours[-1]["status"])
         if active is not None and tries[-1].job not in active:
-            return "lost"
+            return "lost" if ours or tries[-1].submitted else "waiting"
         return "running" if ours else "queued"
 
 

@@ -22,6 +22,7 @@ class LocalBed:
         name: of the engine.
         nodes: that cells run on.
         arguments: of `grid run`.
+        toy_arguments: the same for toy cells, which share GPUs where the engine can.
         environment: of all grid commands.
     """
 
@@ -29,17 +30,27 @@ class LocalBed:
     nodes: tuple[str, ...] = ()
 
     def __init__(self) -> None:
-        self.arguments = ["--engine", "local", "--jobs", "2", "--gpus-per-cell", "0"]
+        self.arguments = self.toy_arguments = ["--engine", "local", "--jobs", "2", "--gpus-per-cell", "0"]
         self.environment: dict[str, str] = {}
+
+    def refuse_other_gpus(self, job: str) -> None:
+        """Raise AssertionError where a job of toy cells has other GPUs than it should; there are none here."""
 
     def cancel_job(self, job: str) -> None:
         """SIGTERM to the worker of a job, as somebody who sees it in `ps` would."""
-        for process in psutil.Process(int(job)).children(recursive=True):
-            if "stages.grid.worker" in process.cmdline():
-                process.terminate()
+        for process in psutil.process_iter(["cmdline"]):
+            command = process.info["cmdline"] or []
+            if "submitit.local._local" in command and Path(command[-1]).name == job:
+                _terminate_worker(process)
 
     def close(self) -> None:
         """Nothing was started."""
+
+
+def _terminate_worker(controller: psutil.Process) -> None:
+    for process in controller.children(recursive=True):
+        if "stages.grid.worker" in process.cmdline():
+            process.terminate()
 
 
 class SlurmBed(LocalBed):
@@ -50,11 +61,17 @@ class SlurmBed(LocalBed):
     def __init__(self) -> None:
         self._slurm = Slurm()
         self.arguments = ["--engine", "slurm", *RESOURCES, "--time", "30"]
+        self.toy_arguments = [*self.arguments, "--gpus-per-cell", "0.5"]
         self.environment = self._slurm.environment
+
+    def refuse_other_gpus(self, job: str) -> None:
+        """Half of a GPU is one of the two shards into which each is divided."""
+        given = self._slurm.gpus(job)
+        assert given == "shard:1", f"a job of half a GPU has {given}"
 
     def cancel_job(self, job: str) -> None:
         """scancel."""
-        subprocess.run(["scancel", job], env={**os.environ, **self.environment}, check=True)
+        subprocess.run(["scancel", "--name", job], env={**os.environ, **self.environment}, check=True)
 
     def lose_node(self, node: str) -> None:
         """SIGKILL to all of a node."""
@@ -82,6 +99,7 @@ class RayBed(LocalBed):
     def __init__(self) -> None:
         self._ray = Ray()
         self.arguments = ["--engine", "ray", *RESOURCES, "--ray-address", self._ray.address]
+        self.toy_arguments = self.arguments
         self.environment = self._ray.environment
 
     def cancel_job(self, job: str) -> None:

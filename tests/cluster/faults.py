@@ -17,6 +17,8 @@ HELD = "train_ldm"
 LOST_NODE = "n2"
 """Not the head of Ray."""
 AWAY_SECONDS = 20
+KILL_AFTER = (0.0, 0.4, 0.8, 1.2)
+"""Seconds from when a coordinator notes what it is about to submit, which takes about one."""
 _SECONDS = 400
 
 
@@ -173,6 +175,22 @@ def _killed_coordinator(bed: Any, home: Home) -> None:
     assert _tries(home) == {FIRST: 1, SECOND: 1}, f"{_tries(home)} tries"
 
 
+def _killed_submission(bed: Any, home: Home) -> None:
+    for cell in (FIRST, SECOND):
+        home.hold(f"{HELD}@{cell}")
+    for seconds in KILL_AFTER:
+        known, coordinator = _jobs(home), _run(bed, home)
+        wait_until(lambda known=known: _jobs(home) != known or _both_held(home), _SECONDS, "a submission is noted")
+        time.sleep(seconds)
+        kill([coordinator])
+    with _Held(bed, home) as coordinator:
+        time.sleep(6)
+    _ended_well(home, coordinator)
+    assert _tries(home) == {FIRST: 1, SECOND: 1}, f"{_tries(home)} tries"
+    begun = Counter(one["label"] for one in home.log() if one["what"] == "begins" and one["label"] != "download")
+    assert set(begun.values()) == {1}, f"more than one worker: {begun}"
+
+
 FAULTS = [
     Fault("cancel-job", "a job is ended in the middle of a cell (scancel, `ray job stop`, SIGTERM)", _cancelled_job),
     Fault("cancel-grid", "`grid cancel` in the middle, then `run` again", _cancelled_grid),
@@ -184,6 +202,8 @@ FAULTS = [
     Fault("poison", "a cell that always fails; mended, `run` again", _poisoned),
     Fault("coordinator", "SIGKILL of the coordinator, then `run` again: it goes on with the same jobs",
           _killed_coordinator),
+    Fault("submission", f"SIGKILL of {len(KILL_AFTER)} coordinators while they submit a cell, then `run` again",
+          _killed_submission),
 ]  # fmt: skip
 
 
@@ -197,10 +217,9 @@ class _Held:
         for cell in (FIRST, SECOND):
             self._home.hold(f"{HELD}@{cell}")
         coordinator = _run(self._bed, self._home)
-        wait_until(
-            lambda: all(self._home.said(f"{HELD}@{cell}", "held") for cell in (FIRST, SECOND)), _SECONDS,
-            "both cells in the middle",
-        )  # fmt: skip
+        wait_until(lambda: _both_held(self._home), _SECONDS, "both cells in the middle")
+        for cell in (FIRST, SECOND):
+            self._bed.refuse_other_gpus(_job(self._home, cell))
         return coordinator
 
     def __exit__(self, *_: object) -> None:
@@ -208,7 +227,7 @@ class _Held:
 
 
 def _run(bed: Any, home: Home) -> psutil.Popen:
-    return home.start("run", *bed.arguments, "--retries", "1", "--origin", str(home.origin))
+    return home.start("run", *bed.toy_arguments, "--retries", "1", "--origin", str(home.origin))
 
 
 def _ended_well(home: Home, coordinator: psutil.Popen) -> None:
@@ -217,6 +236,16 @@ def _ended_well(home: Home, coordinator: psutil.Popen) -> None:
     except psutil.TimeoutExpired:
         raise AssertionError(f"the grid has not ended in {_SECONDS} s") from None
     assert status == 0, f"run ended with status {status}: {(home.top / 'grid.log').read_text()[-500:]}"
+
+
+def _both_held(home: Home) -> bool:
+    return all(home.said(f"{HELD}@{cell}", "held") for cell in (FIRST, SECOND))
+
+
+def _jobs(home: Home) -> set[str]:
+    """All that were noted so far."""
+    begun = any(home.folder.glob("runs/grid/*/run.json"))
+    return {one["job"] for tries in home.run["tries"].values() for one in tries} if begun else set()
 
 
 def _job(home: Home, cell: str) -> str:

@@ -16,6 +16,8 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "sinfo", "squeue", "scanc
 PACKAGES = ("munge", "slurmctld", "slurmd", "slurm-client")
 NODES = ("n1", "n2")
 FAKE_GPUS = {"n1": "/dev/null", "n2": "/dev/zero"}
+SHARDS = 2
+"""Of a GPU."""
 NODE_LOST_SECONDS = 15
 """After which slurmctld gives up a node that does not answer, and queues its jobs again."""
 
@@ -61,7 +63,8 @@ class Slurm:
         controller, *ports = free_ports(1 + len(NODES))
         host, spool = socket.gethostname(), self._folder / "spool"
         nodes = [
-            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=1 RealMemory=4000 Gres=gpu:1"
+            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=1 RealMemory=4000 "
+            f"Gres=gpu:1,shard:{SHARDS}"
             for node, port in zip(NODES, ports, strict=True)
         ]
         self.conf.write_text("\n".join([
@@ -73,12 +76,13 @@ class Slurm:
             f"SlurmctldPidFile={self._folder}/slurmctld.pid", f"SlurmdPidFile={self._folder}/%n.pid",
             "MpiDefault=none", "ProctrackType=proctrack/linuxproc", "TaskPlugin=task/none", "SwitchType=switch/none",
             "SelectType=select/cons_tres", "SelectTypeParameters=CR_Core", "SchedulerType=sched/backfill",
-            "SchedulerParameters=bf_interval=2,sched_interval=2", "GresTypes=gpu",
+            "SchedulerParameters=bf_interval=2,sched_interval=2", "GresTypes=gpu,shard",
             "SlurmdParameters=config_overrides", "ReturnToService=2", f"SlurmdTimeout={NODE_LOST_SECONDS}",
             "KillWait=20", "MinJobAge=300", *nodes,
             f"PartitionName=all Nodes={','.join(NODES)} Default=YES MaxTime=INFINITE State=UP",
         ]) + "\n")  # fmt: skip
         gres = [f"NodeName={node} Name=gpu File={device}" for node, device in FAKE_GPUS.items()]
+        gres += [f"NodeName={node} Name=shard Count={SHARDS}" for node in NODES]
         (self._folder / "gres.conf").write_text("\n".join(gres) + "\n")
         for place in (self._folder / "state", *(spool / node for node in NODES)):
             place.mkdir(parents=True)
@@ -112,6 +116,12 @@ class Slurm:
     def idle(self) -> list[str]:
         """The nodes that wait for a job."""
         return self._ask("sinfo", "--noheader", "--states=idle", "--Node", "--format=%N").split()
+
+    def gpus(self, job: str) -> str | None:
+        """What the job of a name was given, such as `gpu:1` or `shard:1`."""
+        lines = self._ask("scontrol", "show", "job", "--details", "--oneliner").splitlines()
+        fields = [dict(part.split("=", 1) for part in line.split() if "=" in part) for line in lines]
+        return next((of.get("JOB_GRES") for of in fields if of["JobName"] == job), None)
 
     def jobs(self) -> str:
         """What waits or runs."""

@@ -12,7 +12,7 @@ class Job:
     """A worker to start.
 
     Attributes:
-        name: for people, and unique in the run.
+        name: of letters, digits, `-` and `_`; no other job has it, and the engine finds the job by it.
         command: of the worker.
         folder: where it starts; it is carried to machines that do not see it.
     """
@@ -60,13 +60,13 @@ class Engine(Protocol):
     def check(self) -> None:
         """Raise InputError where it is not installed, cannot be reached, or cannot give the resources."""
 
-    def submit(self, job: Job) -> str:
-        """Start a job, or queue it; its id."""
+    def submit(self, job: Job) -> None:
+        """Start a job, or queue it."""
 
-    def active(self, ids: Collection[str]) -> set[str]:
+    def active(self, names: Collection[str]) -> set[str]:
         """Those of the jobs that are queued or run; all of them while the engine does not answer."""
 
-    def cancel(self, ids: Collection[str]) -> None:
+    def cancel(self, names: Collection[str]) -> None:
         """Ask jobs to leave (SIGTERM), and end those that do not."""
 
     def output(self, job: str) -> str:

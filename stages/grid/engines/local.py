@@ -15,13 +15,17 @@ from stages.grid.engines.interface import Job, Resources
 FOREVER = 10**6
 """Minutes: submitit wants a limit."""
 _LEAVE_SECONDS = 40.0
+_CONTROLLER = "submitit.local._local"
 
 
 class Local:
-    """Jobs are processes; their ids are those of submitit's controllers, which outlive the coordinator.
+    """Jobs are processes: submitit's controllers, which outlive the coordinator, and what they start.
+
+    A controller has the folder that submitit writes to on its command line from its first moment on. Each job has one
+    of its own, of its name, by which it is found.
 
     Args:
-        folder: for what submitit writes.
+        folder: for those.
         resources: of each cell; cells share the GPUs that `CUDA_VISIBLE_DEVICES` or nvidia-smi names.
     """
 
@@ -43,12 +47,12 @@ class Local:
                 "0 runs on the CPU (with compute.device: cpu or auto)"
             )
 
-    def submit(self, job: Job) -> str:
+    def submit(self, job: Job) -> None:
         """Start it."""
         from submitit import LocalExecutor
         from submitit.helpers import CommandFunction
 
-        executor = LocalExecutor(self._folder)
+        executor = LocalExecutor(self._folder / job.name)
         executor.update_parameters(timeout_min=FOREVER)
         gpus = self._free_gpus()
         environment = job.environment | {"CUDA_VISIBLE_DEVICES": gpus}
@@ -56,19 +60,19 @@ class Local:
         # Ctrl-C reaches all of them: the worker leaves in good order, and submitit's processes have to wait for it.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            job_id = str(executor.submit(CommandFunction(command, verbose=False, cwd=job.folder)).job_id)
+            executor.submit(CommandFunction(command, verbose=False, cwd=job.folder))
         finally:
             signal.signal(signal.SIGINT, before)
-        self._slots[job_id] = gpus
-        return job_id
+        self._slots[job.name] = gpus
 
-    def active(self, ids: Collection[str]) -> set[str]:
+    def active(self, names: Collection[str]) -> set[str]:
         """Those whose controller lives."""
-        return {job for job in ids if self._controller(job) is not None}
+        return set(self._controllers(names))
 
-    def cancel(self, ids: Collection[str]) -> None:
+    def cancel(self, names: Collection[str]) -> None:
         """SIGTERM to the workers, SIGKILL to what is left of them after a while."""
-        processes = [process for job in ids for process in self._processes(job)]
+        controllers = self._controllers(names).values()
+        processes = [process for controller in controllers for process in _with_children(controller)]
         for process in processes:
             if _is_worker(process):
                 process.terminate()
@@ -78,7 +82,7 @@ class Local:
 
     def output(self, job: str) -> str:
         """What submitit kept."""
-        return submitit_output(self._folder, job)
+        return submitit_output(self._folder / job)
 
     def _free_gpus(self) -> str:
         """The GPUs that most is left of, comma-separated; none for a cell without."""
@@ -89,22 +93,16 @@ class Local:
         by_use = sorted(self._gpus, key=used.count)
         return ",".join(by_use[: max(1, round(self._resources.gpus))])
 
-    def _controller(self, job: str) -> psutil.Process | None:
-        try:
-            process = psutil.Process(int(job))
-            alive = process.status() != psutil.STATUS_ZOMBIE and str(self._folder) in process.cmdline()
-        except psutil.Error:
-            return None
-        return process if alive else None
-
-    def _processes(self, job: str) -> list[psutil.Process]:
-        controller = self._controller(job)
-        return [] if controller is None else [controller, *controller.children(recursive=True)]
+    def _controllers(self, names: Collection[str]) -> dict[str, psutil.Process]:
+        """Of those jobs that have one which lives."""
+        ends = {(_CONTROLLER, str(self._folder / name)): name for name in names}
+        found = ((tuple(process.info["cmdline"] or ())[-2:], process) for process in psutil.process_iter(["cmdline"]))
+        return {ends[end]: process for end, process in found if end in ends}
 
 
-def submitit_output(folder: Path, job: str) -> str:
-    """What a job of submitit's printed to standard error."""
-    return "".join(path.read_text(errors="replace") for path in sorted(folder.glob(f"{job}_*_log.err")))
+def submitit_output(folder: Path) -> str:
+    """What the job of submitit's in a folder printed to standard error."""
+    return "".join(path.read_text(errors="replace") for path in sorted(folder.glob("*_log.err")))
 
 
 def visible_gpus() -> list[str]:
@@ -117,6 +115,13 @@ def visible_gpus() -> list[str]:
     except (OSError, subprocess.CalledProcessError):
         return []
     return [str(number) for number, _ in enumerate(listed.splitlines())]
+
+
+def _with_children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.Error:
+        return []
 
 
 def _is_worker(process: psutil.Process) -> bool:

@@ -58,32 +58,30 @@ class RayJobs:
                 "it is the dashboard's, which `ray start --head` prints"
             ) from None
 
-    def submit(self, job: Job) -> str:
+    def submit(self, job: Job) -> None:
         """Queue it."""
         gpus = self._resources.gpus
-        return str(
-            self._client.submit_job(
-                entrypoint=shlex.join(job.command),
-                submission_id=f"{job.name.replace('.', '_')}-{os.urandom(3).hex()}",
-                runtime_env={
-                    "working_dir": str(job.folder),
-                    "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": LEAVE_SECONDS, "PYTHONPATH": ""},
-                },
-                **({"entrypoint_num_gpus": gpus} if gpus else {"entrypoint_num_cpus": 1}),
-            )
+        self._client.submit_job(
+            entrypoint=shlex.join(job.command),
+            submission_id=job.name,
+            runtime_env={
+                "working_dir": str(job.folder),
+                "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": LEAVE_SECONDS, "PYTHONPATH": ""},
+            },
+            **({"entrypoint_num_gpus": gpus} if gpus else {"entrypoint_num_cpus": 1}),
         )
 
-    def active(self, ids: Collection[str]) -> set[str]:
+    def active(self, names: Collection[str]) -> set[str]:
         """Those that Ray has not ended; all while it does not answer."""
         try:
             states = {job.submission_id: job.status for job in self._client.list_jobs()}
         except (RuntimeError, OSError):
-            return set(ids)
-        return {job for job in ids if states.get(job) in _ACTIVE}
+            return set(names)
+        return {job for job in names if states.get(job) in _ACTIVE}
 
-    def cancel(self, ids: Collection[str]) -> None:
+    def cancel(self, names: Collection[str]) -> None:
         """SIGTERM, and SIGKILL after a while."""
-        for job in ids:
+        for job in names:
             self._client.stop_job(job)
 
     def output(self, job: str) -> str:

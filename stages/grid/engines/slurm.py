@@ -1,10 +1,14 @@
 """Workers as jobs of Slurm, submitted by submitit; Slurm's own commands say which are active."""
 
+import math
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Collection
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from ldmiss.errors import InputError, one_line
 from stages.grid.engines.interface import Job, Resources
@@ -13,6 +17,8 @@ from stages.grid.engines.local import submitit_output
 LEAVE_SECONDS = 90
 """Before its time limit a job is asked to leave."""
 DEFAULT_MINUTES = 24 * 60
+_SHARD_TOLERANCE = 0.02
+"""So that 0.33 is one of three."""
 _COMMANDS = ("sbatch", "squeue", "scancel")
 
 
@@ -21,7 +27,7 @@ class Slurm:
 
     Args:
         folder: for what submitit writes; on a file system that all nodes see, like the whole run.
-        resources: of each cell; whole GPUs.
+        resources: of each cell; whole GPUs, or a fraction of one where the cluster shares GPUs by `shard`.
     """
 
     sees_folder = True
@@ -38,44 +44,101 @@ class Slurm:
         done = _call("squeue", "--noheader", "--me")
         if done.returncode != 0:
             raise InputError(f"--engine slurm: the scheduler does not answer ({one_line(done.stderr)}); try `sinfo`")
-        if self._resources.gpus != int(self._resources.gpus):
-            raise InputError(f"--gpus-per-cell: {self._resources.gpus:g}; the engine slurm gives whole GPUs: 0, 1, ...")
+        _ = self._gres
 
-    def submit(self, job: Job) -> str:
+    def submit(self, job: Job) -> None:
         """Queue it."""
         from submitit import SlurmExecutor
         from submitit.helpers import CommandFunction
 
-        executor = SlurmExecutor(self._folder)
+        executor = SlurmExecutor(self._folder / job.name)
         # Slurm asks the worker itself to leave, and starts nothing again: the coordinator counts tries.
         own = {"signal": f"TERM@{LEAVE_SECONDS}", "no-requeue": True}
         executor.update_parameters(
             time=self._resources.minutes or DEFAULT_MINUTES, job_name=job.name, additional_parameters=own,
-            **({"gpus_per_node": int(self._resources.gpus)} if self._resources.gpus else {}),
+            **self._gres,
             **({"partition": self._resources.partition} if self._resources.partition else {}),
         )  # fmt: skip
         command = ["env", *(f"{name}={value}" for name, value in job.environment.items()), *job.command]
         try:
-            return str(executor.submit(CommandFunction(command, verbose=False, cwd=job.folder)).job_id)
+            executor.submit(CommandFunction(command, verbose=False, cwd=job.folder))
         except subprocess.CalledProcessError as error:
             raise InputError(f"--engine slurm: sbatch refused the job ({one_line(error.stderr or error)})") from None
 
-    def active(self, ids: Collection[str]) -> set[str]:
+    def active(self, names: Collection[str]) -> set[str]:
         """Those that squeue lists; one that completes is no longer active."""
-        done = _call("squeue", "--noheader", "--me", "--format=%i %T")
-        if done.returncode != 0:
-            return set(ids)
-        states = dict(line.split() for line in done.stdout.splitlines())
-        return {job for job in ids if states.get(job, "COMPLETED") not in _ENDED}
+        found = self._ids()
+        return set(names) if found is None else {name for name in names if name in found}
 
-    def cancel(self, ids: Collection[str]) -> None:
+    def cancel(self, names: Collection[str]) -> None:
         """scancel: SIGTERM, and SIGKILL after KillWait of slurm.conf."""
-        if ids:
+        found = self._ids() or {}
+        if ids := [found[name] for name in names if name in found]:
             _call("scancel", *ids)
 
     def output(self, job: str) -> str:
         """What submitit kept."""
-        return submitit_output(self._folder, job)
+        return submitit_output(self._folder / job)
+
+    @cached_property
+    def _gres(self) -> dict[str, Any]:
+        """Options of sbatch for the GPUs of a job.
+
+        Raises:
+            InputError: a fraction that the nodes cannot give.
+        """
+        gpus = self._resources.gpus
+        if gpus == int(gpus):
+            return {"gpus_per_node": int(gpus)} if gpus else {}
+        where = ["--partition", self._resources.partition] if self._resources.partition else []
+        done = _call("sinfo", "--noheader", "--format=%G", *where)
+        if done.returncode != 0:
+            raise InputError(f"--gpus-per-cell: sinfo cannot say how GPUs are shared ({one_line(done.stderr)})")
+        return {"gres": f"shard:{shards(gpus, done.stdout)}"}
+
+    def _ids(self) -> dict[str, str] | None:
+        """Slurm's number of each job of ours that has not ended, by its name; None where squeue does not answer."""
+        done = _call("squeue", "--noheader", "--me", "--format=%i %T %j")
+        if done.returncode != 0:
+            return None
+        jobs = (line.split(" ", 2) for line in done.stdout.splitlines())
+        return {name: number for number, state, name in jobs if state not in _ENDED}
+
+
+def shards(gpus: float, listed: str) -> int:
+    """How many of the shards into which nodes divide a GPU make a fraction of one.
+
+    Args:
+        gpus: no whole number.
+        listed: the nodes' resources, a line each, as `sinfo --format=%G` has them; nodes without shards do not count.
+
+    Raises:
+        InputError: more than one GPU; no node shares GPUs; a GPU has more shards on one node than on another; no number
+            of shards is as large.
+    """
+    if gpus > 1:
+        raise InputError(f"--gpus-per-cell: {gpus:g}; allowed are whole numbers and fractions of one GPU")
+    nodes = [(_number(line, "shard"), _number(line, "gpu")) for line in listed.splitlines()]
+    if not (per_gpu := sorted({number / gpus for number, gpus in nodes if number and gpus})):
+        raise InputError(
+            f"--gpus-per-cell: {gpus:g}; no node here shares GPUs (`shard` in Slurm's gres.conf); allowed: 0, 1, ..."
+        )
+    if len(per_gpu) > 1:
+        raise InputError(
+            f"--gpus-per-cell: {gpus:g}; a GPU has {' or '.join(f'{one:g}' for one in per_gpu)} shards, "
+            "by the node; name a --slurm-partition whose nodes are alike, or take whole ones"
+        )
+    wanted = gpus * per_gpu[0]
+    if round(wanted) < 1 or abs(wanted - round(wanted)) > _SHARD_TOLERANCE:
+        allowed = ", ".join(f"{number / per_gpu[0]:.3g}" for number in range(1, math.ceil(per_gpu[0])))
+        raise InputError(f"--gpus-per-cell: {gpus:g}; a GPU has {per_gpu[0]:g} shards here; allowed: {allowed}, 1, ...")
+    return round(wanted)
+
+
+def _number(listed: str, name: str) -> int:
+    """Of a resource, of all types, as in `gpu:h100:8(S:0-1),shard:h100:32`."""
+    found = re.findall(rf"(?:^|,){name}(?::[^:,(]+)?:(\d+)(?=[(,]|$)", listed)
+    return sum(map(int, found))
 
 
 _ENDED = {
