@@ -214,8 +214,9 @@ def expected_memory(params: "Params") -> list[str]:
     rows = load_json(MEASURED)["rows"]
     peaks = {dtype: max((row for row in rows if row["dtype"] == dtype), key=lambda row: row["peak_memory_mb"])
              for dtype in dict.fromkeys(row["dtype"] for row in rows)}  # fmt: skip
+    how = "measured with one stage and one chunk at a time"
     return [
-        f"memory on a CPU in {dtype}, measured: {row['peak_memory_mb']} MB at most ({row['what']})"
+        f"memory on a CPU in {dtype}, {how}: {row['peak_memory_mb']} MB at most ({row['what']})"
         for dtype, row in peaks.items()
     ]
 
