@@ -32,8 +32,8 @@ class Fault:
     run: Try
 
 
-def _at(works: list[Work], *events: str, in_a_row: int = 1, under_dvc: bool = False) -> Try:
-    return partial(at_events, works=works, events=list(events), in_a_row=in_a_row, under_dvc=under_dvc)
+def _at(works: list[Work], *events: str, **options: Any) -> Try:
+    return partial(at_events, works=works, events=list(events), **options)
 
 
 def _loops() -> Iterator[Fault]:
@@ -51,6 +51,10 @@ def _loops() -> Iterator[Fault]:
         works = [work for work in INFERENCE if work[0] == stage]
         words = f"SIGKILL in the chunk loop of {stage}"
         yield Fault(f"kill-{stage}", tries, words, _at(works, "chunk", "chunked", in_a_row=3))
+
+    words = "SIGKILL with three chunks side by side, in their loop and while they are saved"
+    events = ("chunk", "chunked", "checkpoint half written", "after checkpoint rename")
+    yield Fault("kill-side-by-side", 16, words, _at([DIFFPUTER, *INFERENCE], *events, in_a_row=3, at_a_time=3))
 
 
 def _files() -> Iterator[Fault]:

@@ -32,7 +32,7 @@ INTERVALS = (1, 3)
 
 def at_events(
     world: World, tries: int, random: Random, *, works: list[Work], events: list[str], in_a_row: int = 1,
-    under_dvc: bool = False,
+    under_dvc: bool = False, at_a_time: int = 1,
 ) -> Iterator[Outcome]:  # fmt: skip
     """Kill at the given events: works, events and intervals in turn, and each event over the range of its occurrences.
 
@@ -41,34 +41,39 @@ def at_events(
         events: where to kill; they happen in each of the works.
         in_a_row: at most so many kills, one run after the other, before the run that is let finish.
         under_dvc: run the stages as DVC does.
+        at_a_time: chunks computed side by side; with more than one, each is saved when it is done.
     """
     places = [(work, event) for event in events for work in works]
     for number in range(tries):
         work, event = places[number % len(places)]
         turn, turns = number // len(places), -(-tries // len(places))
-        every = INTERVALS[(number + turn) % 2]
-        total = world.counts(*work, every=every, under_dvc=under_dvc)[event]
+        every = INTERVALS[(number + turn) % 2] if at_a_time == 1 else 0
+        total = world.counts(*work, every=every, under_dvc=under_dvc, at_a_time=at_a_time)[event]
         if total == 0:
             raise ValueError(f"{event} never happens in {work[0]}")
         first = min(int((turn + random.random()) / turns * total), total - 1) + 1
         later = [random.randint(1, max(1, (total - first) // 2)) for _ in range(random.randint(1, in_a_row) - 1)]
-        yield try_stops(world, work, [Stop(event, count) for count in (first, *later)], every, under_dvc)
+        yield try_stops(world, work, [Stop(event, count) for count in (first, *later)], every, under_dvc, at_a_time)
 
 
-def try_stops(world: World, work: Work, stops: list[Stop], every: int, under_dvc: bool = False) -> Outcome:
+def try_stops(
+    world: World, work: Work, stops: list[Stop], every: int, under_dvc: bool = False, at_a_time: int = 1
+) -> Outcome:
     """Run an item, killed at each of `stops` in turn, then to its end."""
     folder, kills = world.fresh(*work), 0
+    options = {"every": every, "under_dvc": under_dvc, "at_a_time": at_a_time}
     where = f"killed at {', '.join(f'{stop.event} {stop.count}' for stop in stops)}"
     for stop in stops:
-        ended = world.run(folder, *work, stop=stop, every=every, under_dvc=under_dvc)
+        ended = world.run(folder, *work, stop=stop, **options)
         if ended.status == 0:
             break  # fewer events were left than were drawn
         if ended.status != -signal.SIGKILL:
             return Outcome(f"{work[0]} {where}: ended with {ended.status}: {ended.last_line()}", kills)
         kills += 1
     if ended.status != 0:
-        ended = _completed(world, folder, work, every=every, under_dvc=under_dvc)
-    return judged(world, folder, work, ended, where, kills=kills, every=every, checkpoint_left=under_dvc)
+        ended = _completed(world, folder, work, **options)
+    may_cost = max(every, at_a_time)  # those since the last save, or those under way
+    return judged(world, folder, work, ended, where, kills=kills, every=may_cost, checkpoint_left=under_dvc)
 
 
 def at_random_times(world: World, tries: int, random: Random, *, works: list[Work]) -> Iterator[Outcome]:

@@ -17,6 +17,7 @@ import stages.checkpoint
 from faults.events import Events, Stop, counted, install
 from faults.forked import Ended, Forked
 from stages.paths import Item
+from stages.runtime import Runtime
 from stages.work import Pipeline
 
 LONGER: dict[str, Any] = {
@@ -62,7 +63,7 @@ class World:
 
     def start(
         self, folder: Path, stage: str, item: Item, *, stop: Stop | None = None, every: int = 1,
-        under_dvc: bool = False, prepare: Callable[[], None] = lambda: None,
+        under_dvc: bool = False, at_a_time: int = 1, prepare: Callable[[], None] = lambda: None,
     ) -> Forked:  # fmt: skip
         """Start the item in a copy.
 
@@ -70,6 +71,7 @@ class World:
             stop: where it kills itself.
             every: units of work between two checkpoints.
             under_dvc: with the environment variable that DVC sets.
+            at_a_time: chunks computed side by side. With more than one, `every` has to be 0: the clock is no one's own.
             prepare: called in the child just before the stage.
         """
 
@@ -78,6 +80,7 @@ class World:
             install(events)
             # A second passes with each unit of work, so that the pace of the checkpoints is that asked for.
             stages.checkpoint.time = SimpleNamespace(monotonic=lambda: float(events.units))  # type: ignore[assignment]
+            Runtime.num_at_a_time = property(lambda runtime: at_a_time)  # type: ignore[method-assign,assignment]
             if self.sabotage is not None:
                 self.sabotage()
             prepare()
@@ -91,12 +94,12 @@ class World:
         """As `start`, to its end."""
         return self.start(folder, stage, item, **options).wait()
 
-    def counts(self, stage: str, item: Item, *, every: int, under_dvc: bool = False) -> Counter[str]:
+    def counts(self, stage: str, item: Item, **options: Any) -> Counter[str]:
         """How often each event happens in a run of the item that nothing stops."""
-        key = (stage, item, every, under_dvc)
+        key = (stage, item, *sorted(options.items()))
         if key not in self._counts:
             folder = self.fresh(stage, item)
-            ended = self.run(folder, stage, item, every=every, under_dvc=under_dvc)
+            ended = self.run(folder, stage, item, **options)
             if ended.status != 0:
                 raise RuntimeError(f"{stage}@{item.name} fails without any fault: {ended.output}")
             self._counts[key] = counted(folder / ".events")
