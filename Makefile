@@ -45,10 +45,10 @@ test-slow: setup  ## all tests, the long ones included
 test-mutations: setup  ## seeded slips in the code must turn tests of docs/fidelity.md red
 	python -m pytest -q -m mutation tests/test_mutations.py
 
-test-faults: setup  ## kills, full disks, clocks set back: does the result stay that of a clean run? (25 minutes)
+test-faults: setup  ## kills, full disks, clocks set back: does the result stay that of a clean run? (40 minutes)
 	PYTHONPATH=tests python -m faults --write docs/reliability.md
 
-test-cluster: setup  ## the grid on real Slurm and Ray with two nodes each, and with faults; as root (20 minutes)
+test-cluster: setup  ## the grid on real Slurm and Ray with two nodes each, and with faults; as root (half an hour)
 	test -d $(CLUSTER) || $(BIN)/uv venv --quiet --python $(BIN)/python $(CLUSTER)
 	$(BIN)/uv pip install --quiet --python $(CLUSTER)/bin/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(CLUSTER)/bin/python --no-build-isolation -c requirements.lock -e '.[ray]'
