@@ -14,6 +14,7 @@ import platform
 import resource
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -169,9 +170,12 @@ def _fail(label: str, message: str, status: int = 1) -> int:
 
 
 if __name__ == "__main__":
-    status = main()
-    if status:  # a chunk may be under way in another thread: Python would wait for it
+    try:
+        status = main()
+    except Exception:
+        traceback.print_exc()
+        status = 1
+    if status:  # chunks may be under way in other threads: Python would wait for them
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
-    sys.exit(status)

@@ -210,7 +210,8 @@ def _side_by_side(
         yield on_cpu
         return
     begun: dict[int, Future[Tensor]] = {}
-    pool = ThreadPoolExecutor(num_at_a_time)
+    # A new thread of Python's takes torch's number of threads only with its first operation of some kinds.
+    pool = ThreadPoolExecutor(num_at_a_time, initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),))
 
     def computed(rows: slice) -> "Tensor":
         for start in range(rows.start, min(rows.start + num_at_a_time * chunk_size, num_rows), chunk_size):

@@ -19,14 +19,14 @@ CHUNK_SIZES = {
 Megabytes per row, from the peaks of 50 to 200 rows on a CPU: self-guidance through the pixel network 24, because its
 backward pass keeps all activations; through the latent network and the decoder 7; without a gradient 2.5 (pixel), 1.1
 (latent) and 0.1 (DiffPuter). bfloat16 takes half of it. On a CPU more rows at a time are no faster, and a kill costs
-the chunk that was under way. The numbers for CUDA are for a GPU of 16 GB by the same count; they were not tried on one.
+the chunks that were under way. The numbers for CUDA are for a GPU of 16 GB by the same count, not tried on one.
 """
 
 
 def chunk_size(context: "Context", declared: int | Literal["auto"]) -> int:
     """Rows at a time for this stage; noted for the record."""
     size = rows_at_a_time(context.runtime.device.type, context.work.stage, declared)
-    context.used["chunk_size"] = size
+    context.used |= {"chunk_size": size, "chunks_at_a_time": context.runtime.num_at_a_time}
     return size
 
 

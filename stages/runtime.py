@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from stages.schema import Compute
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-MOST_AT_A_TIME = 4
-"""Chunks; `auto` ones of the paper's networks take up to 1.2 GB each on a CPU (`stages.chunks`)."""
+MOST_AT_A_TIME = 2
+"""Chunks: other stages run beside this one, and `auto` ones of the paper's networks take up to 1.2 GB each on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Runtime:
 
     @property
     def num_at_a_time(self) -> int:
-        """Chunks of images to compute side by side: on a CPU as many as fill its cores, up to a few, for memory."""
+        """Chunks of images to compute side by side: on a CPU as many as fill its cores, up to two."""
         return min(MOST_AT_A_TIME, max(1, num_cores() // self.num_threads)) if self.device.type == "cpu" else 1
 
     def record(self) -> dict[str, Any]:

@@ -206,6 +206,45 @@ def test_a_worker_that_has_ended_before_it_is_looked_for_is_not_started_again(
     assert [of.attempt for of in again.tries["0.5-42"]] == [1, 2]
 
 
+def test_retries_count_from_now_for_a_job_that_is_taken_over(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own try is one of before, as it would be had it been noted."""
+    engine = FakeEngine(run, **{"0_5x42": ["failed", "failed"], "0_8x42": ["done"]})
+    again = killed_at(run, engine, monkeypatch, Run, "end_try")
+    assert coordinator.drive(again, engine, jobs=2, retries=0) == ["0.5-42"]
+    assert [of.attempt for of in again.tries["0.5-42"]] == [1, 2]
+    assert all(of.submitted for of in again.tries["0.5-42"])
+
+
+def test_cancel_in_the_middle_of_submitting(run: Run) -> None:
+    """What `cancel` could not see is cancelled, and nothing more is submitted."""
+    cancelled = []
+
+    class Cancelled(FakeEngine):
+        def submit(self, job: Job) -> None:
+            super().submit(job)
+            run.cancelled.touch()
+
+        def cancel(self, names: Collection[str]) -> None:
+            cancelled.extend(names)
+
+    engine = Cancelled(run, **{"0_5x42": ["preempted"], "0_8x42": ["done"]})
+    assert coordinator.drive(run, engine, jobs=2, retries=1) == CELLS
+    assert engine.submitted == CELLS[:1]
+    assert cancelled == engine.names
+
+
+def test_what_another_coordinator_submits_meanwhile_is_taken_over(project: World) -> None:
+    """Between the checks, which take their time, and the lock."""
+    _, document = params.load()
+    run = Run("r", "c" * 40, "origin", "shelf", "local", {}, 1, CELLS[:1])
+    command._take_over(run, document)
+    other = Run("r", "c" * 40, "origin", "shelf", "local", {}, 1, list(CELLS))
+    submit(other, FakeEngine(other))
+    command._take_over(run, document)
+    assert run.cells == CELLS
+    assert run.tries == other.tries
+
+
 @pytest.mark.parametrize("detach", [False, True])
 def test_a_try_that_was_never_submitted_is_dropped(run: Run, monkeypatch: pytest.MonkeyPatch, detach: bool) -> None:
     """The cell waits as before, and takes the same attempt, but another job."""
@@ -464,9 +503,12 @@ def test_a_fraction_that_slurm_cannot_give(gpus: float, listed: str, problem: st
 def slurm_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of Slurm only its programs: sinfo knows a partition, and sbatch keeps what it is given."""
     programs = {
-        "sinfo": 'test "$*" = "--noheader --format=%G --partition gpu" && echo gpu:h100:2,shard:h100:8',
-        "sbatch": f"cp $1 {tmp_path}/given; echo Submitted batch job 7", "squeue": "", "scancel": "", "srun": "",
+        "sinfo": 'test ! -e down && echo "cpu* (null)" && echo "gpu gpu:h100:2,shard:h100:8"',
+        "sbatch": f"cp $1 {tmp_path}/given; echo Submitted batch job 7", "squeue": "test ! -e down",
+        "scancel": f'test ! -e down && echo "$*" >> {tmp_path}/cancelled', "srun": "",
     }  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SBATCH_JOB_NAME", raising=False)
     (tmp_path / "bin").mkdir()
     for name, text in programs.items():
         (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
@@ -487,11 +529,31 @@ def test_what_sbatch_is_asked_for(gpus: float, asked: list[str], tmp_path: Path)
 @pytest.mark.usefixtures("slurm_programs")
 @pytest.mark.parametrize(
     ("partition", "problem"),
-    [("gpu", r"allowed: 0\.25, 0\.5, 0\.75, 1"), (None, "sinfo cannot say how GPUs are shared")],
+    [("gpu", r"allowed: 0\.25, 0\.5, 0\.75, 1"), (None, "no node here shares GPUs")],
 )
 def test_slurm_refuses_a_fraction_before_any_job(partition: str | None, problem: str, tmp_path: Path) -> None:
+    """By the nodes of the partition that the jobs would go to: without a name the default one."""
     with pytest.raises(InputError, match=problem):
         Slurm(tmp_path / "jobs", Resources(gpus=0.3, partition=partition)).check()
+
+
+@pytest.mark.usefixtures("slurm_programs")
+def test_slurm_that_fails_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is taken for cancelled or submitted that is not, and no name of the user's hides our jobs."""
+    engine = Slurm(tmp_path / "jobs", Resources())
+    engine.cancel(["ldmiss-a", "ldmiss-b"])
+    assert (tmp_path / "cancelled").read_text() == "--me --name ldmiss-a\n--me --name ldmiss-b\n"
+    (tmp_path / "down").touch()
+    assert engine.active({"ldmiss-a"}) == {"ldmiss-a"}
+    with pytest.raises(InputError, match="scancel fails"):
+        engine.cancel(["ldmiss-a"])
+    (tmp_path / "bin/sbatch").write_text("#!/bin/sh\necho 'Invalid partition name' >&2; exit 1\n")
+    with pytest.raises(InputError, match=r"sbatch refused the job .*Invalid partition name"):
+        engine.submit(Job("ldmiss-a", ["true"], tmp_path))
+    (tmp_path / "down").unlink()
+    monkeypatch.setenv("SBATCH_JOB_NAME", "mine")
+    with pytest.raises(InputError, match="SBATCH_JOB_NAME: set in the environment"):
+        engine.check()
 
 
 def test_the_name_of_a_run() -> None:

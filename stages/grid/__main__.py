@@ -66,6 +66,7 @@ def _run(args: argparse.Namespace) -> int:
     planned = Plan(params, document, run.cells, load_run(run.name))
     planned.refuse_full(local_jobs=jobs if run.engine == "local" else 0, settings=settings)
     with only_coordinator(run):
+        _take_over(run, document)  # again: another coordinator may have submitted meanwhile
         prepare(run, params_module.PARAMS_FILE.read_text())
         save_remote(run.carried / "remote", run.remote, settings)
         run.save()
@@ -97,13 +98,24 @@ def _prepared(args: argparse.Namespace) -> tuple[Run, dict[str, Any]]:
         run_name(commit, document), commit, origin, name, args.engine, asdict(_resources(args, params)), 1, chosen
     )
     checks.refuse_other_runs(run.name)
-    if (begun := load_run(run.name)) is not None:
-        if begun.engine != args.engine and checks.at_work(begun):
-            raise InputError(f"--engine {args.engine}: jobs of this grid are on {begun.engine}; cancel them first")
-        run.tries = begun.tries
-        run.cells = [cell for cell in cells.names if cell in chosen or cell in begun.cells]
+    _take_over(run, document)
     run.stage_jobs = args.stage_jobs
     return run, settings
+
+
+def _take_over(run: Run, document: dict[str, Any]) -> None:
+    """Add the cells and tries of the run as far as it has begun.
+
+    Raises:
+        InputError: its jobs are at work on another engine.
+    """
+    begun = load_run(run.name)
+    if begun is None:
+        return
+    if begun.engine != run.engine and checks.at_work(begun):
+        raise InputError(f"--engine {run.engine}: jobs of this grid are on {begun.engine}; cancel them first")
+    run.tries = begun.tries
+    run.cells = [cell for cell in Cells(document).names if cell in {*run.cells, *begun.cells}]
 
 
 def _status(args: argparse.Namespace) -> int:

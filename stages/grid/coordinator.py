@@ -5,6 +5,7 @@ All that it knows is in the run's folder. Killed at any time and started again, 
 
 import sys
 import time
+from collections.abc import Mapping
 
 from stages.grid.engines.interface import Engine, Job
 from stages.grid.events import LOCK_MARK, MARK, add_line
@@ -28,6 +29,9 @@ def drive(run: Run, engine: Engine, *, jobs: int, retries: int, detach: bool = F
     shown: dict[str, str] = {}
     while True:
         states = states_of(run, engine)
+        for cell in _taken_over(run, states):
+            run.end_try(cell)
+            before[cell] = len(run.tries[cell])
         missing = {cell for cell, state in states.items() if state in ("lost", "waiting") and run.tries.get(cell)}
         # A job may be gone a moment before its last line is seen from here, and there a moment after its coordinator
         # was killed in the middle of submitting it.
@@ -35,18 +39,27 @@ def drive(run: Run, engine: Engine, *, jobs: int, retries: int, detach: bool = F
         states |= dict.fromkeys(doubtful, "running")
         at_work = [cell for cell in run.cells if states[cell] in ("queued", "running")]
         left = [cell for cell in run.cells if _is_left(states[cell], len(run.submitted(cell)) - before[cell], retries)]
-        if run.cancelled.exists():
-            left = []
         for cell in left[: max(0, jobs - len(at_work))]:
+            if run.cancelled.exists():
+                break
             # Noted before and after: a coordinator that is killed in between finds the job by its name.
             run.begin_try(cell)
-            engine.submit(worker_job(run, cell, engine))
+            job = worker_job(run, cell, engine)
+            engine.submit(job)
             run.end_try(cell)
             states[cell] = "queued"
+            if run.cancelled.exists():  # `cancel` may have looked before the engine had the job
+                engine.cancel([job.name])
+        left = [] if run.cancelled.exists() else left
         shown = _show(run, states, shown)
         if (detach and not doubtful) or not (left or at_work):
             return [cell for cell in run.cells if states[cell] != "done"]
         time.sleep(engine.poll_seconds)
+
+
+def _taken_over(run: Run, states: Mapping[str, str]) -> list[str]:
+    """The cells whose last try an earlier coordinator submitted, but could not note: now the job is there, or spoke."""
+    return [cell for cell, tries in run.tries.items() if tries[-1].submitted is None and states[cell] != "waiting"]
 
 
 def _is_left(state: str, tries: int, retries: int) -> bool:

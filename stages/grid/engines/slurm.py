@@ -1,6 +1,7 @@
 """Workers as jobs of Slurm, submitted by submitit; Slurm's own commands say which are active."""
 
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -44,11 +45,14 @@ class Slurm:
         done = _call("squeue", "--noheader", "--me")
         if done.returncode != 0:
             raise InputError(f"--engine slurm: the scheduler does not answer ({one_line(done.stderr)}); try `sinfo`")
+        if "SBATCH_JOB_NAME" in os.environ:
+            raise InputError("SBATCH_JOB_NAME: set in the environment; jobs are found by names of ours, so unset it")
         _ = self._gres
 
     def submit(self, job: Job) -> None:
         """Queue it."""
         from submitit import SlurmExecutor
+        from submitit.core.utils import FailedJobError
         from submitit.helpers import CommandFunction
 
         executor = SlurmExecutor(self._folder / job.name)
@@ -62,19 +66,27 @@ class Slurm:
         command = ["env", *(f"{name}={value}" for name, value in job.environment.items()), *job.command]
         try:
             executor.submit(CommandFunction(command, verbose=False, cwd=job.folder))
-        except subprocess.CalledProcessError as error:
-            raise InputError(f"--engine slurm: sbatch refused the job ({one_line(error.stderr or error)})") from None
+        except FailedJobError as error:
+            raise InputError(f"--engine slurm: sbatch refused the job ({one_line(error)})") from None
 
     def active(self, names: Collection[str]) -> set[str]:
         """Those that squeue lists; one that completes is no longer active."""
-        found = self._ids()
-        return set(names) if found is None else {name for name in names if name in found}
+        done = _call("squeue", "--noheader", "--me", "--format=%T %j")
+        if done.returncode != 0:
+            return set(names)
+        jobs = (line.split(" ", 1) for line in done.stdout.splitlines())
+        return {name for state, name in jobs if state not in _ENDED}.intersection(names)
 
     def cancel(self, names: Collection[str]) -> None:
-        """scancel: SIGTERM, and SIGKILL after KillWait of slurm.conf."""
-        found = self._ids() or {}
-        if ids := [found[name] for name in names if name in found]:
-            _call("scancel", *ids)
+        """scancel: SIGTERM, and SIGKILL after KillWait of slurm.conf.
+
+        Raises:
+            InputError: scancel fails.
+        """
+        for name in names:
+            done = _call("scancel", "--me", "--name", name)
+            if done.returncode != 0:
+                raise InputError(f"--engine slurm: scancel fails ({one_line(done.stderr)}); say `cancel` again")
 
     def output(self, job: str) -> str:
         """What submitit kept."""
@@ -90,19 +102,15 @@ class Slurm:
         gpus = self._resources.gpus
         if gpus == int(gpus):
             return {"gpus_per_node": int(gpus)} if gpus else {}
-        where = ["--partition", self._resources.partition] if self._resources.partition else []
-        done = _call("sinfo", "--noheader", "--format=%G", *where)
+        done = _call("sinfo", "--noheader", "--format=%P %G")
         if done.returncode != 0:
             raise InputError(f"--gpus-per-cell: sinfo cannot say how GPUs are shared ({one_line(done.stderr)})")
-        return {"gres": f"shard:{shards(gpus, done.stdout)}"}
-
-    def _ids(self) -> dict[str, str] | None:
-        """Slurm's number of each job of ours that has not ended, by its name; None where squeue does not answer."""
-        done = _call("squeue", "--noheader", "--me", "--format=%i %T %j")
-        if done.returncode != 0:
-            return None
-        jobs = (line.split(" ", 2) for line in done.stdout.splitlines())
-        return {name: number for number, state, name in jobs if state not in _ENDED}
+        lines = [line.split(" ", 1) for line in done.stdout.splitlines()]
+        wanted = self._resources.partition
+        # Slurm marks its default partition with a star.
+        nodes = [gres for name, gres in lines if (name.rstrip("*") == wanted if wanted else name.endswith("*"))]
+        number = shards(gpus, "\n".join(nodes))
+        return {"gres": f"shard:{number}"}
 
 
 def shards(gpus: float, listed: str) -> int:
@@ -130,8 +138,9 @@ def shards(gpus: float, listed: str) -> int:
         )
     wanted = gpus * per_gpu[0]
     if round(wanted) < 1 or abs(wanted - round(wanted)) > _SHARD_TOLERANCE:
-        allowed = ", ".join(f"{number / per_gpu[0]:.3g}" for number in range(1, math.ceil(per_gpu[0])))
-        raise InputError(f"--gpus-per-cell: {gpus:g}; a GPU has {per_gpu[0]:g} shards here; allowed: {allowed}, 1, ...")
+        fractions = [f"{number / per_gpu[0]:.3g}" for number in range(1, math.ceil(per_gpu[0]))]
+        allowed = ", ".join([*fractions, "1", "..."])
+        raise InputError(f"--gpus-per-cell: {gpus:g}; a GPU has {per_gpu[0]:g} shards here; allowed: {allowed}")
     return round(wanted)
 
 
