@@ -49,10 +49,13 @@ class Events:
             (os.killpg if self._stop.group else os.kill)(0 if self._stop.group else os.getpid(), self._stop.signal)
 
 
-def install(events: Events, stages: Iterable[str] = STAGES) -> None:
-    """Make every one of `stages` that this process runs report to `events`."""
+def install(events: Events, stages: Iterable[str] = STAGES, at_a_time: int = 1) -> None:
+    """Make every one of `stages` that this process runs report to `events`, with so many chunks side by side."""
+    from stages.runtime import Runtime
+
     for stage in stages:
         importlib.import_module(f"stages.{stage}")
+    Runtime.num_at_a_time = property(lambda runtime: at_a_time)  # type: ignore[method-assign,assignment]
     _watch_training(events)
     _watch_chunks(events)
     _watch_checkpoints(events)

@@ -17,7 +17,6 @@ import stages.checkpoint
 from faults.events import Events, Stop, counted, install
 from faults.forked import Ended, Forked
 from stages.paths import Item
-from stages.runtime import Runtime
 from stages.work import Pipeline
 
 LONGER: dict[str, Any] = {
@@ -77,10 +76,9 @@ class World:
 
         def all_prepared() -> None:
             events = Events(folder / ".events", stop)
-            install(events)
+            install(events, at_a_time=at_a_time)
             # A second passes with each unit of work, so that the pace of the checkpoints is that asked for.
             stages.checkpoint.time = SimpleNamespace(monotonic=lambda: float(events.units))  # type: ignore[assignment]
-            Runtime.num_at_a_time = property(lambda runtime: at_a_time)  # type: ignore[method-assign,assignment]
             if self.sabotage is not None:
                 self.sabotage()
             prepare()
