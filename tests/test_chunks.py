@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+import torch
 import yaml
 
-from stages import params
+from stages import params, runtime
 from stages.chunks import CHUNK_SIZES, chunk_size
 from stages.compose import composed
+from stages.cores import num_cores
 from stages.io import load_arrays, load_tensors
+from stages.runtime import Runtime
 
 AUTO: dict[str, Any] = {
     "sample": {"chunk_size": "auto"},
@@ -24,9 +27,8 @@ AUTO: dict[str, Any] = {
 
 def context(device: str, stage: str) -> Any:
     """What `chunk_size` sees of a context."""
-    return SimpleNamespace(
-        runtime=SimpleNamespace(device=SimpleNamespace(type=device)), work=SimpleNamespace(stage=stage), used={}
-    )
+    of_all_cores = Runtime(torch.device(device), torch.float32, num_threads=num_cores(), deterministic=True)
+    return SimpleNamespace(runtime=of_all_cores, work=SimpleNamespace(stage=stage), used={})
 
 
 @pytest.mark.parametrize("device", CHUNK_SIZES)
@@ -36,8 +38,21 @@ def test_what_auto_resolves_to(device: str, stage: str) -> None:
     resolved, declared = context(device, stage), context(device, stage)
     assert chunk_size(resolved, "auto") == CHUNK_SIZES[device][stage]
     assert chunk_size(declared, 7) == 7
-    assert (resolved.used, declared.used) == ({"chunk_size": CHUNK_SIZES[device][stage]}, {"chunk_size": 7})
+    assert resolved.used == {"chunk_size": CHUNK_SIZES[device][stage], "chunks_at_a_time": 1}
+    assert declared.used == {"chunk_size": 7, "chunks_at_a_time": 1}
     assert CHUNK_SIZES["cuda"][stage] > CHUNK_SIZES["cpu"][stage]
+
+
+@pytest.mark.parametrize(
+    ("device", "num_threads", "cores", "number"),
+    [("cpu", 1, 1, 1), ("cpu", 1, 2, 2), ("cpu", 1, 64, 2), ("cpu", 2, 3, 1), ("cpu", 4, 2, 1), ("cuda", 1, 64, 1)],
+)
+def test_chunks_at_a_time(
+    device: str, num_threads: int, cores: int, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two where that fills the cores of a CPU, else one."""
+    monkeypatch.setattr(runtime, "num_cores", lambda: cores)
+    assert Runtime(torch.device(device), torch.float32, num_threads, deterministic=True).num_at_a_time == number
 
 
 @pytest.mark.parametrize("diffputer", ["standard", "official"])
