@@ -42,19 +42,26 @@ def drive(run: Run, engine: Engine, *, jobs: int, retries: int, detach: bool = F
         for cell in left[: max(0, jobs - len(at_work))]:
             if run.cancelled.exists():
                 break
-            # Noted before and after: a coordinator that is killed in between finds the job by its name.
-            run.begin_try(cell)
-            job = worker_job(run, cell, engine)
-            engine.submit(job)
-            run.end_try(cell)
+            submit(run, cell, engine)
             states[cell] = "queued"
-            if run.cancelled.exists():  # `cancel` may have looked before the engine had the job
-                engine.cancel([job.name])
         left = [] if run.cancelled.exists() else left
         shown = _show(run, states, shown)
         if (detach and not doubtful) or not (left or at_work):
             return [cell for cell in run.cells if states[cell] != "done"]
         time.sleep(engine.poll_seconds)
+
+
+def submit(run: Run, cell: str, engine: Engine) -> None:
+    """Submit the next try of a cell.
+
+    Noted before and after: a coordinator that is killed in between finds the job by its name.
+    """
+    run.begin_try(cell)
+    job = worker_job(run, cell, engine)
+    engine.submit(job)
+    run.end_try(cell)
+    if run.cancelled.exists():  # `cancel` may have looked before the engine had the job
+        engine.cancel([job.name])
 
 
 def _taken_over(run: Run, states: Mapping[str, str]) -> list[str]:

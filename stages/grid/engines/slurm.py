@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -109,16 +109,15 @@ class Slurm:
         wanted = self._resources.partition
         # Slurm marks its default partition with a star.
         nodes = [gres for name, gres in lines if (name.rstrip("*") == wanted if wanted else name.endswith("*"))]
-        number = shards(gpus, "\n".join(nodes))
-        return {"gres": f"shard:{number}"}
+        return {"gres": f"shard:{shards(gpus, nodes)}"}
 
 
-def shards(gpus: float, listed: str) -> int:
+def shards(gpus: float, listed: Sequence[str]) -> int:
     """How many of the shards into which nodes divide a GPU make a fraction of one.
 
     Args:
         gpus: no whole number.
-        listed: the nodes' resources, a line each, as `sinfo --format=%G` has them; nodes without shards do not count.
+        listed: the nodes' resources, one text each, as `sinfo --format=%G` has them; nodes without shards do not count.
 
     Raises:
         InputError: more than one GPU; no node shares GPUs; a GPU has more shards on one node than on another; no number
@@ -126,7 +125,7 @@ def shards(gpus: float, listed: str) -> int:
     """
     if gpus > 1:
         raise InputError(f"--gpus-per-cell: {gpus:g}; allowed are whole numbers and fractions of one GPU")
-    nodes = [(_number(line, "shard"), _number(line, "gpu")) for line in listed.splitlines()]
+    nodes = [(_number(line, "shard"), _number(line, "gpu")) for line in listed]
     if not (per_gpu := sorted({number / gpus for number, gpus in nodes if number and gpus})):
         raise InputError(
             f"--gpus-per-cell: {gpus:g}; no node here shares GPUs (`shard` in Slurm's gres.conf); allowed: 0, 1, ..."
