@@ -1,16 +1,21 @@
-"""A project for the grid's tests: the real code and params, and a `dvc.yaml` whose stages take no time."""
+"""For the grid's tests: a project of the real code and params whose stages take no time, and an engine without one."""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import tiny
 import yaml
 from helpers_imports import ROOT
+
+from stages.grid.engines.interface import Job
+from stages.grid.events import WORKER, add_event
+from stages.grid.state import Run
 
 TOY = """
 import hashlib, os, pathlib, signal, sys, time
@@ -154,3 +159,44 @@ class World:
         )
         assert done.returncode == status, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
+
+
+CELLS = ["0.5-42", "0.8-42"]
+
+
+class FakeEngine:
+    """Jobs that end, at the next look, as their script says: "done", "failed", or "gone" without a word."""
+
+    sees_folder, poll_seconds, python = True, 0.0, "python"
+
+    def __init__(self, run: Run, **scripts: list[str]) -> None:
+        self._run, self._scripts = run, {name.replace("_", ".").replace("x", "-"): of for name, of in scripts.items()}
+        self.submitted: list[str] = []
+        self.left: dict[str, list[str]] = {}
+        self.names: list[str] = []
+
+    def check(self) -> None:
+        """Always there."""
+
+    def submit(self, job: Job) -> None:
+        cell, attempt = (job.command[job.command.index(name) + 1] for name in ("--cell", "--attempt"))
+        self.submitted.append(cell)
+        self.names.append(job.name)
+        self.left[job.name] = [cell, attempt]
+
+    def active(self, names: Collection[str]) -> set[str]:
+        """Each job is active once, and ends then."""
+        still = set(names) & set(self.left)
+        for job in still:
+            cell, attempt = self.left.pop(job)
+            ending = self._scripts[cell].pop(0)
+            if ending != "gone":
+                event = {"cell": cell, "attempt": int(attempt), "host": "h", "stage": WORKER, "status": ending}
+                add_event(self._run.events(cell), event)
+        return still
+
+    def cancel(self, names: Collection[str]) -> None:
+        """Nothing to do."""
+
+    def output(self, job: str) -> str:
+        return ""
