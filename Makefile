@@ -27,14 +27,14 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 repro: setup  ## run the pipeline with params.yaml; ends with the metrics and where the figures are
-	@python -m stages.preflight
-	@python -m stages.repro
-	@python -m stages.report
+	@python -m ldmiss_pipeline.running.preflight
+	@python -m ldmiss_pipeline repro
+	@python -m ldmiss_pipeline report
 
 grid: setup  ## run the grid of params.yaml, on the engine named in GRID="--engine slurm ..." (docs/scaling.md)
-	python -m stages.grid plan $(GRID)
-	python -m stages.grid run $(GRID)
-	python -m stages.grid collect
+	python -m ldmiss_pipeline grid plan $(GRID)
+	python -m ldmiss_pipeline grid run $(GRID)
+	python -m ldmiss_pipeline grid collect
 
 test: setup  ## the fast tests (about 9 minutes on 2 cores)
 	python -m pytest -q
@@ -43,7 +43,7 @@ test-slow: setup  ## all tests, the long ones included
 	python -m pytest -q -m "not mutation"
 
 test-mutations: setup  ## seeded slips in the code must turn tests of docs/fidelity.md red
-	python -m pytest -q -m mutation tests/test_mutations.py
+	python -m pytest -q -m mutation tests/project/test_mutations.py
 
 test-faults: setup  ## kills, full disks, clocks set back: does the result stay that of a clean run? (40 minutes)
 	PYTHONPATH=tests python -m faults --write docs/reliability.md
@@ -58,7 +58,7 @@ rehearse-slices: setup  ## GPU slices on a CPU: a kill, two machines, merged (do
 	python -m pytest -q -s -m slow tests/test_slice_rehearsal.py
 
 verify: setup  ## re-hash every out and every object of DVC's cache
-	python -m stages.verify
+	python -m ldmiss_pipeline verify
 
 verify-determinism: setup  ## run make repro in separate clones and compare; half an hour
 	python -m benchmarks.determinism
@@ -67,7 +67,7 @@ check: setup  ## lint, format, types, layering
 	ruff check .
 	ruff format --check .
 	mypy
-	python -m pytest -q tests/test_layering.py
+	python -m pytest -q tests/project/test_layering.py
 
 format: setup  ## format and sort imports
 	ruff format .
@@ -77,11 +77,11 @@ bench: setup  ## measure speed against named peers, about 15 minutes (benchmarks
 	python -m benchmarks.run
 
 params: setup  ## compose conf/ into params.yaml, without running anything
-	python -m stages.compose
+	python -m ldmiss_pipeline compose
 
 classifier: setup  ## train the committed classifier of dataset=mnist again, in a clone (docs/classifier.md)
 	rm -rf ckpt/classifier-clone && git clone --quiet . ckpt/classifier-clone
-	cd ckpt/classifier-clone && python -m stages.compose dataset=mnist profile=paper classifier.weights=null compute.num_threads=1
+	cd ckpt/classifier-clone && python -m ldmiss_pipeline compose dataset=mnist profile=paper classifier.weights=null compute.num_threads=1
 	cd ckpt/classifier-clone && python -m stages download && python -m stages train_classifier
 	cp ckpt/classifier-clone/models/classifier.safetensors assets/classifier-mnist.safetensors
 

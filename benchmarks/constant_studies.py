@@ -20,22 +20,23 @@ from benchmarks.held_out import (
     train_autoencoder,
     with_epochs,
 )  # fmt: skip
+from ldmiss.autoencoding import objective as autoencoder_objective
 from ldmiss.autoencoding.encoder_input import MIN_OBSERVED_SHARE, remask
+from ldmiss.baselines.gaussian import fit_gaussian, impute_gaussian
+from ldmiss.classifier.features import extract_features, unit_images
+from ldmiss.classifier.frechet import fid, fid_statistics
+from ldmiss.core.noise import RowNoise, torch_generator
+from ldmiss.core.pixels import unit_from_uint8
+from ldmiss.core.randomness import derive_seed
+from ldmiss.diffputer.em import Normalizer, Sampling, average_draws, m_step_loss
+from ldmiss.diffputer.mlp import DiffPuterMLP
 from ldmiss.errors import InputError
-from ldmiss.evaluation.fidelity import fid, fid_statistics
 from ldmiss.imputation.autoencoder import impute_autoencoder
-from ldmiss.imputation.baselines import fit_gaussian, impute_gaussian
-from ldmiss.imputation.diffputer import Normalizer, Sampling, average_draws, m_step_loss
-from ldmiss.imputation.interface import Imputer, paste_observed
+from ldmiss.imputation.imputer import Imputer, paste_observed
 from ldmiss.imputation.score_based import ScoreModel
 from ldmiss.networks.layers import at_precision, build, init_torch_default
-from ldmiss.networks.mlp import DiffPuterMLP
-from ldmiss.noise import RowNoise, torch_generator
-from ldmiss.pixels import unit_from_uint8
-from ldmiss.randomness import derive_seed
-from ldmiss.training import autoencoder_objective
-from stages.build.classifier import extract_features, restore_classifier, unit_images
-from stages.build.diffputer import denoiser_from
+from ldmiss_pipeline.models.classifier import restore_classifier
+from ldmiss_pipeline.models.diffputer import denoiser_from
 
 Row = dict[str, Any]
 """constant, candidate, rate (of the training images), measure, score, seconds; and for paired scores `se_to_best`."""

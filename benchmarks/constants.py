@@ -20,16 +20,18 @@ import yaml
 from benchmarks.constant_studies import STUDIES, Row
 from benchmarks.held_out import NUM_HELD_OUT, SEED, Bench, Split
 from ldmiss.autoencoding.encoder_input import MIN_OBSERVED_SHARE
-from ldmiss.diffusion.samplers import num_evaluations
 from ldmiss.errors import InputError
-from stages import params
-from stages.compose import composed
-from stages.io import load_json, load_tensors, save_json, save_text
-from stages.paths import RAW
-from stages.runtime import resolve
+from ldmiss.files.atomic import save_text
+from ldmiss.files.tensors import load_tensors
+from ldmiss.sampling.samplers import num_evaluations
+from ldmiss_pipeline.artifacts.json_files import load_json, save_json
+from ldmiss_pipeline.artifacts.paths import RAW
+from ldmiss_pipeline.compute.device import resolve
+from ldmiss_pipeline.config import params
+from ldmiss_pipeline.config.compose import composed
 
 if TYPE_CHECKING:
-    from stages.schema import Params
+    from ldmiss_pipeline.config.schema import Params
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks/results/constants.json"

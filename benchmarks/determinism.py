@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.page import write_table
-from stages.io import save_json
-from stages.params import PARAMS_FILE
-from stages.provenance import LOCK_FILE, load_lock, recorded_hashes
-from stages.runtime import processor
+from ldmiss_pipeline.artifacts.json_files import save_json
+from ldmiss_pipeline.compute.device import processor
+from ldmiss_pipeline.config.params import PARAMS_FILE
+from ldmiss_pipeline.running.lockfile import LOCK_FILE, load_lock, recorded_hashes
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results/determinism.json"
@@ -33,7 +33,7 @@ TOLERANCES = {"mse": 0.1, "crps": 0.1, "accuracy": 0.02}
 
 Training amplifies the last bits: what it ends with is another member of the same ensemble, as with another seed, most
 of all where a network is far from converged, as the quick profile's pixel networks are. (With the same weights the
-outputs agree to rounding: `tests/test_threads.py`.) FIDs of a few hundred images move more and are not judged."""
+outputs agree to rounding: `tests/pipeline/compute/test_threads.py`.) FIDs of a few hundred images move more and are not judged."""
 
 
 def main() -> int:
@@ -49,7 +49,9 @@ def main() -> int:
         commit = head()
         overrides = [f"profile={args.profile}"]
         first = run_clone(folder / "first", commit, overrides)
-        second = run_clone(folder / "second", commit, overrides, [sys.executable, "-m", "stages.repro", "--jobs", "2"])
+        second = run_clone(
+            folder / "second", commit, overrides, [sys.executable, "-m", "ldmiss_pipeline", "repro", "--jobs", "2"]
+        )
         result = {"profile": args.profile, "machine": processor(), "python": platform.python_version()}
         result |= compare_bits(first, second)
         if args.threads:
@@ -79,7 +81,7 @@ def run_clone(folder: Path, commit: str, overrides: list[str], command: Sequence
     environment = {**os.environ, "PATH": path, "DVC_SITE_CACHE_DIR": f"{folder}-site", "DVC_NO_ANALYTICS": "1"}
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)  # noqa: S603, S607 - our own command
     subprocess.run(["git", "checkout", "--quiet", "--detach", commit], cwd=folder, check=True)  # noqa: S603, S607 - ours
-    for step in ([sys.executable, "-m", "stages.compose", *overrides], command):
+    for step in ([sys.executable, "-m", "ldmiss_pipeline", "compose", *overrides], command):
         with (folder / "run.log").open("a") as log:
             subprocess.run(step, cwd=folder, env=environment, stdout=log, stderr=log, check=True)  # noqa: S603 - ours
     return folder

@@ -27,32 +27,34 @@ from torch import Tensor
 
 from benchmarks.few_steps_page import GROUP, write_results
 from benchmarks.setting import device_folder
-from ldmiss.diffusion.samplers import SAMPLERS, num_evaluations
+from ldmiss.classifier.features import extract_features
+from ldmiss.classifier.frechet import fid, fid_statistics
+from ldmiss.core.noise import RowNoise
+from ldmiss.core.pixels import unit_from_uint8
+from ldmiss.core.randomness import derive_seed
+from ldmiss.core.subsets import evenly_spread
 from ldmiss.errors import InputError
-from ldmiss.evaluation.fidelity import fid, fid_statistics, inception_score
+from ldmiss.evaluation.fidelity import inception_score
+from ldmiss.evaluation.measurement import Yardstick
 from ldmiss.evaluation.pixel import errors_of_draws_by_image
 from ldmiss.evaluation.uncertainty import calibration, crps, missing_pixels
-from ldmiss.imputation.interface import Imputer
+from ldmiss.files.atomic import save_text
+from ldmiss.imputation.imputer import Imputer
 from ldmiss.imputation.score_based import ScoreModel
-from ldmiss.noise import RowNoise
-from ldmiss.pixels import unit_from_uint8
-from ldmiss.randomness import derive_seed
-from ldmiss.subsets import evenly_spread
-from stages import params
-from stages.build.classifier import extract_features, restore_classifier
-from stages.build.data import load_incomplete
-from stages.chunks import rows_at_a_time
-from stages.compose import ROOT
-from stages.datasets import load_split
-from stages.io import save_text
-from stages.measure import Yardstick
-from stages.paths import CLASSIFIER, RAW, Item
-from stages.runtime import resolve
-from stages.table import METHODS
+from ldmiss.sampling.samplers import SAMPLERS, num_evaluations
+from ldmiss_pipeline.artifacts.incomplete import load_incomplete
+from ldmiss_pipeline.artifacts.paths import CLASSIFIER, RAW, Item
+from ldmiss_pipeline.compute.batching import rows_at_a_time
+from ldmiss_pipeline.compute.device import resolve
+from ldmiss_pipeline.config import params
+from ldmiss_pipeline.config.compose import ROOT
+from ldmiss_pipeline.config.registry import METHODS
+from ldmiss_pipeline.datasets.registry import load_split
+from ldmiss_pipeline.models.classifier import restore_classifier
 
 if TYPE_CHECKING:
-    from stages.runtime import Runtime
-    from stages.schema import Params
+    from ldmiss_pipeline.compute.device import Runtime
+    from ldmiss_pipeline.config.schema import Params
 
 RESULTS = ROOT / "benchmarks/results/few_steps"
 REFERENCE = ("euler_maruyama", 1000)

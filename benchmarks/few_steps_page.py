@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from benchmarks.few_steps_rule import MIN_SEEDS, Verdict, cheapest, equal_fid, not_worse
 from benchmarks.page import write_table
 from benchmarks.pages import PAGE
-from ldmiss.diffusion.samplers import SAMPLERS
 from ldmiss.figures.style import new_figure
-from stages.io import atomic_write, save_json, save_text
+from ldmiss.files.atomic import atomic_write, save_text
+from ldmiss.sampling.samplers import SAMPLERS
+from ldmiss_pipeline.artifacts.json_files import save_json
 
 COMMAND = "python -m benchmarks.few_steps"
 JUDGED = {"generation": ("fid",), "imputation": ("mse", "crps")}

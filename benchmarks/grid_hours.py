@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from stages import params as params_module
-from stages import units as counted
-from stages.compose import composed
-from stages.units import TRAINED
+from ldmiss_pipeline.config import params as params_module
+from ldmiss_pipeline.config.compose import composed
+from ldmiss_pipeline.running import units as counted
+from ldmiss_pipeline.running.units import TRAINED
 
 if TYPE_CHECKING:
-    from stages.schema import Params
+    from ldmiss_pipeline.config.schema import Params
 
 GRIDS = {
     "exact": ["profile=paper", "grid=paper"],

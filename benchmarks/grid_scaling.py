@@ -18,23 +18,24 @@ from typing import Any
 
 import yaml
 from dvc.utils.serialize import load_yaml
+from stages.slices.order import Step
 
 from benchmarks import grid_hours, report
 from benchmarks.page import write_table
 from benchmarks.rows_dvc import FIRST, dvc, num_items, toy_project
 from benchmarks.setting import paper_setting
 from benchmarks.usage import usage
-from stages import params as params_module
-from stages.compose import composed
-from stages.estimate import Estimates
-from stages.grid.cells import Cells
-from stages.grid.plan import makespan
-from stages.grid.recorded import merge
-from stages.grid.state import Run
-from stages.grid.status import table
-from stages.io import save_json, save_text
-from stages.slices.order import Step
-from stages.work import Pipeline
+from ldmiss.files.atomic import save_text
+from ldmiss_pipeline.artifacts.json_files import save_json
+from ldmiss_pipeline.config import params as params_module
+from ldmiss_pipeline.config.compose import composed
+from ldmiss_pipeline.grid.cells import Cells
+from ldmiss_pipeline.grid.lockfile import merge
+from ldmiss_pipeline.grid.plan import makespan
+from ldmiss_pipeline.grid.state import Run
+from ldmiss_pipeline.grid.status import table
+from ldmiss_pipeline.running.estimate import Estimates
+from ldmiss_pipeline.running.pipeline import Pipeline
 
 PAGE = report.RESULTS.parents[1] / "docs/scaling.md"
 COMMAND = "python -m benchmarks.grid_scaling"

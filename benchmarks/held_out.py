@@ -15,30 +15,30 @@ from torch import Tensor, nn
 
 from ldmiss.autoencoding.codecs import Codec, LatentCodec, PixelCodec, latent_scale
 from ldmiss.autoencoding.encoder_input import EncoderInput
+from ldmiss.autoencoding.objective import autoencoder_loss
+from ldmiss.core.fill import fill_image
+from ldmiss.core.noise import RowNoise, torch_generator
+from ldmiss.core.pixels import unit_from_uint8
+from ldmiss.core.randomness import derive_seed, numpy_generator
+from ldmiss.diffusion.objectives import latent_score_loss, pixel_score_loss
 from ldmiss.diffusion.parameterization import Denoiser
 from ldmiss.errors import InputError
 from ldmiss.evaluation.pixel import errors_by_image
-from ldmiss.fill import fill_image
-from ldmiss.imputation.interface import Imputer
+from ldmiss.imputation.imputer import Imputer
 from ldmiss.imputation.score_based import ScoreModel
-from ldmiss.missingness import draw_observed, remove_missing
+from ldmiss.missingness.mechanisms import draw_observed, remove_missing
 from ldmiss.networks.autoencoder import Autoencoder
 from ldmiss.networks.layers import at_precision, build, init_fan_avg, init_torch_default
 from ldmiss.networks.unet import UNet
-from ldmiss.noise import RowNoise, torch_generator
-from ldmiss.pixels import unit_from_uint8
-from ldmiss.randomness import derive_seed, numpy_generator
-from ldmiss.training.autoencoder_objective import autoencoder_loss
 from ldmiss.training.loop import BatchLoss, Training
-from ldmiss.training.score_objectives import latent_score_loss, pixel_score_loss
-from stages import datasets
-from stages.build.autoencoder import autoencoder_config, encoder_input_from
-from stages.build.unet import sde_from, unet_config
-from stages.training import recipe_from
+from ldmiss_pipeline.datasets import registry as datasets
+from ldmiss_pipeline.models.autoencoder import autoencoder_config, encoder_input_from
+from ldmiss_pipeline.models.unet import sde_from, unet_config
+from ldmiss_pipeline.running.training import recipe_from
 
 if TYPE_CHECKING:
-    from stages.runtime import Runtime
-    from stages.schema import Params, Train
+    from ldmiss_pipeline.compute.device import Runtime
+    from ldmiss_pipeline.config.schema import Params, Train
 
 NUM_HELD_OUT, TEST_RATE, SEED, CHUNK = 5000, 0.5, 0, 250
 Scores = NDArray[np.float64]

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.page import write_table
-from stages.checkpoint import INTERVAL_VARIABLE
-from stages.compose import composed
-from stages.io import save_json
+from ldmiss_pipeline.artifacts.json_files import save_json
+from ldmiss_pipeline.config.compose import composed
+from ldmiss_pipeline.running.checkpoint import INTERVAL_VARIABLE
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results/memory.json"

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ldmiss.randomness import numpy_generator
-from stages import datasets
-from stages.__main__ import run_stage
-from stages.datasets import Images
-from stages.paths import RAW, Item
-from stages.table import METHODS
+from ldmiss.core.randomness import numpy_generator
+from ldmiss_pipeline.artifacts.paths import RAW, Item
+from ldmiss_pipeline.config.registry import METHODS
+from ldmiss_pipeline.datasets import registry as datasets
+from ldmiss_pipeline.datasets.registry import Images
+from ldmiss_pipeline.running.runner import run_stage
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.io import save_text
+from ldmiss.files.atomic import save_text
 
 
 def write_table(page: Path, name: str, command: str, text: str) -> None:

@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from stages.slices.page import section
+
 from benchmarks import report, scaling_report
 from benchmarks.page import write_table
-from stages.compose import ROOT
-from stages.slices.page import section
+from ldmiss_pipeline.config.compose import ROOT
 
 README, PAGE = ROOT / "README.md", ROOT / "docs/performance.md"
 SCALING, PAGES = "python -m benchmarks.scaling", "python -m benchmarks.pages"

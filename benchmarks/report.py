@@ -10,7 +10,8 @@ from typing import Any
 from benchmarks import grid_hours
 from benchmarks.report_figure import draw
 from benchmarks.setting import Setting, device_folder
-from stages.io import save_json, save_text
+from ldmiss.files.atomic import save_text
+from ldmiss_pipeline.artifacts.json_files import save_json
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "diffusers", "scikit-learn", "numpy", "scipy", "dvc")

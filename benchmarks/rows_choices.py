@@ -5,8 +5,8 @@ import torch
 from benchmarks import ours
 from benchmarks.setting import Setting, named
 from benchmarks.timing import Case, Comparison, Timed
+from ldmiss.core.noise import RowNoise, torch_generator
 from ldmiss.networks.layers import at_precision
-from ldmiss.noise import RowNoise, torch_generator
 from ldmiss.training.loop import Recipe, Training
 
 

@@ -14,12 +14,11 @@ from benchmarks.peers import diffputer as plain
 from benchmarks.rows_training import equal_dtypes, gain
 from benchmarks.setting import Setting, named
 from benchmarks.timing import Case, Comparison, Run, Timed
-from ldmiss.diffusion.edm import DenoiseFn, Preconditioned
-from ldmiss.diffusion.samplers import NoiseFn
-from ldmiss.imputation.diffputer import SIGMA_DATA, Sampling, draw_conditional, m_step_loss
+from ldmiss.core.noise import NoiseFn, RowNoise
+from ldmiss.diffputer.edm import DenoiseFn, Preconditioned
+from ldmiss.diffputer.em import SIGMA_DATA, Sampling, draw_conditional, m_step_loss
+from ldmiss.diffputer.mlp import DiffPuterMLP
 from ldmiss.networks.layers import at_precision, build, init_torch_default
-from ldmiss.networks.mlp import DiffPuterMLP
-from ldmiss.noise import RowNoise
 from ldmiss.training.loop import Recipe, Training
 
 NUM_FEATURES = 784

@@ -18,7 +18,7 @@ import yaml
 
 from benchmarks.setting import Setting
 from benchmarks.timing import Case, Comparison, Timed
-from stages.compose import ROOT, composed
+from ldmiss_pipeline.config.compose import ROOT, composed
 
 FILE_SUFFIXES = (".npz", ".safetensors", ".json", ".csv", ".png")
 RATES = (0.5, 0.0, 0.1, 0.3, 0.6, 0.8, 0.2, 0.4, 0.7, 0.9)

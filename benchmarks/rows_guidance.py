@@ -12,12 +12,12 @@ from benchmarks.peers import guidance as plain
 from benchmarks.rows_training import equal_dtypes, gain
 from benchmarks.setting import Setting, named
 from benchmarks.timing import Case, Comparison, Projection, Run, Timed
-from ldmiss.imputation.interface import paste_observed
+from ldmiss.core.noise import RowNoise
+from ldmiss.core.pixels import unit_from_uint8
+from ldmiss.imputation.imputer import paste_observed
 from ldmiss.networks.autoencoder import Autoencoder
-from ldmiss.noise import RowNoise
-from ldmiss.pixels import unit_from_uint8
-from stages.build.unet import unet_config
-from stages.schema.document import LATENT_SIZE
+from ldmiss_pipeline.config.schema.document import LATENT_SIZE
+from ldmiss_pipeline.models.unet import unet_config
 
 TARGET = 1.5
 PROTOCOL = 10_000 * 1000

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from benchmarks.peers import iterative
 from benchmarks.setting import Setting
 from benchmarks.timing import Case, Comparison, Timed
-from ldmiss.imputation.baselines import fit_gaussian, impute_gaussian
-from ldmiss.randomness import numpy_generator
+from ldmiss.baselines.gaussian import fit_gaussian, impute_gaussian
+from ldmiss.core.randomness import numpy_generator
 
 RATE = 0.5
 FULL_SIZE = 28

@@ -13,7 +13,7 @@ from benchmarks.peers.diffusers_models import latent_arguments, pixel_arguments,
 from benchmarks.rows_training import EQUAL_TARGET, USER_TARGET, equal_dtypes, gain
 from benchmarks.setting import Setting, named
 from benchmarks.timing import Case, Comparison, Projection, Run, Timed
-from ldmiss.noise import RowNoise
+from ldmiss.core.noise import RowNoise
 
 LONGER = 3
 REMARK = (

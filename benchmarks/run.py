@@ -20,7 +20,7 @@ from benchmarks.setting import Setting, paper_setting, sizes_record
 from benchmarks.table import ROWS, Row
 from benchmarks.timing import measure
 from ldmiss.errors import InputError
-from stages import params
+from ldmiss_pipeline.config import params
 
 NUM_ROUNDS = 7
 

@@ -21,9 +21,10 @@ from benchmarks import pages, report, scaling_dvc, scaling_report
 from benchmarks.memory import make_project
 from benchmarks.setting import paper_setting
 from benchmarks.usage import usage
-from stages import params
-from stages.compose import composed
-from stages.io import save_json, save_text
+from ldmiss.files.atomic import save_text
+from ldmiss_pipeline.artifacts.json_files import save_json
+from ldmiss_pipeline.config import params
+from ldmiss_pipeline.config.compose import composed
 
 ROUNDS = 1
 LINEAR, CONSTANT_MEMORY = (0.9, 1.1), (-0.05, 0.05)

@@ -16,8 +16,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.memory_case import CELL, cut_short
-from stages.__main__ import run_stage
-from stages.paths import Item
+from ldmiss_pipeline.artifacts.paths import Item
+from ldmiss_pipeline.running.runner import run_stage
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,14 +9,14 @@ import torch
 import yaml
 from torch import Tensor
 
-from ldmiss.noise import torch_generator
-from stages import params
-from stages.build.unet import unet_config
-from stages.compose import composed
-from stages.runtime import Runtime, resolve
+from ldmiss.core.noise import torch_generator
+from ldmiss_pipeline.compute.device import Runtime, resolve
+from ldmiss_pipeline.config import params
+from ldmiss_pipeline.config.compose import composed
+from ldmiss_pipeline.models.unet import unet_config
 
 if TYPE_CHECKING:
-    from stages.schema import Compute, Params
+    from ldmiss_pipeline.config.schema import Compute, Params
 
 LATENT_SIZE = 8
 """Of the latents in comparisons with diffusers, whose U-Net cannot do the paper's 7 x 7."""

@@ -1,8 +1,8 @@
 """Obtain the raw data set, verified."""
 
-from stages.context import Context
-from stages.datasets import DATASETS
-from stages.paths import RAW
+from ldmiss_pipeline.artifacts.paths import RAW
+from ldmiss_pipeline.datasets.registry import DATASETS
+from ldmiss_pipeline.running.context import Context
 
 
 def run(context: Context) -> str:

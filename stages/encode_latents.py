@@ -5,14 +5,14 @@ from torch import Tensor
 
 from ldmiss.autoencoding.codecs import latent_scale
 from ldmiss.autoencoding.posterior import DiagonalGaussian
+from ldmiss.core.noise import RowNoise
+from ldmiss.core.pixels import unit_from_uint8
+from ldmiss.core.randomness import derive_seed
+from ldmiss.files.tensors import load_tensors, save_tensors
 from ldmiss.networks.layers import at_precision
-from ldmiss.noise import RowNoise
-from ldmiss.pixels import unit_from_uint8
-from ldmiss.randomness import derive_seed
-from stages.build.autoencoder import restore_autoencoder, restore_encoder_input
-from stages.build.data import load_incomplete
-from stages.context import Context
-from stages.io import load_tensors, save_tensors
+from ldmiss_pipeline.artifacts.incomplete import load_incomplete
+from ldmiss_pipeline.models.autoencoder import restore_autoencoder, restore_encoder_input
+from ldmiss_pipeline.running.context import Context
 
 _BATCH_SIZE = 100
 """As for the classifier's features: more is slower on a CPU."""

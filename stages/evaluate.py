@@ -1,6 +1,6 @@
 """Measure one cell: generation by FID and IS, imputation by squared errors, FID, IS and accuracy (paper A.3), and more.
 
-`stages.measure` lists the metrics. Reads the raw images: the only stage after `mask` that sees the truth, apart from
+`ldmiss.evaluation.measurement` lists the metrics. Reads the raw images: the only stage after `mask` that sees the truth, apart from
 the classifier's. Files of other methods are removed from the cell's input folders first (they stay in DVC's cache):
 DVC hashes these folders as a whole.
 """
@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ldmiss.classifier.features import extract_features, unit_images
+from ldmiss.core.subsets import evenly_spread
 from ldmiss.errors import InputError
-from ldmiss.subsets import evenly_spread
-from stages.build.classifier import extract_features, load_facts, restore_classifier, unit_images
-from stages.context import Context
-from stages.datasets import load_split
-from stages.io import load_arrays, load_observed, save_arrays, save_checked_json
-from stages.measure import Yardstick, measure_generation, measure_imputation
-from stages.paths import CLASSIFIER, CLASSIFIER_FACTS, RAW, remove_others
+from ldmiss.evaluation.measurement import Yardstick, measure_generation, measure_imputation
+from ldmiss_pipeline.artifacts.arrays import load_arrays, save_arrays
+from ldmiss_pipeline.artifacts.incomplete import load_observed
+from ldmiss_pipeline.artifacts.json_files import save_checked_json
+from ldmiss_pipeline.artifacts.paths import CLASSIFIER, CLASSIFIER_FACTS, RAW, remove_others
+from ldmiss_pipeline.datasets.registry import load_split
+from ldmiss_pipeline.models.classifier import load_facts, restore_classifier
+from ldmiss_pipeline.running.context import Context
 
 if TYPE_CHECKING:
-    from stages.schema import Params
+    from ldmiss_pipeline.config.schema import Params
 
 SHEET_IMAGES = 20
 """Images of each kind kept for the figures."""

@@ -14,18 +14,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ldmiss.core.batching import in_chunks
+from ldmiss.core.noise import RowNoise
+from ldmiss.core.pixels import unit_from_uint8
+from ldmiss.core.progress import progress_bar
+from ldmiss.core.randomness import derive_seed
+from ldmiss.core.subsets import draw_subset, evenly_spread
 from ldmiss.errors import InputError
-from ldmiss.imputation.interface import Imputer
-from ldmiss.noise import RowNoise
-from ldmiss.pixels import unit_from_uint8
-from ldmiss.randomness import derive_seed
-from ldmiss.subsets import draw_subset, evenly_spread
-from stages.build.data import load_incomplete
-from stages.checkpoint import in_chunks
-from stages.chunks import chunk_size
-from stages.context import Context
-from stages.io import load_dataset_name, load_facts, save_arrays
-from stages.progress import progress_bar
+from ldmiss.files.tensors import load_facts
+from ldmiss.imputation.imputer import Imputer
+from ldmiss_pipeline.artifacts.arrays import save_arrays
+from ldmiss_pipeline.artifacts.incomplete import load_dataset_name, load_incomplete
+from ldmiss_pipeline.compute.batching import chunk_size
+from ldmiss_pipeline.running.context import Context
 
 
 def run(context: Context) -> str:

@@ -3,12 +3,12 @@
 The truth behind a missing pixel goes no further than this stage (and `evaluate`, which reads the raw test images).
 """
 
-from ldmiss.missingness import draw_observed, remove_missing
-from ldmiss.randomness import numpy_generator
-from stages.context import Context
-from stages.datasets import load_split
-from stages.io import save_observed
-from stages.paths import RAW
+from ldmiss.core.randomness import numpy_generator
+from ldmiss.missingness.mechanisms import draw_observed, remove_missing
+from ldmiss_pipeline.artifacts.incomplete import save_observed
+from ldmiss_pipeline.artifacts.paths import RAW
+from ldmiss_pipeline.datasets.registry import load_split
+from ldmiss_pipeline.running.context import Context
 
 
 def run(context: Context) -> str:

@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from ldmiss.errors import InputError, one_line
-from ldmiss.evaluation.claims import claims_document
-from ldmiss.evaluation.published import compare_published
-from ldmiss.evaluation.tables import summarise, tidy
-from ldmiss.figures.paper import Drawn, Shown, draw_figures
-from stages.context import Context
-from stages.io import atomic_write, load_arrays, load_checked_json, save_json, save_text
-from stages.paths import CLAIMS, CURVES, PLOTS, SUMMARY, TABLE, Item, remove_others
+from ldmiss.files.atomic import atomic_write, save_text
+from ldmiss_pipeline.artifacts.arrays import load_arrays
+from ldmiss_pipeline.artifacts.curves import load_curve
+from ldmiss_pipeline.artifacts.json_files import load_checked_json, save_json
+from ldmiss_pipeline.artifacts.paths import CLAIMS, CURVES, PLOTS, SUMMARY, TABLE, Item, remove_others
+from ldmiss_pipeline.paper.claims import claims_document
+from ldmiss_pipeline.paper.figures import Drawn, Shown, draw_figures
+from ldmiss_pipeline.paper.published import compare_published
+from ldmiss_pipeline.paper.tables import summarise, tidy
+from ldmiss_pipeline.running.context import Context
 
 if TYPE_CHECKING:
-    from stages.schema import Grid
+    from ldmiss_pipeline.config.schema import Grid
 
 _DPI = 150
 
@@ -82,19 +84,6 @@ def save_figures(folder: Path, figures: Mapping[str, Drawn], *, tables: bool = T
             folder / f"{name}.png",
             lambda file, figure=figure: figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None}),  # type: ignore[misc]
         )
-
-
-def load_curve(path: Path) -> list[float]:
-    """The mean loss of each epoch.
-
-    Raises:
-        InputError: no such file, or no such table in it.
-    """
-    try:
-        losses: list[float] = pd.read_csv(path, dtype={"epoch": int, "loss": float})["loss"].tolist()
-    except (ValueError, KeyError) as error:
-        raise InputError(f"{path}: corrupted, or no loss curve ({one_line(error)})") from None
-    return losses
 
 
 def _methods(cells: Sequence[Mapping[str, Any]], task: str) -> list[str]:

@@ -4,13 +4,13 @@ from types import ModuleType
 
 import torch
 
-from ldmiss.noise import RowNoise
-from ldmiss.randomness import derive_seed
-from stages.checkpoint import in_chunks
-from stages.chunks import chunk_size
-from stages.context import Context
-from stages.io import save_arrays
-from stages.progress import progress_bar
+from ldmiss.core.batching import in_chunks
+from ldmiss.core.noise import RowNoise
+from ldmiss.core.progress import progress_bar
+from ldmiss.core.randomness import derive_seed
+from ldmiss_pipeline.artifacts.arrays import save_arrays
+from ldmiss_pipeline.compute.batching import chunk_size
+from ldmiss_pipeline.running.context import Context
 
 
 def run(context: Context) -> str:

@@ -2,11 +2,12 @@
 
 import torch
 
-from ldmiss.imputation.baselines import fit_gaussian
-from ldmiss.pixels import unit_from_uint8
-from stages.build.autoencoder import carried
-from stages.context import Context
-from stages.io import load_observed, load_tensors, save_tensors
+from ldmiss.baselines.gaussian import fit_gaussian
+from ldmiss.core.pixels import unit_from_uint8
+from ldmiss.files.tensors import load_tensors, save_tensors
+from ldmiss_pipeline.artifacts.incomplete import load_observed
+from ldmiss_pipeline.models.autoencoder import carried
+from ldmiss_pipeline.running.context import Context
 
 
 def run(context: Context) -> str:

@@ -10,25 +10,23 @@ from typing import Any
 
 import torch
 
+from ldmiss.classifier.features import extract_layers, unit_images
+from ldmiss.classifier.frechet import accuracy
+from ldmiss.classifier.network import Classifier
+from ldmiss.classifier.objective import classifier_loss
+from ldmiss.core.noise import torch_generator
 from ldmiss.errors import InputError
-from ldmiss.evaluation.fidelity import accuracy
-from ldmiss.networks.classifier import Classifier
+from ldmiss.files.atomic import atomic_write
+from ldmiss.fitting.classifier import describe_classifier
 from ldmiss.networks.layers import at_precision, build, init_torch_default
-from ldmiss.noise import torch_generator
-from ldmiss.training.classifier_objective import classifier_loss
 from ldmiss.training.loop import Training
-from stages.build.classifier import (
-    describe_classifier,
-    extract_layers,
-    restore_committed,
-    save_classifier,
-    unit_images,
-)
-from stages.context import Context
-from stages.datasets import Images, load_split
-from stages.io import atomic_write, save_checked_json
-from stages.paths import CLASSIFIER, CLASSIFIER_FACTS, CURVES, RAW
-from stages.training import recipe_from, run_training, save_curve
+from ldmiss_pipeline.artifacts.curves import save_curve
+from ldmiss_pipeline.artifacts.json_files import save_checked_json
+from ldmiss_pipeline.artifacts.paths import CLASSIFIER, CLASSIFIER_FACTS, CURVES, RAW
+from ldmiss_pipeline.datasets.registry import Images, load_split
+from ldmiss_pipeline.models.classifier import restore_committed, save_classifier
+from ldmiss_pipeline.running.context import Context
+from ldmiss_pipeline.running.training import recipe_from, run_training
 
 ACCURACY_TOLERANCE = 0.002
 """How far the accuracy measured here may lie from the one a committed file says: rounding flips a few digits only."""

@@ -1,16 +1,16 @@
 """Train the pixel-space score network with the loss on observed pixels (MissDiff; paper 4.1, Eq. 3)."""
 
-from ldmiss.fill import fill_image
+from ldmiss.core.fill import fill_image
+from ldmiss.core.pixels import unit_from_uint8
+from ldmiss.diffusion.objectives import pixel_score_loss
+from ldmiss.files.networks import with_prefix
+from ldmiss.files.tensors import save_tensors
 from ldmiss.networks.layers import at_precision, init_fan_avg
 from ldmiss.networks.unet import UNet
-from ldmiss.pixels import unit_from_uint8
-from ldmiss.training.score_objectives import pixel_score_loss
-from stages.build.data import load_incomplete
-from stages.build.network import with_prefix
-from stages.build.unet import sde_from, unet_config
-from stages.context import Context
-from stages.io import load_dataset_name, save_tensors
-from stages.training import new_network, train_network
+from ldmiss_pipeline.artifacts.incomplete import load_dataset_name, load_incomplete
+from ldmiss_pipeline.models.unet import sde_from, unet_config
+from ldmiss_pipeline.running.context import Context
+from ldmiss_pipeline.running.training import new_network, train_network
 
 
 def run(context: Context) -> str:

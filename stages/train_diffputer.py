@@ -5,26 +5,27 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ldmiss.diffusion.edm import DenoiseFn
-from ldmiss.imputation.diffputer import Normalizer, Sampling, average_draws, expectation_maximisation, m_step_loss
+from ldmiss.core.batching import in_chunks
+from ldmiss.core.noise import torch_generator
+from ldmiss.core.pixels import unit_from_uint8
+from ldmiss.core.progress import progress_bar
+from ldmiss.core.randomness import derive_seed
+from ldmiss.diffputer.edm import DenoiseFn
+from ldmiss.diffputer.em import Normalizer, Sampling, average_draws, expectation_maximisation, m_step_loss
+from ldmiss.diffputer.mlp import DiffPuterMLP
+from ldmiss.files.networks import with_prefix, without_prefix
+from ldmiss.files.tensors import save_tensors
 from ldmiss.networks.layers import build, init_torch_default
-from ldmiss.networks.mlp import DiffPuterMLP
-from ldmiss.noise import torch_generator
-from ldmiss.pixels import unit_from_uint8
-from ldmiss.randomness import derive_seed
 from ldmiss.training.loop import Training
-from stages.build.data import load_incomplete
-from stages.build.diffputer import denoiser_from
-from stages.build.network import with_prefix, without_prefix
-from stages.checkpoint import in_chunks
-from stages.chunks import chunk_size
-from stages.context import Context
-from stages.io import load_dataset_name, save_tensors
-from stages.progress import progress_bar
-from stages.training import recipe_from, run_training, save_curve
+from ldmiss_pipeline.artifacts.curves import save_curve
+from ldmiss_pipeline.artifacts.incomplete import load_dataset_name, load_incomplete
+from ldmiss_pipeline.compute.batching import chunk_size
+from ldmiss_pipeline.models.diffputer import denoiser_from
+from ldmiss_pipeline.running.context import Context
+from ldmiss_pipeline.running.training import recipe_from, run_training
 
 if TYPE_CHECKING:
-    from stages.schema import DiffPuter
+    from ldmiss_pipeline.config.schema import DiffPuter
 
 
 class EM:

@@ -1,15 +1,15 @@
 """Train the score network of LDMiss on scaled latents (paper section 3 and appendix B)."""
 
+from ldmiss.diffusion.objectives import latent_score_loss
 from ldmiss.errors import InputError
+from ldmiss.files.networks import with_prefix
+from ldmiss.files.tensors import load_tensors, save_tensors
 from ldmiss.networks.layers import at_precision, init_fan_avg
 from ldmiss.networks.unet import UNet
-from ldmiss.training.score_objectives import latent_score_loss
-from stages.build.autoencoder import carried
-from stages.build.network import with_prefix
-from stages.build.unet import sde_from, unet_config
-from stages.context import Context
-from stages.io import load_tensors, save_tensors
-from stages.training import new_network, train_network
+from ldmiss_pipeline.models.autoencoder import carried
+from ldmiss_pipeline.models.unet import sde_from, unet_config
+from ldmiss_pipeline.running.context import Context
+from ldmiss_pipeline.running.training import new_network, train_network
 
 
 def run(context: Context) -> str:

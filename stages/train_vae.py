@@ -1,14 +1,14 @@
 """Train the KL-regularised autoencoder on incomplete images (paper sections 3, 4.1 and A.1.2)."""
 
+from ldmiss.autoencoding.objective import autoencoder_loss
+from ldmiss.files.networks import with_prefix
+from ldmiss.files.tensors import save_tensors
 from ldmiss.networks.autoencoder import Autoencoder
 from ldmiss.networks.layers import at_precision, init_torch_default
-from ldmiss.training.autoencoder_objective import autoencoder_loss
-from stages.build.autoencoder import autoencoder_config, encoder_input_from
-from stages.build.data import load_incomplete
-from stages.build.network import with_prefix
-from stages.context import Context
-from stages.io import load_dataset_name, save_tensors
-from stages.training import new_network, train_network
+from ldmiss_pipeline.artifacts.incomplete import load_dataset_name, load_incomplete
+from ldmiss_pipeline.models.autoencoder import autoencoder_config, encoder_input_from
+from ldmiss_pipeline.running.context import Context
+from ldmiss_pipeline.running.training import new_network, train_network
 
 
 def run(context: Context) -> str:

@@ -4,14 +4,17 @@ import os
 from pathlib import Path
 from typing import Any
 
+from support import tiny
+
 # Read when torch is loaded. Threads that wait would otherwise keep a core busy: ten times slower on a shared machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-import cases  # noqa: F401 - registers the profiles of hypothesis
 import pytest
-import tiny
 import torch
 from hypothesis import settings
+from support import (
+    cases,  # noqa: F401 - registers the profiles of hypothesis
+)
 
 torch.set_num_threads(1)
 settings.load_profile("fixed")

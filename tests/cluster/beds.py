@@ -49,7 +49,7 @@ class LocalBed:
 
 def _terminate_worker(controller: psutil.Process) -> None:
     for process in controller.children(recursive=True):
-        if "stages.grid.worker" in process.cmdline():
+        if "ldmiss_pipeline.grid.worker" in process.cmdline():
             process.terminate()
 
 

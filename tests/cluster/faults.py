@@ -261,7 +261,7 @@ def _left(home: Home, cell: str) -> bool:
 
 
 def _workers(home: Home) -> list[psutil.Process]:
-    return [process for process in _of(home) if "stages.grid.worker" in process.cmdline()]
+    return [process for process in _of(home) if "ldmiss_pipeline.grid.worker" in process.cmdline()]
 
 
 def _of(home: Home) -> list[psutil.Process]:

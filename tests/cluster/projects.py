@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import tiny
 import yaml
-from helpers_imports import ROOT
+from support import tiny
+from support.imports import ROOT
 
 from cluster.processes import environment_without, start
 
@@ -27,7 +27,7 @@ FEWER_DIGITS = (
     ('(("train", slice(0, 400)), ("test", slice(400, 500)))', '(("train", slice(0, 5)), ("test", slice(400, 403)))'),
     ("Dataset(4000, 1000,", "Dataset(50, 30,"),
 )
-"""Replaced in stages/datasets.py of the real project."""
+"""Replaced in src/ldmiss_pipeline/datasets/registry.py of the real project."""
 LEFT_OUT = ("train_ddpm", "train_diffputer")
 METHODS = {"sample": {"methods": ["ldmiss"]}, "impute": {"methods": ["ldmiss", "baselines"]}}
 REAL_GRID = {"missing_rates": [0.1, 0.5, 0.8], "seeds": [42, 43]}
@@ -40,7 +40,7 @@ from stages.grid.watch import watched
 
 add_event = watched(add_event)
 """
-"""At the end of stages/grid/events.py."""
+"""At the end of src/ldmiss_pipeline/grid/events.py."""
 _TIMEOUT = 2400
 
 
@@ -67,7 +67,7 @@ class Project:
             (source / name).unlink()
         shutil.copy(INSIDE / "toy.py", source / "stages")
         shutil.copy(INSIDE / "watch.py", source / "stages/grid")
-        with (source / "stages/grid/events.py").open("a") as file:
+        with (source / "src/ldmiss_pipeline/grid/events.py").open("a") as file:
             file.write(WATCH)
         _run(["git", "add", "--all"], source)
         _run(["git", *_IDENTITY, "commit", "--quiet", "-m", "The project of the test bed"], source)
@@ -115,11 +115,11 @@ class Home:
         self.environment = {**environment(self.folder), "TMPDIR": str(top), **more}
 
     def start(self, *arguments: str) -> psutil.Popen:
-        """Start `python -m stages.grid` with these arguments, which goes on."""
+        """Start `python -m ldmiss_pipeline grid` with these arguments, which goes on."""
         return start([*_GRID, *arguments], self.top / "grid.log", self.environment, self.folder)
 
     def grid(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """`python -m stages.grid` to its end; its output, both streams in one."""
+        """`python -m ldmiss_pipeline grid` to its end; its output, both streams in one."""
         done = subprocess.run(
             [*_GRID, *arguments], cwd=self.folder, env=self.environment, text=True, check=False, timeout=_TIMEOUT,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -186,7 +186,7 @@ def make_real(source: Path) -> None:
     for name in LEFT_OUT:
         del pipeline["stages"][name]
     (source / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
-    path = source / "stages/datasets.py"
+    path = source / "src/ldmiss_pipeline/datasets/registry.py"
     text = path.read_text()
     for old, new in FEWER_DIGITS:
         if old not in text:
@@ -245,5 +245,5 @@ def _run(command: list[str], folder: Path, variables: Mapping[str, str] | None =
     return done.stdout
 
 
-_GRID = [sys.executable, "-m", "stages.grid"]
+_GRID = [sys.executable, "-m", "ldmiss_pipeline", "grid"]
 _IDENTITY = ["-c", "user.name=test", "-c", "user.email=test@example.invalid"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from helpers_imports import ROOT
+from support.imports import ROOT
 
 from faults.events import Stop
 from faults.forked import HANG_SECONDS, Ended
@@ -58,7 +58,7 @@ class Clones:
         self._numbers = itertools.count()
         folder.mkdir()
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(self.clean)], check=True)
-        for command in ([sys.executable, "-m", "stages.compose", *OVERRIDES], ["dvc", "repro", *TARGETS]):
+        for command in ([sys.executable, "-m", "ldmiss_pipeline", "compose", *OVERRIDES], ["dvc", "repro", *TARGETS]):
             ended = self.start(self.clean, *command).wait()
             if ended.status != 0:
                 raise RuntimeError(f"{' '.join(command)} fails without any fault: {ended.output}")

@@ -14,7 +14,7 @@ from faults.events import Stop
 from faults.kills import DDPM, DIFFPUTER, INFERENCE, LDM, VAE, Work, judged
 from faults.outcome import Outcome
 from faults.world import World
-from stages.io import FORMAT_VERSION, load_tensors, save_tensors
+from ldmiss.files.tensors import FORMAT_VERSION, load_tensors, save_tensors
 
 WORKS: list[Work] = [VAE, LDM, DDPM, DIFFPUTER, INFERENCE[0], INFERENCE[-1]]
 

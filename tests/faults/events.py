@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from stages.table import STAGES
+from ldmiss_pipeline.config.registry import STAGES
 
 WORK = ("step", "chunk")
 """Events that begin a unit of work: an optimiser step, a chunk of an inference."""
@@ -51,7 +51,7 @@ class Events:
 
 def install(events: Events, stages: Iterable[str] = STAGES, at_a_time: int = 1) -> None:
     """Make every one of `stages` that this process runs report to `events`, with so many chunks side by side."""
-    from stages.runtime import Runtime
+    from ldmiss_pipeline.compute.device import Runtime
 
     for stage in stages:
         importlib.import_module(f"stages.{stage}")
@@ -83,9 +83,8 @@ def _watch_training(events: Events) -> None:
 
 
 def _watch_chunks(events: Events) -> None:
-    import stages.checkpoint
 
-    in_chunks = stages.checkpoint.in_chunks
+    in_chunks = ldmiss.core.batching.in_chunks
 
     def watched(
         checkpoint: Any, slot: str, num_rows: int, chunk_size: int, compute: Callable[[slice], Any], *rest: Any
@@ -102,7 +101,7 @@ def _watch_chunks(events: Events) -> None:
 
 
 def _watch_checkpoints(events: Events) -> None:
-    from stages.checkpoint import Checkpoint
+    from ldmiss_pipeline.running.checkpoint import Checkpoint
 
     for name in ("drop", "remove"):
         original = getattr(Checkpoint, name)
@@ -117,9 +116,8 @@ def _watch_checkpoints(events: Events) -> None:
 
 
 def _watch_files(events: Events) -> None:
-    import stages.io
 
-    atomic_write = stages.io.atomic_write
+    atomic_write = ldmiss.files.atomic.atomic_write
 
     def watched_write(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
         def write_in_two(file: IO[bytes]) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stages.paths import Item
-from stages.table import STAGES
+from ldmiss_pipeline.artifacts.paths import Item
+from ldmiss_pipeline.config.registry import STAGES
 
 HANG_SECONDS = 300
 
@@ -92,7 +92,7 @@ def _become_stage(
         sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
         faulthandler.enable(sys.stderr)
         os.environ.update(environment)
-        from stages.__main__ import main
+        from ldmiss_pipeline.running.runner import main
 
         prepare()
         status = main(arguments)

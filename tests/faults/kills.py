@@ -9,13 +9,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import tiny
+from support import tiny
 
 from faults.events import Stop, last_event, redone
 from faults.forked import Ended
 from faults.outcome import Outcome
 from faults.world import World
-from stages.paths import Item
+from ldmiss_pipeline.artifacts.paths import Item
 
 Work = tuple[str, Item]
 

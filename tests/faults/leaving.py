@@ -61,11 +61,11 @@ def asked_in_a_long_piece(world: World, tries: int, random: Random) -> Iterator[
 
 def _hang_at(step: int, *, signal_twice: bool) -> None:
     """Make the `step`-th optimiser step of this process take minutes, and send SIGTERM at its start."""
-    import stages.stop
+    import ldmiss_pipeline.running.signals
     from ldmiss.training.loop import Training
 
     if not signal_twice:
-        stages.stop.GRACE_SECONDS = 0.3
+        ldmiss_pipeline.running.signals.GRACE_SECONDS = 0.3
     update, count = Training._update, iter(range(1, NEVER))
 
     def slow(self: Training, loss: object) -> None:

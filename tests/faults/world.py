@@ -10,14 +10,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import tiny
 import yaml
+from support import tiny
 
-import stages.checkpoint
+import ldmiss_pipeline.running.checkpoint
 from faults.events import Events, Stop, counted, install
 from faults.forked import Ended, Forked
-from stages.paths import Item
-from stages.work import Pipeline
+from ldmiss_pipeline.artifacts.paths import Item
+from ldmiss_pipeline.running.pipeline import Pipeline
 
 LONGER: dict[str, Any] = {
     "classifier": {"train": {"epochs": 4}},
@@ -78,7 +78,7 @@ class World:
             events = Events(folder / ".events", stop)
             install(events, at_a_time=at_a_time)
             # A second passes with each unit of work, so that the pace of the checkpoints is that asked for.
-            stages.checkpoint.time = SimpleNamespace(monotonic=lambda: float(events.units))  # type: ignore[assignment]
+            ldmiss_pipeline.running.checkpoint.time = SimpleNamespace(monotonic=lambda: float(events.units))  # type: ignore[assignment]
             if self.sabotage is not None:
                 self.sabotage()
             prepare()

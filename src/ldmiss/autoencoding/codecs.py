@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ldmiss.pixels import network_from_unit, unit_from_network
+from ldmiss.core.pixels import network_from_unit, unit_from_network
 
 
 class Codec(Protocol):
@@ -29,7 +29,7 @@ class Codec(Protocol):
 
 @dataclass(frozen=True)
 class PixelCodec:
-    """Diffusion in pixel space: only a change of range (one of `ldmiss.pixels.RANGES`)."""
+    """Diffusion in pixel space: only a change of range (one of `ldmiss.core.pixels.RANGES`)."""
 
     shape: tuple[int, int, int]
     value_range: str
@@ -51,7 +51,7 @@ class LatentCodec:
         shape: (C, h, w) of the latents.
         decoder: latents (B, C, h, w) to images (B, 1, H, W) in the networks' range.
         scale: of `latent_scale`, (1, 1, 1) or (C, 1, 1): diffusion sees scale * z.
-        value_range: the networks' range, one of `ldmiss.pixels.RANGES`.
+        value_range: the networks' range, one of `ldmiss.core.pixels.RANGES`.
     """
 
     shape: tuple[int, int, int]

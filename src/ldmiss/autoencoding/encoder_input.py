@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ldmiss.pixels import fill_missing, network_from_unit
+from ldmiss.core.pixels import fill_missing, network_from_unit
 
 MIN_OBSERVED_SHARE = 0.2
 """Re-masking leaves at least this share of all pixels, in expectation (docs/constants.md says where it was chosen)."""
@@ -22,7 +22,7 @@ class EncoderInput:
 
     Attributes:
         fill: at missing pixels, in [0, 1], (1, 1, 1) or (1, H, W).
-        value_range: of the networks' pixels, one of `ldmiss.pixels.RANGES`.
+        value_range: of the networks' pixels, one of `ldmiss.core.pixels.RANGES`.
         robust: add the channel of observed-indicators, and re-mask in training.
     """
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ldmiss.diffusion.broadcast import append_dims
+from ldmiss.core.shapes import append_dims
 from ldmiss.diffusion.sde import VPSDE
 
 ScoreFn = Callable[[Tensor, Tensor], Tensor]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ldmiss.diffusion.broadcast import append_dims
+from ldmiss.core.shapes import append_dims
 
 
 @dataclass(frozen=True)

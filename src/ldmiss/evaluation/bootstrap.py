@@ -52,7 +52,7 @@ def frechet_distances(features: Values, weights: Values, reference: Mapping[str,
     Args:
         features: of the images that are resampled.
         weights: as from `resample_weights`.
-        reference: "mu" (F,) and "sigma" (F, F), as from `ldmiss.evaluation.fidelity.fid_statistics`.
+        reference: "mu" (F,) and "sigma" (F, F), as from `ldmiss.classifier.frechet.fid_statistics`.
 
     Returns:
         The distances. Resamples repeat images, so their mean lies above the distance of the images themselves;

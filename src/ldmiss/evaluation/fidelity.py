@@ -4,35 +4,20 @@ Features are extracted once per set; torch-fidelity's statistics functions do th
 key omits the extractor's weights (METHODS section 6).
 """
 
-import contextlib
-import io
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from ldmiss.subsets import evenly_spread
+from ldmiss.core.subsets import evenly_spread
 
 _ISC_SHUFFLE_SEED = 2020
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 PRC_SIZE = 5000
 _PRC_BATCH_SIZE = 1000
-
-
-def fid_statistics(features: Tensor) -> dict[str, Any]:
-    """Mean and covariance of features (N, F), computed in float64."""
-    return fid_features_to_statistics(features.double())
-
-
-def fid(statistics: dict[str, Any], reference: dict[str, Any]) -> float:
-    """Frechet distance between two sets' Gaussian statistics (Heusel et al. 2018)."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        result = fid_statistics_to_metric(statistics, reference, False)
-    return float(result["frechet_inception_distance"])
 
 
 def inception_score(logits: Tensor, *, splits: int = 1) -> float:
@@ -72,11 +57,6 @@ def precision_recall(features: Tensor, reference: Tensor) -> tuple[float, float]
     cut = [side[evenly_spread(len(side), size)] for side in (features, reference)]
     result = prc_features_to_metric(*cut, save_cpu_ram=True, prc_batch_size=_PRC_BATCH_SIZE, verbose=False)
     return float(result["precision"]), float(result["recall"])
-
-
-def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Share of images whose largest logit is their label; logits (N, C), labels (N,)."""
-    return float((logits.argmax(1) == labels).double().mean())
 
 
 def class_shares(logits: Tensor, *, min_confidence: float) -> dict[str, Any]:

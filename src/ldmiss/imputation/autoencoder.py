@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ldmiss.autoencoding.encoder_input import EncoderInput
-from ldmiss.pixels import unit_from_network
+from ldmiss.core.pixels import unit_from_network
 
 
 @torch.no_grad()

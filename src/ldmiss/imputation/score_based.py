@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from ldmiss.autoencoding.codecs import Codec, PixelCodec
-from ldmiss.diffusion.conditioning import replace_observed
-from ldmiss.diffusion.guidance import self_guided_score
+from ldmiss.core.noise import RowNoise
 from ldmiss.diffusion.parameterization import Denoiser, ScoreFn
-from ldmiss.diffusion.samplers import euler_maruyama, sample_from_prior, uniform_time_grid
-from ldmiss.noise import RowNoise
+from ldmiss.sampling.guidance import self_guided_score
+from ldmiss.sampling.replacement import replace_observed
+from ldmiss.sampling.samplers import euler_maruyama, sample_from_prior
+from ldmiss.sampling.time_grids import uniform_time_grid
 
 
 @dataclass(frozen=True)

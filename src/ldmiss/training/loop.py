@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ldmiss.core.noise import torch_generator
 from ldmiss.errors import InputError
-from ldmiss.noise import torch_generator
 from ldmiss.training.adam import Adam
 from ldmiss.training.ema import EMA
 from ldmiss.training.schedules import lr_at, plateau_factor

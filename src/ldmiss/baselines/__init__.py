@@ -1,0 +1,1 @@
+"""Imputers nobody should omit: pixel mean, neighbour average, linear Gaussian."""

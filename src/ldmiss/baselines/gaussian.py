@@ -1,0 +1,47 @@
+"""Baselines nobody should omit: pixel mean, neighbour average and the linear Gaussian conditional mean (numpy).
+
+At 50 % missing the Gaussian comes within a few per cent of published deep imputers (METHODS sections 0 and 7);
+without these an MSE axis cannot be read. All take and give images in [0, 1], float64 inside.
+"""
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+Images = NDArray[np.float32]
+Indicators = NDArray[np.bool_]
+Moments = NDArray[np.float64]
+
+
+def fit_gaussian(x: Images, observed: Indicators, *, ridge: float) -> tuple[Moments, Moments]:
+    """Mean (d,) and covariance (d, d) of incomplete rows, from the entries observed (in pairs).
+
+    Pairwise covariances need not form a positive semi-definite matrix; negative eigenvalues are set to zero, and
+    `ridge` (in pixel variance) is added to the diagonal. A pixel never observed gets mean 0.
+
+    Args:
+        x: float32 (N, d), anything at missing entries.
+        observed: bool (N, d).
+        ridge: >= 0.
+    """
+    known = observed.astype(np.float64)
+    mean = np.where(observed, x, 0).sum(0, dtype=np.float64) / np.maximum(known.sum(0), 1)
+    centred = np.where(observed, x - mean, 0.0)
+    covariance = (centred.T @ centred) / np.maximum(known.T @ known, 1)
+    eigenvalues, vectors = scipy.linalg.eigh(covariance)
+    covariance = (vectors * np.maximum(eigenvalues, 0)) @ vectors.T
+    return mean, covariance + ridge * np.eye(len(mean))
+
+
+def impute_gaussian(x: Images, observed: Indicators, mean: Moments, covariance: Moments) -> Images:
+    """Conditional mean of the missing given the observed entries of each row; float32 (N, d)."""
+    completed = np.empty_like(x)
+    for i, known in enumerate(observed):
+        deviation = x[i, known] - mean[known]
+        weights = (
+            scipy.linalg.solve(covariance[np.ix_(known, known)], deviation, assume_a="pos")
+            if known.any()
+            else deviation
+        )
+        completed[i] = mean + covariance[:, known] @ weights
+    return np.where(observed, x, completed)

@@ -1,0 +1,1 @@
+"""The classifier that generated and imputed images are measured with: network, objective, features, FID."""

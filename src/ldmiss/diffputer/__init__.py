@@ -1,0 +1,1 @@
+"""DiffPuter: EDM with its own Heun sampler, expectation-maximisation, and the network on rows."""

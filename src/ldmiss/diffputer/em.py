@@ -1,0 +1,176 @@
+"""DiffPuter: expectation-maximisation with a diffusion model on completed rows (Zhang et al. 2025, Algorithms 1-3).
+
+M-step: train an EDM denoiser on the completed rows, all coordinates counting. E-step: draw the missing coordinates
+given the observed ones by replacement with resampling, and average the draws. Rows are flat, d = 784 for MNIST.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ldmiss.core.noise import RowNoise
+from ldmiss.diffputer.edm import (
+    DenoiseFn,
+    churn_to_gamma,
+    edm_loss,
+    karras_sigmas,
+    ode_step,
+    sample_heun,
+    sample_sigmas,
+)
+from ldmiss.training.loop import BatchLoss
+
+SIGMA_DATA = 0.5
+"""Rows are normalised to this standard deviation, EDM's sigma_data."""
+
+
+@dataclass(frozen=True)
+class Normalizer:
+    """x -> (x - mean) / std * sigma_data, per feature; mean and std (d,) in pixel units."""
+
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def fit(cls, x: Tensor, observed: Tensor, *, std_floor: float, per_feature: bool = True) -> "Normalizer":
+        """Moments over observed training entries, x and observed (N, d); one for all features if not `per_feature`.
+
+        Pixels that are (almost) never lit have no spread to divide by: the floor stands in (METHODS section 0, 9).
+        A feature never observed gets mean 0 and the floor.
+        """
+        axis = (0,) if per_feature else (0, 1)
+        count = observed.sum(axis).clamp(min=1).double()
+        mean = torch.where(observed, x, 0.0).double().sum(axis) / count
+        variance = torch.where(observed, (x.double() - mean) ** 2, 0.0).sum(axis) / count
+        std = variance.sqrt().clamp(min=std_floor)
+        return cls(mean.float().expand(x.shape[1]), std.float().expand(x.shape[1]))
+
+    def normalize(self, x: Tensor) -> Tensor:
+        """Pixel units to normalised, (B, d)."""
+        return (x - self.mean) / self.std * SIGMA_DATA
+
+    def denormalize(self, x: Tensor) -> Tensor:
+        """Normalised to pixel units, (B, d)."""
+        return x / SIGMA_DATA * self.std + self.mean
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How DiffPuter draws: noise levels, repetitions per level (the authors' N = 20) and EDM's S_churn."""
+
+    num_steps: int
+    num_resamples: int
+    churn: float = 1.0
+
+    def num_evaluations(self) -> int:
+        """Network evaluations of one conditional draw: 1961 at the authors' 50 steps and 20 repetitions."""
+        return (self.num_steps - 1) * self.num_resamples * 2 + 1
+
+
+def m_step_loss(denoise: DenoiseFn, rows: Tensor) -> BatchLoss:
+    """EDM's loss on completed, normalised rows (N, d), mean over all coordinates, observed or imputed."""
+
+    def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
+        x_0 = rows[batch]
+        sigma = sample_sigmas(len(x_0), generator)
+        eps = torch.randn(x_0.shape, generator=generator, device=generator.device)
+        return edm_loss(denoise, x_0, sigma, eps, sigma_data=SIGMA_DATA).mean()
+
+    return loss
+
+
+@torch.no_grad()
+def draw_conditional(
+    denoise: DenoiseFn, x_obs: Tensor, observed: Tensor, noise: RowNoise, sampling: Sampling
+) -> Tensor:
+    """One draw of the missing coordinates given the observed ones (E-step, their `impute_mask`).
+
+    At each level, `num_resamples` times: an unconditional stochastic Heun step for the unknown, forward noise for the
+    known, blended; re-noised in between (RePaint, Lugmayr et al. 2022). The last step is Euler to 0.
+
+    The noise of the known part, the re-noising and the churn of the step that follows are independent and add up, so
+    one number with the sum of their variances stands for them: the same law for a third of the draws.
+
+    Args:
+        denoise: the EDM denoiser.
+        x_obs: normalised rows, (B, d); values at missing positions are never used.
+        observed: bool (B, d).
+        noise: the rows' noise.
+        sampling: levels and repetitions.
+
+    Returns:
+        (B, d), observed entries exactly as given.
+    """
+    sigmas = karras_sigmas(sampling.num_steps, device=x_obs.device)
+    raised = sigmas * (1 + churn_to_gamma(sampling.churn, sampling.num_steps))  # where a step starts: churned
+    x = raised[0] * noise(x_obs)
+    for level in range(sampling.num_steps - 1):
+        sigma_next = sigmas[level + 1]
+        for repeat in range(sampling.num_resamples):
+            unknown = ode_step(denoise, x, raised[level], sigma_next)
+            sigma_hat = raised[level] if repeat < sampling.num_resamples - 1 else raised[level + 1]
+            z = noise(x)
+            x = torch.where(observed, x_obs + sigma_hat * z, unknown + (sigma_hat**2 - sigma_next**2).sqrt() * z)
+    x = ode_step(denoise, x, raised[-2], sigmas[-1], last=True)
+    return torch.where(observed, x_obs, x)
+
+
+def average_draws(
+    denoise: DenoiseFn, x_obs: Tensor, observed: Tensor, rows: Tensor, sampling: Sampling, *, num_trials: int, seed: int
+) -> Tensor:
+    """The mean of `num_trials` conditional draws ("expected a posteriori"); `rows` (B,) index the noise; (B, d)."""
+    total = torch.zeros_like(x_obs)
+    for trial in range(num_trials):
+        noise = RowNoise(seed, rows, torch.full_like(rows, trial))
+        total += draw_conditional(denoise, x_obs, observed, noise, sampling)
+    return torch.where(observed, x_obs, total / num_trials)
+
+
+def expectation_maximisation(
+    x: Tensor,
+    *,
+    iterations: range,
+    m_step: Callable[[int, Tensor], DenoiseFn],
+    e_step: Callable[[int, DenoiseFn], Tensor],
+) -> DenoiseFn:
+    """Alternate M- and E-steps; the last model has no E-step after it, because nothing would use it.
+
+    Args:
+        x: the initial completed rows: 0, the feature mean, at missing entries (not zero-imputation); (N, d).
+        iterations: EM iterations still to do (a run that was cut short starts later).
+        m_step: (iteration, completed rows) -> denoiser trained on them.
+        e_step: (iteration, denoiser) -> newly completed rows (N, d).
+    """
+    denoise: DenoiseFn | None = None
+    for iteration in iterations:
+        denoise = m_step(iteration, x)
+        if iteration < iterations[-1]:
+            x = e_step(iteration, denoise)
+    if denoise is None:
+        raise ValueError("no EM iteration to do")
+    return denoise
+
+
+@dataclass(frozen=True)
+class DiffPuterModel:
+    """A fitted DiffPuter on images of a given size."""
+
+    denoise: DenoiseFn
+    normalizer: Normalizer
+    size: int
+
+    @torch.no_grad()
+    def generate(self, num_rows: int, noise: RowNoise, *, num_steps: int, churn: float = 1.0) -> Tensor:
+        """Unconditional images in [0, 1], (num_rows, 1, H, W): EDM's stochastic Heun sampler."""
+        sigmas = karras_sigmas(num_steps, device=self.normalizer.mean.device)
+        x = sigmas[0] * noise(self.normalizer.mean.expand(num_rows, -1))
+        x = sample_heun(self.denoise, x, sigmas=sigmas, churn=churn, noise=noise)
+        return self.normalizer.denormalize(x).reshape(num_rows, 1, self.size, self.size).clamp(0, 1)
+
+    def impute(self, x_obs: Tensor, observed: Tensor, noise: RowNoise, sampling: Sampling) -> Tensor:
+        """One conditional draw; x_obs in [0, 1] and observed (B, 1, H, W) -> (B, 1, H, W)."""
+        rows, known = x_obs.flatten(1), observed.flatten(1)
+        draw = draw_conditional(self.denoise, self.normalizer.normalize(rows), known, noise, sampling)
+        return self.normalizer.denormalize(draw).reshape(x_obs.shape)

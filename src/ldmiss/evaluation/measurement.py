@@ -1,0 +1,165 @@
+"""One set of images to its metrics: files and params stay with `stages.evaluate`.
+
+Keys of metrics (`_se`: standard error over a bootstrap of images):
+
+generation: fid, fid_se, is, is_se, kid (1,000-image subsets), precision, recall (at most 5,000 images of each side;
+    absent below 4), confident, smallest_class.
+imputation: mse, mse_se (missing pixels, one draw, all images); mse_draw, mse_draw_se, mse_mean, mse_mean_se (one of K
+    draws, and their mean, on the draws subset); mse_all; fid, fid_se, is, is_se; accuracy, accuracy_se. With K >= 2
+    draws: crps, coverage (absent where no pixel is uncertain), coverage_level (what K draws nominally cover),
+    coverage_share (of the missing pixels that counted), calibration (absent where all draws are the same).
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ldmiss.classifier.features import extract_features, unit_images
+from ldmiss.classifier.frechet import accuracy, fid, fid_statistics
+from ldmiss.classifier.network import Classifier
+from ldmiss.core.pixels import unit_from_uint8
+from ldmiss.core.randomness import numpy_generator
+from ldmiss.evaluation.bootstrap import fid_se, inception_score_se, ratio_se, resample_weights
+from ldmiss.evaluation.fidelity import class_shares, inception_score, kid, precision_recall
+from ldmiss.evaluation.pixel import Errors, errors_by_image, errors_of_draws_by_image, mse, mse_all
+from ldmiss.evaluation.uncertainty import (
+    MIN_SD,
+    calibration,
+    coverage,
+    coverage_level,
+    crps,
+    missing_pixels,
+    reliability,
+)
+from ldmiss_pipeline.datasets.registry import Images
+
+CONFIDENCE = 0.9
+NUM_RESAMPLES = 200
+"""Of the images: a standard error is then itself known to 5 %."""
+NUM_FID_RESAMPLES = 50
+"""Each takes a covariance of all features; the standard error is known to 10 %."""
+
+Pixels = NDArray[np.float32]
+
+
+class Yardstick:
+    """The classifier, and the statistics of the real test images under it.
+
+    Args:
+        classifier: on its device.
+        test: all test images and labels.
+        layer: of the classifier, for FID, KID, precision and recall (`extract_layers`).
+        seed: of the bootstrap; sets of the same size share their resamples.
+    """
+
+    def __init__(self, classifier: Classifier, test: Images, *, layer: str, seed: int) -> None:
+        self.classifier, self.test, self.layer, self.seed = classifier, test, layer, seed
+        self.features, _ = extract_features(classifier, unit_images(test.images), layer)
+        self.reference = fid_statistics(self.features)
+        self._weights: dict[int, NDArray[np.float64]] = {}
+
+    def weights(self, num_images: int) -> NDArray[np.float64]:
+        """The resamples of a set of this size, float64 (NUM_RESAMPLES, num_images)."""
+        if num_images not in self._weights:
+            rng = numpy_generator(self.seed, "evaluate", "bootstrap", num_images)
+            self._weights[num_images] = resample_weights(num_images, NUM_RESAMPLES, rng)
+        return self._weights[num_images]
+
+    def floor(self, features: Tensor) -> float:
+        """FID of real images, given by their features (N, F): what a perfect set of so many images would get."""
+        return fid(fid_statistics(features), self.reference)
+
+    def statistics(self, images: NDArray[np.float16]) -> dict[str, Any]:
+        """Mean "mu" and covariance "sigma" of the features of images (N, H, W), float64: all that their FID needs."""
+        features, _ = extract_features(self.classifier, torch.from_numpy(images)[:, None].float(), self.layer)
+        return fid_statistics(features)
+
+    def measure(self, images: NDArray[np.float16]) -> tuple[dict[str, float], Tensor, Tensor]:
+        """FID and IS of images (N, H, W) in [0, 1] with their standard errors; features (N, F) and logits (N, 10)."""
+        features, logits = extract_features(self.classifier, torch.from_numpy(images)[:, None].float(), self.layer)
+        weights = self.weights(len(images))
+        metrics = {
+            "fid": fid(fid_statistics(features), self.reference),
+            "fid_se": fid_se(features.double().numpy(), weights[:NUM_FID_RESAMPLES], self.reference),
+            "is": inception_score(logits),
+            "is_se": inception_score_se(logits.double().numpy(), weights),
+        }
+        return metrics, features, logits
+
+
+def measure_generation(yardstick: Yardstick, samples: NDArray[np.float16]) -> dict[str, float]:
+    """Metrics of generated images (N, H, W)."""
+    metrics, features, logits = yardstick.measure(samples)
+    metrics["kid"] = kid(features, yardstick.features)
+    if len(samples) >= 4:
+        metrics["precision"], metrics["recall"] = precision_recall(features, yardstick.features)
+    return metrics | class_shares(logits, min_confidence=CONFIDENCE)
+
+
+def measure_imputation(
+    yardstick: Yardstick,
+    completed: NDArray[np.float16],
+    rows: NDArray[np.int64],
+    subset: NDArray[np.int64],
+    draws: NDArray[np.float16],
+    observed: NDArray[np.bool_],
+) -> tuple[dict[str, float], NDArray[np.float64]]:
+    """Metrics of N completed test images, and the reliability curve of the draws.
+
+    Args:
+        yardstick: with the test images.
+        completed: (N, H, W), one draw of each image, in [0, 1].
+        rows: (N,), which of the test images they are.
+        subset: (S,), which of `completed` have several draws.
+        draws: (S, K, H, W), in [0, 1].
+        observed: of all test images, (M, H, W).
+
+    Returns:
+        metrics, and float64 (B, 3) as from `ldmiss.evaluation.uncertainty.reliability`.
+    """
+    num_images = len(completed)
+    truth, known = unit_from_uint8(torch.from_numpy(yardstick.test.images[rows])).numpy(), observed[rows]
+    x_hat, x_draws = completed.astype(np.float32), draws.astype(np.float32)
+    labels = torch.tensor(yardstick.test.labels[rows])
+    weights, subset_weights = yardstick.weights(num_images), yardstick.weights(len(subset))
+    of_sets, _, logits = yardstick.measure(completed)
+    right = (logits.argmax(1) == labels).double().numpy()
+    of_draw, of_mean, counts = errors_of_draws_by_image(x_draws, truth[subset], known[subset])
+    metrics = {
+        **_mse_with_se("mse", *errors_by_image(x_hat, truth, known), weights),
+        **_mse_with_se("mse_draw", of_draw, counts, subset_weights),
+        **_mse_with_se("mse_mean", of_mean, counts, subset_weights),
+        "mse_all": mse_all(x_hat, truth),
+        **of_sets,
+        "accuracy": accuracy(logits, labels),
+        "accuracy_se": ratio_se(right, np.ones(num_images), weights),
+    }
+    of_draws, curve = measure_draws(x_draws, truth[subset], known[subset])
+    return metrics | of_draws, curve
+
+
+def measure_draws(
+    draws: Pixels, truth: Pixels, observed: NDArray[np.bool_]
+) -> tuple[dict[str, float], NDArray[np.float64]]:
+    """Uncertainty metrics and the reliability curve of draws (S, K, H, W); no metrics for K = 1.
+
+    The truth is of 8 bits, so draws are rounded to 8 bits where they are compared with it in rank (coverage).
+    """
+    x, y = missing_pixels(draws, truth, observed)
+    num_draws = x.shape[1]
+    if num_draws < 2:
+        return {}, reliability(x, y)
+    metrics = {"crps": crps(x, y)}
+    covered, share = coverage(np.round(x * 255), np.round(y * 255), min_sd=255 * MIN_SD)
+    factor = calibration(x, y)
+    metrics |= {} if covered is None else {"coverage": covered}
+    metrics |= {"coverage_level": coverage_level(num_draws), "coverage_share": share}
+    metrics |= {} if factor is None else {"calibration": factor}
+    return metrics, reliability(x, y)
+
+
+def _mse_with_se(name: str, errors: Errors, counts: Errors, weights: NDArray[np.float64]) -> dict[str, float]:
+    return {name: mse(errors, counts), f"{name}_se": ratio_se(errors, counts, weights)}

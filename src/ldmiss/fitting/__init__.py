@@ -1,0 +1,1 @@
+"""One way to fit: arrays and settings to a fitted model, one module a method."""

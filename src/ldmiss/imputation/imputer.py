@@ -1,0 +1,32 @@
+"""What an imputer is, and the final paste every one of them ends with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ldmiss.core.noise import RowNoise
+
+
+@dataclass(frozen=True)
+class Imputer:
+    """A fitted imputer.
+
+    Attributes:
+        complete: (x_obs float32 (B, 1, H, W) in [0, 1], observed bool (B, 1, H, W), noise) -> x_hat (B, 1, H, W),
+            a guess of every pixel in [0, 1] units; values of x_obs at missing pixels are never used.
+        stochastic: whether two draws differ.
+    """
+
+    complete: Callable[[Tensor, Tensor, RowNoise], Tensor]
+    stochastic: bool
+
+    def __call__(self, x_obs: Tensor, observed: Tensor, noise: RowNoise) -> Tensor:
+        """The completed images in [0, 1], observed pixels exactly as given, (B, 1, H, W)."""
+        return paste_observed(x_obs, observed, self.complete(x_obs, observed, noise))
+
+
+def paste_observed(x_obs: Tensor, observed: Tensor, x_hat: Tensor) -> Tensor:
+    """x_hat clipped to [0, 1] at missing pixels, x_obs bit for bit at observed ones; all (B, 1, H, W)."""
+    return torch.where(observed, x_obs, x_hat.clamp(0, 1))

@@ -1,0 +1,1 @@
+"""Mechanisms: which pixels of a complete image are observed."""

@@ -1,0 +1,1 @@
+"""Time grids, samplers, and ways of conditioning them on what is observed."""

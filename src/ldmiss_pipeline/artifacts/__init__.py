@@ -1,0 +1,1 @@
+"""Where artifacts live, and the formats of those that are no models."""

@@ -1,0 +1,100 @@
+"""What a stage computes on: device, dtype and threads, resolved from the `compute` params."""
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ldmiss.errors import InputError
+from ldmiss_pipeline.compute.cores import num_cores
+
+if TYPE_CHECKING:
+    from ldmiss_pipeline.config.schema import Compute
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+MOST_AT_A_TIME = 2
+"""Chunks: other stages run beside this one, and `auto` ones of the paper's networks take up to 1.2 GB each on a CPU."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Resolved: where networks run and at what precision their layers compute.
+
+    `deterministic`: whether a CUDA device may use deterministic algorithms only; a CPU's are so anyhow.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    num_threads: int
+    deterministic: bool
+
+    @property
+    def num_at_a_time(self) -> int:
+        """Chunks of images to compute side by side: on a CPU as many as fill its cores, up to two."""
+        return min(MOST_AT_A_TIME, max(1, num_cores() // self.num_threads)) if self.device.type == "cpu" else 1
+
+    def record(self) -> dict[str, Any]:
+        """For the `runs/` record and the checkpoint's key: all that low-order bits depend on."""
+        return {
+            "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu",
+            "cpu": processor(),
+            "dtype": str(self.dtype).removeprefix("torch."), "num_threads": self.num_threads,
+            "deterministic": self.deterministic, "torch": torch.__version__,
+        }  # fmt: skip
+
+    def peak_memory(self) -> dict[str, int]:
+        """What torch has held of the GPU's memory at most, in MB, for the `runs/` record; nothing on a CPU."""
+        if self.device.type != "cuda":
+            return {}
+        return {"peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated(self.device) / 1e6)}
+
+
+def resolve(compute: "Compute") -> Runtime:
+    """Resolve `auto`, and set torch's threads and determinism accordingly.
+
+    `dtype: auto` is bfloat16 where the processor computes with it natively, else float32.
+
+    Raises:
+        InputError: a CUDA device is asked for where there is none.
+    """
+    if compute.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("compute.device: cuda was asked for, but there is none; allowed here: auto, cpu")
+    device = torch.device(
+        ("cuda" if torch.cuda.is_available() else "cpu") if compute.device == "auto" else compute.device
+    )
+    dtype = _native_dtype(device) if compute.dtype == "auto" else DTYPES[compute.dtype]
+    num_threads = num_cores() if compute.num_threads == "auto" else int(compute.num_threads)
+    torch.set_num_threads(num_threads)
+    if device.type == "cuda":
+        _set_up_cuda(compute.deterministic, tf32=compute.dtype != "float32")
+    return Runtime(device, dtype, num_threads, compute.deterministic)
+
+
+def processor() -> str:
+    """The processor's model where the system tells it (Linux), else its architecture; what instructions torch uses."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    model = next(names, platform.processor() or platform.machine())
+    return f"{model}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _set_up_cuda(deterministic: bool, *, tf32: bool) -> None:
+    # The CPU's algorithms used here are deterministic at a given number of threads; torch's switch only slows them.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+
+
+def _native_dtype(device: torch.device) -> torch.dtype:
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        # Not yet public in torch; where the names change, float32 is the safe answer.
+        probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+        native = any(probe() for probe in probes if probe is not None)
+    return torch.bfloat16 if native else torch.float32

@@ -1,0 +1,1 @@
+"""Params: their schema, their composition from conf/, and the registry of stages and methods."""

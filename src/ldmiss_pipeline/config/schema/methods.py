@@ -1,0 +1,153 @@
+"""Sections of what is trained, each with its ways of sampling and imputing: the classifier, the VAE, the methods."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ldmiss_pipeline.config.schema.base import (
+    ChunkSize,
+    Count,
+    NonNegative,
+    Positive,
+    Probability,
+    Section,
+    Seed,
+    Steps,
+)
+from ldmiss_pipeline.config.schema.networks import AutoencoderNetwork, DiffPuterNetwork, Train, UNetNetwork
+
+
+class Classifier(Section):
+    """`weights` has to lie in assets/, the folder that `dvc.yaml` names as the stage's dependency."""
+
+    weights: str | None
+    seed: Seed
+    dropout: Probability
+    train: Train
+
+    @model_validator(mode="after")
+    def _tracked(self) -> "Classifier":
+        if self.weights is not None and not re.fullmatch(r"assets/[a-zA-Z0-9_-]{1,100}\.safetensors", self.weights):
+            raise ValueError(
+                f"weights: {self.weights!r} must be null or a file in assets/, like assets/name.safetensors"
+            )
+        return self
+
+
+class VAE(Section):
+    encoder_input: Literal["faithful", "robust"]
+    network: AutoencoderNetwork
+    kl_weight: NonNegative
+    train: Train
+
+
+class Latents(Section):
+    source: Literal["mean", "sample"]
+    scale: Literal["global", "per_channel", "none"]
+
+
+class Diffusion(Section):
+    beta_min: Positive
+    beta_max: Positive
+    tau: Annotated[float, Field(gt=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Diffusion":
+        if self.beta_max <= self.beta_min:
+            raise ValueError("beta_max must be larger than beta_min")
+        return self
+
+
+class Loss(Section):
+    weighting: Literal["simple", "likelihood"]
+
+
+class ObservedLoss(Loss):
+    normaliser: Literal["per_sample", "batch"]
+
+
+Sampler = Literal["euler_maruyama", "heun", "ddim", "dpm_solver_pp", "ancestral", "sde_dpm_solver_pp"]
+"""`ldmiss.sampling.samplers.SAMPLERS`, which would load torch (a test compares)."""
+
+
+class Generation(Section):
+    sampler: Sampler
+    num_steps: Steps
+
+
+class Guidance(Section):
+    sampler: Sampler
+    num_steps: Steps
+    weight: NonNegative
+    t_max: Annotated[float, Field(gt=0, le=1)]
+    backprop_score: bool
+
+
+class Resampling(Section):
+    num_steps: Steps
+    num_resamples: Count
+
+
+class LDMissImpute(Section):
+    guidance: Guidance
+
+
+class LDMiss(Section):
+    network: UNetNetwork
+    loss: Loss
+    train: Train
+    sample: Generation
+    impute: LDMissImpute
+
+
+class DDPMImpute(Section):
+    guidance: Guidance
+    replacement: Resampling
+
+
+class DDPM(Section):
+    network: UNetNetwork
+    loss: ObservedLoss
+    train: Train
+    sample: Generation
+    impute: DDPMImpute
+
+
+class NumSteps(Section):
+    num_steps: Steps
+
+
+class EStep(Section):
+    statistic: Literal["mean", "sample"]
+    num_trials: Count
+    num_steps: Steps
+    num_resamples: Count
+    chunk_size: ChunkSize
+
+
+class EM(Section):
+    num_iterations: Count
+    warm_start: bool
+    train_first: Train
+    train_next: Train
+    e_step: EStep
+
+
+class DiffPuter(Section):
+    recipe: Literal["quick", "lite", "standard", "official"]
+    network: DiffPuterNetwork
+    normalize: Literal["per_feature", "global"]
+    std_floor: Positive
+    em: EM
+    sample: NumSteps
+    impute: Resampling
+
+
+class NoSettings(Section):
+    pass
+
+
+class Baselines(Section):
+    ridge: Positive
+    impute: NoSettings

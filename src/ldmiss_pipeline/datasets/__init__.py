@@ -1,0 +1,1 @@
+"""The data sets: how each is obtained and read."""

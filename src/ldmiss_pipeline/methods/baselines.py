@@ -1,0 +1,63 @@
+"""The cheap imputers in one item: autoencoder reconstruction, pixel mean, neighbour average, linear Gaussian."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ldmiss.baselines.averages import impute_mean, impute_neighbours
+from ldmiss.baselines.gaussian import impute_gaussian
+from ldmiss.core.noise import RowNoise
+from ldmiss.files.tensors import load_tensors
+from ldmiss.imputation.autoencoder import impute_autoencoder
+from ldmiss.imputation.imputer import Imputer
+from ldmiss.networks.layers import at_precision
+from ldmiss_pipeline.models.autoencoder import restore_autoencoder, restore_encoder_input
+
+if TYPE_CHECKING:
+    from ldmiss_pipeline.artifacts.paths import Item
+    from ldmiss_pipeline.compute.device import Runtime
+    from ldmiss_pipeline.config.schema import Params
+
+NumpyImputer = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
+
+
+def load_imputers(item: "Item", params: "Params", runtime: "Runtime") -> dict[str, Imputer]:
+    """All four, deterministic."""
+    del params  # they have no settings at imputation
+    path = item.model("baselines")
+    tensors, facts = load_tensors(path, kind="baselines")
+    encoder_input = restore_encoder_input(tensors, facts, runtime.device)
+    autoencoder = restore_autoencoder(path, tensors, facts, runtime.device)
+    encoder, decoder = (at_precision(part, runtime.dtype) for part in (autoencoder.encoder, autoencoder.decoder))
+    mean, covariance = tensors["mean"].numpy(), tensors["covariance"].numpy()
+
+    def complete_autoencoder(x_obs: Tensor, observed: Tensor, noise: RowNoise) -> Tensor:
+        del noise
+        return impute_autoencoder(encoder, decoder, x_obs, observed, encoder_input=encoder_input)
+
+    return {
+        "autoencoder": Imputer(complete_autoencoder, stochastic=False),
+        "mean": _on_rows(lambda x, observed: impute_mean(x, observed, mean)),
+        "neighbour": _on_images(impute_neighbours),
+        "gaussian": _on_rows(lambda x, observed: impute_gaussian(x, observed, mean, covariance)),
+    }
+
+
+def _on_images(impute: NumpyImputer) -> Imputer:
+    """An imputer of float32 (N, H, W) arrays."""
+
+    def complete(x_obs: Tensor, observed: Tensor, noise: RowNoise) -> Tensor:
+        del noise
+        completed = impute(x_obs[:, 0].cpu().numpy(), observed[:, 0].cpu().numpy())
+        return torch.from_numpy(completed)[:, None].to(x_obs.device)
+
+    return Imputer(complete, stochastic=False)
+
+
+def _on_rows(impute: NumpyImputer) -> Imputer:
+    """An imputer of float32 (N, d) arrays."""
+    return _on_images(lambda x, observed: impute(x.reshape(len(x), -1), observed.reshape(len(x), -1)).reshape(x.shape))

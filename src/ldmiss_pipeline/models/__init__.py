@@ -1,0 +1,1 @@
+"""Between model files and models: the parts that several methods share."""

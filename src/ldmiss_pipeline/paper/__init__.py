@@ -1,0 +1,1 @@
+"""The paper's side of a run: tables, figures, claims and their rules, published numbers, the report."""

@@ -1,0 +1,133 @@
+"""Published errors on the same measure, beside ours: missing-pixel RMSE on MNIST, half of the pixels missing at random.
+
+Like for like only where a run uses the canonical MNIST and masks half of the pixels in training and in test: the
+published methods were trained and tested at one and the same rate, on 60,000 and 10,000 digits, pixels in [0, 1].
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ldmiss_pipeline.paper.results import Lacking, Results, check_table
+
+RATE = 0.5
+DATASET = "mnist"
+EMFLOW_PAPER = "EMFlow paper (Data Imputation in Latent Space via EM and Deep Flow Models, OpenReview 2022)"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A method's numbers on MNIST at a training and test missing rate of 0.5.
+
+    Attributes:
+        rmse: on the missing pixels, in [0, 1] units; EMFlow paper, Table 2 (which re-ran the others).
+        accuracy: of a classifier trained on complete digits, on the imputed ones (EMFlow paper, Table 3; a LeNet, not
+            ours); None where not given.
+    """
+
+    rmse: float
+    accuracy: float | None = None
+
+    @property
+    def mse(self) -> float:
+        """The square of the RMSE."""
+        return self.rmse**2
+
+
+PUBLISHED: Mapping[str, Published] = {
+    "EMFlow": Published(0.0986, 0.9860),
+    "MCFlow": Published(0.1027, 0.9840),
+    "MisGAN": Published(0.1311),
+    "GAIN": Published(0.1723),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Ours beside the published numbers.
+
+    Attributes:
+        table: method, statistic ("as published", "one draw", "mean of draws"), rmse, mse, accuracy (NaN where there is
+            none), num_seeds (0 for published), images (of the test set), source; best RMSE first. None where nothing is
+            comparable.
+        reason: why there is no table; empty where there is one.
+    """
+
+    table: pd.DataFrame | None
+    reason: str
+
+    @property
+    def mse(self) -> dict[str, float]:
+        """Published method -> MSE, for Figure 3; empty where nothing is comparable."""
+        return {} if self.table is None else {name: of.mse for name, of in PUBLISHED.items()}
+
+
+def compare_published(table: pd.DataFrame) -> Comparison:
+    """Our imputers at training and test rate 0.5 beside the published methods.
+
+    Ours twice: `mse` (one draw, all test images) and `mse_mean` (mean of K draws, on the subset of images that has
+    them); for imputers without draws the two differ by the images only. RMSE is the root of the MSE's mean over seeds.
+
+    Args:
+        table: tidy, as for `ldmiss_pipeline.paper.claims.claims_records`.
+
+    Raises:
+        InputError: as `check_table`.
+    """
+    results = check_table(table)
+    if reason := _not_comparable(results):
+        return Comparison(None, reason)
+    rows = [
+        (name, "as published", of.rmse, of.mse, of.accuracy, 0, "10000", EMFLOW_PAPER) for name, of in PUBLISHED.items()
+    ] + _own_rows(results)
+    columns = ["method", "statistic", "rmse", "mse", "accuracy", "num_seeds", "images", "source"]
+    frame = pd.DataFrame(rows, columns=columns).astype({"accuracy": float})
+    return Comparison(frame.sort_values("rmse", kind="stable", ignore_index=True), "")
+
+
+def _not_comparable(results: Results) -> str:
+    if (dataset := results.facts["dataset"]) != DATASET:
+        return f"the data set is {dataset}; published numbers are for {DATASET}"
+    if (test_rate := results.facts.get("test_rate", "not recorded")) != str(RATE):
+        return f"the test missing rate is {test_rate}; published numbers are for {RATE:g}"
+    if RATE not in results.seeds:
+        return f"no cell at training missing rate {RATE:g}"
+    return ""
+
+
+def _own_rows(results: Results) -> list[tuple[str, str, float, float, float | None, int, str, str]]:
+    rows = []
+    for method in sorted({method for task, method, _ in results.values if task == "imputation"}):
+        for metric, statistic, fact in (
+            ("mse", "one draw", "num_imputed"), ("mse_mean", "mean of draws", "num_draw_images")
+        ):  # fmt: skip
+            images = results.facts.get(fact, "not recorded")
+            try:
+                error = results.estimate("imputation", method, metric, RATE)
+            except Lacking:
+                continue  # a table of a run without this imputer or metric at 0.5: there is no row to show
+            try:
+                accuracy = results.estimate("imputation", method, "accuracy", RATE).mean if metric == "mse" else None
+            except Lacking:
+                accuracy = None
+            rows.append(
+                (method, statistic, math.sqrt(error.mean), error.mean, accuracy, error.num_seeds, images, "this run")
+            )
+    return rows
+
+
+def published_markdown(comparison: Comparison) -> str:
+    """The comparison as a table in Markdown; the reason, in a line, where there is none."""
+    if comparison.table is None:
+        return f"No comparison with published numbers: {comparison.reason}.\n"
+    lines = ["| method | statistic | test images | RMSE | MSE | accuracy | source |", "|---|---|---|---|---|---|---|"]
+    for row in comparison.table.to_dict("records"):
+        accuracy = "" if math.isnan(row["accuracy"]) else f"{row['accuracy']:.4f}"
+        seeds = f", {row['num_seeds']} seed{'s' * (row['num_seeds'] > 1)}" if row["num_seeds"] else ""
+        lines.append(
+            f"| {row['method']} | {row['statistic']} | {row['images']} | {row['rmse']:.4f} | {row['mse']:.5f} | "
+            f"{accuracy} | {row['source']}{seeds} |"
+        )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,52 @@
+"""Print the metrics and claims of the last run and where its figures are: `python -m ldmiss_pipeline report`."""
+
+import sys
+from typing import Any
+
+import pandas as pd
+
+from ldmiss.errors import InputError
+from ldmiss_pipeline.artifacts.json_files import load_checked_json, load_json
+from ldmiss_pipeline.artifacts.paths import CLAIMS, CLASSIFIER_FACTS, PLOTS, SUMMARY, TABLE
+from ldmiss_pipeline.paper.claims import verdict_lines
+
+
+def report(summary: dict[str, Any]) -> str:
+    """The summary as two tables and a line for the classifier."""
+    parts = []
+    for task in ("generation", "imputation"):
+        table = pd.DataFrame(summary[task]).T.dropna(axis=1, how="all")
+        parts.append(f"{task} (means over the cells of the grid)\n{table.to_string(float_format='{:.4f}'.format)}")
+    parts.append("classifier  " + "  ".join(f"{name} {value:.4f}" for name, value in summary["classifier"].items()))
+    return "\n\n".join(parts)
+
+
+def verdicts(claims: list[dict[str, Any]]) -> str:
+    """The claims that this run's grid can decide, and how many it cannot."""
+    decided = [claim for claim in claims if claim["verdict"] != "not tested"]
+    left = f"{len(claims) - len(decided)} of {len(claims)} claims not tested: each says in {CLAIMS} what it needs"
+    return "\n".join([verdict_lines(decided), left] if decided else [left])
+
+
+def yardstick(facts: dict[str, Any]) -> str:
+    """Which classifier the FIDs are under, and what they compare with."""
+    if facts["source"] == "trained":
+        return f"classifier {facts['sha256'][:12]} is this run's own: its FIDs compare with no other run's"
+    return f"classifier {facts['sha256'][:12]} is the committed one: FIDs compare between all runs under it"
+
+
+def main() -> int:
+    """Print the report; the exit status."""
+    try:
+        print(report(load_json(SUMMARY)))
+        print(yardstick(load_checked_json(CLASSIFIER_FACTS)))
+        print(f"\nthe paper's claims at this run's size\n{verdicts(load_json(CLAIMS)['claims'])}")
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"\nevery number of every cell: {TABLE}\nfigures: {', '.join(map(str, sorted(PLOTS.glob('*.png'))))}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

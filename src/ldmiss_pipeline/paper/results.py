@@ -1,0 +1,199 @@
+"""The tidy table, checked: what the verdicts on the paper's claims are computed from.
+
+Errors of the whole table (a text where a number belongs, a row twice, two classifiers) raise `InputError`; what only
+one claim lacks (a rate, a method, a NaN) raises `Lacking` when it is read, and makes that claim `not tested`.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ldmiss.errors import InputError
+from ldmiss_pipeline.paper.tables import COLUMNS
+
+KEYS = COLUMNS[:-1]
+_NUMERIC_TASKS = ("generation", "imputation")
+YARDSTICK = ("sha256", "dataset", "fid_layer")
+"""Facts of the classifier that must be the same in all cells: FIDs compare under one classifier and layer only."""
+SETTINGS = (
+    "profile", "recipe", "protocol", "encoder_input", "test_rate", "fill", "deterministic", "num_generated",
+    "num_imputed", "num_draws", "num_draw_images", "params_sha256",
+)  # fmt: skip
+"""Facts of a run (task "run"), the same in all cells: FIDs of different numbers of images do not compare."""
+_REQUIRED = ("sha256", "dataset")  # the others were not always recorded: all cells have them, or none
+
+
+class Lacking(Exception):
+    """What a claim reads is not in the table; the message says what."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric of one method at one missing rate.
+
+    Attributes:
+        mean: over the seeds.
+        std: over the seeds, ddof 1; None for one seed.
+        se: standard error of the mean: std / sqrt(number of seeds); for one seed that of a bootstrap over images (the
+            row `<metric>_se`), which knows nothing of the noise of training; None where neither is there.
+        num_seeds: how many.
+        name: for messages.
+    """
+
+    mean: float
+    std: float | None
+    se: float | None
+    num_seeds: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """A checked table.
+
+    Attributes:
+        values: (task, method, metric) -> (missing rate, seed) -> number.
+        seeds: missing rate -> its seeds; rates and seeds in rising order.
+        facts: the texts that all cells share, of the classifier (`YARDSTICK`) and the run (`SETTINGS`).
+    """
+
+    values: Mapping[tuple[str, str, str], Mapping[tuple[float, int], float]]
+    seeds: Mapping[float, tuple[int, ...]]
+    facts: Mapping[str, str]
+
+    @property
+    def rates(self) -> list[float]:
+        """The missing rates, rising."""
+        return list(self.seeds)
+
+    def estimate(self, task: str, method: str, metric: str, rate: float) -> Estimate:
+        """A metric of one method at one missing rate, over all seeds that the table has at that rate.
+
+        Raises:
+            Lacking: no such row for one of the seeds, a value that is not finite, or a mean of a single draw.
+        """
+        name = f"{task}.{method}.{metric} at missing rate {rate:g}"
+        if metric == "mse_mean" and self.facts.get("num_draws") == "1":
+            raise Lacking("no mean of several draws: num_draws is 1")
+        by_cell = self.values.get((task, method, metric), {})
+        values = []
+        for seed in self.seeds.get(rate, ()):
+            value = by_cell.get((rate, seed))
+            if value is None:
+                raise Lacking(f"no {name}, seed {seed}")
+            if not math.isfinite(value):
+                raise Lacking(f"{name}, seed {seed}, is {value}")
+            values.append(value)
+        if not values:
+            raise Lacking(f"no {name}")
+        mean = statistics.fmean(values)
+        if len(values) > 1:
+            std = statistics.stdev(values)
+            return Estimate(mean, std, std / math.sqrt(len(values)), len(values), name)
+        se = self.values.get((task, method, f"{metric}_se"), {}).get((rate, self.seeds[rate][0]), math.nan)
+        return Estimate(mean, None, se if math.isfinite(se) and se >= 0 else None, 1, name)
+
+
+def check_table(table: pd.DataFrame) -> Results:
+    """Check a tidy table and index it.
+
+    Args:
+        table: columns `ldmiss_pipeline.paper.tables.COLUMNS`, in memory (numbers and texts mixed) or read back from CSV
+            (everything a text). NaN and empty values of generation and imputation are kept, as NaN.
+
+    Raises:
+        InputError: a column is missing; no rows; a rate or seed is no number in range; a row is there twice; a text
+            stands where a number belongs; cells were measured by different classifiers, on different data sets, or
+            were made with different settings; a cell does not name its classifier.
+    """
+    if absent := [column for column in COLUMNS if column not in table]:
+        raise InputError(f"the table has no column {', '.join(absent)}; it must have {', '.join(COLUMNS)}")
+    rows = [
+        (_rate(rate, number), _seed(seed, number), str(task), str(method), str(metric), value)
+        for number, (rate, seed, task, method, metric, value) in enumerate(table[COLUMNS].itertuples(index=False))
+    ]
+    if not rows:
+        raise InputError("the table has no rows")
+    seen: set[tuple[Any, ...]] = set()
+    for row in rows:
+        if row[:-1] in seen:
+            raise InputError(f"the row {_named(row)} is there twice; each may be there once")
+        seen.add(row[:-1])
+    cells = sorted({row[:2] for row in rows})
+    values: dict[tuple[str, str, str], dict[tuple[float, int], float]] = {}
+    for row in rows:
+        rate, seed, task, method, metric, _ = row
+        if task in _NUMERIC_TASKS:
+            values.setdefault((task, method, metric), {})[(rate, seed)] = _number(row)
+    return Results(
+        values=values,
+        seeds={rate: tuple(seed for at, seed in cells if at == rate) for rate, _ in cells},
+        facts={
+            **_shared(rows, cells, "classifier", YARDSTICK),
+            **_shared(rows, cells, "run", SETTINGS),
+        },
+    )
+
+
+def _shared(rows: Iterable[tuple[Any, ...]], cells: list[Any], task: str, metrics: tuple[str, ...]) -> dict[str, str]:
+    """The texts of a task that must be the same in every cell."""
+    found: dict[str, dict[tuple[float, int], str]] = {metric: {} for metric in metrics}
+    for rate, seed, of_task, _, metric, value in rows:
+        if of_task == task and metric in found and not pd.isna(value):
+            found[metric][(rate, seed)] = str(value)
+    facts = {}
+    for metric, by_cell in found.items():
+        if not by_cell and metric not in _REQUIRED:
+            continue
+        for rate, seed in cells:
+            if (rate, seed) not in by_cell:
+                raise InputError(f"no {task} {metric} at missing_rate {rate:g}, seed {seed}; every cell must have one")
+        first: dict[str, tuple[float, int]] = {}
+        for cell in cells:
+            first.setdefault(by_cell[cell], cell)
+        if len(first) > 1:
+            named = "; ".join(f"{text} at missing_rate {cell[0]:g}, seed {cell[1]}" for text, cell in first.items())
+            raise InputError(f"{task} {metric} differs: {named}; all cells must share one to be compared")
+        facts[metric] = next(iter(first))
+    return facts
+
+
+def _rate(value: Any, number: int) -> float:
+    rate = _float(value)
+    if rate is None or not 0 <= rate < 1:
+        raise InputError(f"row {number}: missing_rate is {value!r}; it must be a number in [0, 1)")
+    return round(rate, 4)
+
+
+def _seed(value: Any, number: int) -> int:
+    seed = _float(value)
+    if seed is None or not seed.is_integer() or seed < 0:
+        raise InputError(f"row {number}: seed is {value!r}; it must be an integer, at least 0")
+    return int(seed)
+
+
+def _number(row: tuple[Any, ...]) -> float:
+    if row[-1] is None or row[-1] is pd.NA or row[-1] == "":
+        return math.nan
+    number = _float(row[-1])
+    if number is None:
+        raise InputError(f"the value of the row {_named(row)} is {row[-1]!r}; it must be a number")
+    return number
+
+
+def _float(value: Any) -> float | None:
+    if isinstance(value, bool | np.bool_):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _named(row: tuple[Any, ...]) -> str:
+    return ", ".join(f"{key} {part}" for key, part in zip(KEYS, row, strict=False))

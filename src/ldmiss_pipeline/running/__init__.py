@@ -1,0 +1,1 @@
+"""Running stages: the runner, checkpoints, signals, several stages at a time. Changes no result."""

@@ -1,0 +1,150 @@
+"""Checkpoints outside DVC's outs (DVC deletes outs before a run): `ckpt/<label>-<key>/`, removed on success.
+
+The key hashes everything that defines the work, so that a checkpoint of other work is never found; each file in the
+folder repeats it. A checkpoint that cannot be read, or that is of other work, is left out with a warning.
+"""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ldmiss.errors import InputError
+from ldmiss.files.atomic import sweep_temporaries
+from ldmiss.files.tensors import load_tensors, save_tensors
+from ldmiss_pipeline.running.signals import Stop
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ldmiss.training.loop import Training
+
+SECONDS_BETWEEN = 30.0
+INTERVAL_VARIABLE = "LDMISS_CHECKPOINT_SECONDS"
+"""Environment variable with another number of seconds between two checkpoints; 0: after every step and chunk."""
+MAX_SHARE = 0.02
+"""Saving takes at most this share of the time: where a checkpoint is large, the interval is longer."""
+
+_REMOVED = ".removed-"
+
+MakeTensors = Callable[[], Mapping[str, "Tensor"]]
+
+
+def seconds_between() -> float:
+    """The wanted interval between two checkpoints.
+
+    Raises:
+        InputError: the environment variable is no number of seconds.
+    """
+    text = os.environ.get(INTERVAL_VARIABLE)
+    if text is None:
+        return SECONDS_BETWEEN
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise InputError(f"{INTERVAL_VARIABLE}: {text!r} is no number of seconds; allowed: 0 or more")
+    return seconds
+
+
+class Checkpoint:
+    """Named slots of tensors in one folder, each written atomically.
+
+    Work that goes on *offers* its state to a slot again and again; now and then everything offered since the last
+    time is saved. So a slot whose work has ended is saved with the next one, and a kill at any moment costs one
+    interval.
+
+    Args:
+        folder: of this work alone.
+        key: of the work; files with another key are refused.
+        stop: whether the process was asked to leave.
+    """
+
+    def __init__(self, folder: Path, key: str, stop: Stop | None = None) -> None:
+        self.folder, self.key, self.stop = folder, key, stop or Stop()
+        for half_removed in folder.parent.glob(f"{_REMOVED}*"):
+            shutil.rmtree(half_removed, ignore_errors=True)
+        sweep_temporaries(folder)
+        self.seconds_saving = 0.0
+        self.restored: list[str] = []
+        self._offered: dict[str, MakeTensors] = {}
+        self._interval = seconds_between()
+        self._last_saved = time.monotonic()
+        self._last_cost = 0.0
+
+    def load(self, slot: str) -> dict[str, "Tensor"] | None:
+        """The tensors of a slot, or None where there is nothing usable."""
+        path = self._path(slot)
+        if not path.exists():
+            return None
+        try:
+            tensors, facts = load_tensors(path, kind="checkpoint")
+            if facts.get("key") != self.key:
+                raise InputError(f"{path}: of other work (params, code, inputs or machine were different)")
+        except InputError as error:
+            print(f"warning: checkpoint ignored: {error}", file=sys.stderr)
+            return None
+        self.restored.append(slot)
+        return tensors
+
+    def save(self, slot: str, tensors: Mapping[str, "Tensor"]) -> None:
+        """Write a slot now, replacing what it held."""
+        start = time.monotonic()
+        save_tensors(self._path(slot), tensors, kind="checkpoint", facts={"key": self.key})
+        self._charge(time.monotonic() - start)
+
+    def offer(self, slot: str, make: MakeTensors) -> bool:
+        """At a safe point: the state of a slot, made only if it is saved. Whether it was.
+
+        Raises:
+            Stopped: the process was asked to leave; everything offered was saved.
+        """
+        self._offered[slot] = make
+        if not (self.stop.asked or self._due()):
+            return False
+        start, before = time.monotonic(), self.seconds_saving
+        for name in list(self._offered):
+            self.save(name, self._offered.pop(name)())
+        self.seconds_saving = before
+        self._charge(time.monotonic() - start)  # with the making of the tensors
+        self.stop.leave()
+        return True
+
+    def _charge(self, seconds: float) -> None:
+        self.seconds_saving += seconds
+        self._last_saved, self._last_cost = time.monotonic(), seconds
+
+    def _due(self) -> bool:
+        wait = max(self._interval, self._last_cost / MAX_SHARE) if self._interval else 0.0
+        return time.monotonic() - self._last_saved >= wait
+
+    def drop(self, prefix: str) -> None:
+        """Remove the slots whose names start with `prefix`."""
+        self._offered = {slot: make for slot, make in self._offered.items() if not slot.startswith(prefix)}
+        for path in self.folder.glob(f"{prefix}*.safetensors"):
+            path.unlink()
+
+    def remove(self) -> None:
+        """Remove the whole folder, in one step for whoever is killed meanwhile: the work is done."""
+        if self.folder.exists():
+            gone = self.folder.with_name(f"{_REMOVED}{self.folder.name}")
+            self.folder.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
+
+    def resume(self, training: "Training", slot: str) -> Callable[["Training"], None]:
+        """Restore a training run from its slot, and give the callback for its steps that saves it from time to time."""
+        stored = self.load(slot)
+        if stored is not None:
+            training.restore(stored)
+
+        def on_step(training: "Training") -> None:
+            self.offer(slot, training.snapshot)
+
+        return on_step
+
+    def _path(self, slot: str) -> Path:
+        return self.folder / f"{slot}.safetensors"

@@ -1,0 +1,144 @@
+"""What defines a stage's work, read off `dvc.yaml`: its dependencies, params and outs for one item.
+
+One definition serves DVC, the check of the inputs, the stamps of the artifacts, and the key of the checkpoints.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ldmiss.errors import InputError
+from ldmiss.files.atomic import is_temporary
+from ldmiss.files.tensors import FORMAT_VERSION
+from ldmiss_pipeline.artifacts.paths import Item
+
+PIPELINE_FILE = Path("dvc.yaml")
+
+
+@dataclass(frozen=True)
+class Work:
+    """One item of a stage: its declared dependencies, params (key -> value) and outs."""
+
+    stage: str
+    item: Item
+    deps: list[Path]
+    params: dict[str, Any]
+    outs: list[Path]
+
+    @property
+    def label(self) -> str:
+        """`<stage>@<item>`, the name that DVC gives the item; `<stage>` for a stage that runs once."""
+        return f"{self.stage}@{self.item.name}" if self.item.name else self.stage
+
+    @cached_property
+    def stamp(self) -> dict[str, str]:
+        """What the artifacts of this work say about where they are from: `made_by` and the hash of its `params`."""
+        return {"made_by": self.label, "params": _digest(self.params)}
+
+    def check_inputs(self) -> None:
+        """Raise InputError for a dependency that is not there, before any long work."""
+        for path in self.deps:
+            if not path.exists():
+                raise InputError(f"{path}: missing input; make it with `dvc repro` (it runs what comes before, too)")
+
+    def key(self, runtime: dict[str, Any]) -> str:
+        """Hash of everything that the outs follow from, as hexadecimal.
+
+        Stage, item, params, contents of all dependencies (code and data), the format of our files, and what the work
+        runs on: on another machine, or with other threads, the last bits differ.
+        """
+        digest = hashlib.sha256()
+        digest.update(json.dumps([self.label, self.params, runtime, FORMAT_VERSION], sort_keys=True).encode())
+        for path in sorted(files_in(self.deps)):
+            with path.open("rb") as file:
+                digest.update(f"{path}\0{hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
+        return digest.hexdigest()
+
+
+class Pipeline:
+    """The stages that `dvc.yaml` defines, with the params document that fills in its templates."""
+
+    def __init__(self, document: dict[str, Any], path: Path = PIPELINE_FILE) -> None:
+        self._stages: dict[str, Any] = load_yaml(path)["stages"]
+        self._document = document
+
+    @property
+    def stages(self) -> list[str]:
+        """The names of the stages."""
+        return list(self._stages)
+
+    def work(self, stage: str, item: Item) -> Work:
+        """The work of one item of a stage."""
+        params = {key: self._value_at(key) for key in self._resolved(stage, "params", item)}
+        deps, outs = ([Path(path) for path in self._resolved(stage, key, item)] for key in ("deps", "outs"))
+        return Work(stage, item, deps, params, outs)
+
+    def cells(self) -> list[Item]:
+        """The cells of the grid."""
+        rates, seeds = self._value_at("grid.missing_rates"), self._value_at("grid.seeds")
+        return [Item(rate, seed) for rate in rates for seed in seeds]
+
+    def items(self, stage: str, cells: list[Item]) -> list[Item]:
+        """The items of a stage in the given cells."""
+        matrix = self._stages[stage].get("matrix")
+        if matrix is None:
+            return [Item()]
+        methods = self._value_at(matrix["method"].strip("${}")) if "method" in matrix else [None]
+        return [Item(cell.missing_rate, cell.seed, method) for cell in cells for method in methods]
+
+    def producers(self, cells: list[Item]) -> dict[Path, Work]:
+        """Every out of the given cells, and of the stages that run once -> the work that makes it."""
+        works = (self.work(stage, item) for stage in self._stages for item in self.items(stage, cells))
+        return {out: work for work in works for out in work.outs}
+
+    def _resolved(self, stage: str, key: str, item: Item) -> list[str]:
+        fields = {f"item.{name}": str(value) for name, value in vars(item).items()}
+        entries = (
+            next(iter(entry)) if isinstance(entry, dict) else entry for entry in self._stages[stage].get(key, [])
+        )
+
+        def value(match: re.Match[str]) -> str:
+            return fields[match[1]] if match[1] in fields else str(self._value_at(match[1]))
+
+        return [re.sub(r"\$\{([\w.]+)\}", value, entry) for entry in entries]
+
+    def _value_at(self, key: str) -> Any:
+        value: Any = self._document
+        for part in key.split("."):
+            value = value[part]
+        return value
+
+
+def files_in(paths: list[Path]) -> Iterator[Path]:
+    """The files among the paths and in the folders among them; no caches of Python, no temporary files."""
+    for path in paths:
+        if path.is_dir():
+            inside = (file for file in path.rglob("*") if file.is_file())
+            yield from (file for file in inside if "__pycache__" not in file.parts and not is_temporary(file))
+        else:
+            yield path
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def load_yaml(path: Path) -> Any:
+    """The document in a file that DVC or git keeps (for params.yaml see `ldmiss_pipeline.config.document`)."""
+    return yaml.load(path.read_text(), _Loader)  # noqa: S506 - constructs plain values only, as `safe_load` does
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """In C where PyYAML has it: ten times as fast. Reads `1e-06` as a number, as the YAML 1.2 that DVC writes does."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+)

@@ -1,0 +1,183 @@
+"""Run one item of one stage: `python -m stages NAME [--missing-rate R --seed S] [--method M]`.
+
+Validates the whole params document and the inputs first, hands the stage its context, turns bad input into one line
+and an exit status of 1, and appends what the run took to `runs/`. For SIGTERM and Ctrl-C see `ldmiss_pipeline.running.signals`.
+"""
+
+import argparse
+import errno
+import hashlib
+import importlib
+import json
+import os
+import platform
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ldmiss.errors import InputError
+from ldmiss.files.atomic import save_text, sweep_temporaries
+from ldmiss_pipeline.artifacts.paths import RUNS, Item
+from ldmiss_pipeline.config import params as params_module
+from ldmiss_pipeline.config.registry import METHODS, STAGES
+from ldmiss_pipeline.running import uncommitted
+from ldmiss_pipeline.running.context import Context
+from ldmiss_pipeline.running.lockfile import check_recorded, load_lock, under_dvc
+from ldmiss_pipeline.running.pipeline import Pipeline, Work
+from ldmiss_pipeline.running.preflight import check_space
+from ldmiss_pipeline.running.signals import Stop, Stopped
+from ldmiss_pipeline.running.stamps import check_stamps
+
+RECORDED_PACKAGES = ["torch", "numpy", "scipy", "torch-fidelity", "dvc"]
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a stage; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m stages", description=__doc__.split("\n")[0])
+    parser.add_argument("stage", choices=STAGES)
+    parser.add_argument("--missing-rate", type=float)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--method", choices=list(METHODS))
+    args = parser.parse_args(arguments)
+    item = Item(args.missing_rate, args.seed, args.method)
+    label = f"{args.stage}@{item.name}" if item.name else args.stage
+    stop = Stop()
+    with stop.installed():
+        try:
+            run_stage(args.stage, item, stop)
+        except InputError as error:
+            return _fail(label, str(error))
+        except OSError as error:
+            if error.errno not in (*_NO_SPACE, errno.EROFS):
+                raise
+            advice = "no space left; free some" if error.errno in _NO_SPACE else "cannot be written to; make it so"
+            return _fail(label, f"{error.filename or 'disk'}: {advice} and run again")
+        except Stopped as stopped:
+            message = f"stopped by {stopped}; run again to go on from the last checkpoint"
+            return _fail(label, message, status=stopped.status)
+    return 0
+
+
+def run_stage(stage: str, item: Item, stop: Stop | None = None) -> dict[str, Any]:
+    """Validate, run, record; the record.
+
+    Raises:
+        InputError: bad params or files; or the item is being run by another process.
+        Stopped: the process was asked to leave.
+    """
+    start = time.monotonic()
+    params, document = params_module.load()
+    _warn_once(params.warnings(), document)
+    pipeline = Pipeline(document)
+    work = pipeline.work(stage, item)
+    context = Context(
+        item=item,
+        params=params,
+        work=work,
+        method=importlib.import_module(METHODS[item.method]) if item.method else None,
+        stop=stop or Stop(),
+    )
+    with _only_process(work):
+        for out in work.outs:
+            sweep_temporaries(out)
+        work.check_inputs()
+        producers = pipeline.producers([item] if item.missing_rate is not None else pipeline.cells())
+        lock = load_lock()
+        if under_dvc():
+            check_recorded(work, producers, lock)
+        check_stamps(work, producers)
+        uncommitted.remove_recorded(lock, work)
+        check_space(work, params_module.validate(document, str(params_module.PARAMS_FILE)), cached=under_dvc())
+        made = _run(context, lock)
+        return _record(context, made, time.monotonic() - start)
+
+
+def _warn_once(warnings: list[str], document: dict[str, Any]) -> None:
+    """Once for each document, by the stage that runs first, not by every stage of a run."""
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    warned = RUNS / "warned"
+    if not warnings or (warned.is_file() and warned.read_bytes() == digest.encode()):
+        return
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    save_text(warned, digest)
+
+
+def _run(context: Context, lock: dict[str, Any]) -> str:
+    """The stage itself, or its outs from a run that ended before DVC could record them."""
+    work = context.work
+    if uncommitted.candidates(work) and uncommitted.restore(context.checkpoint.folder, work):
+        made = "outs of the run that finished before, but was not recorded"
+    else:
+        made = importlib.import_module(f"stages.{work.stage}").run(context)
+        if "checkpoint" in vars(context):
+            context.used["checkpoint_seconds"] = round(context.checkpoint.seconds_saving, 2)
+            context.used["restored"] = context.checkpoint.restored
+            uncommitted.keep(context.checkpoint.folder, work, lock.get(work.label))
+    if "checkpoint" in vars(context) and not under_dvc():
+        context.checkpoint.remove()
+    return made
+
+
+@contextmanager
+def _only_process(work: Work) -> Iterator[None]:
+    """Hold the item's lock, which the system releases however the process ends."""
+    path = RUNS / "locks" / f"{work.label}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path, timeout=0):
+            yield
+    except Timeout:
+        raise InputError(f"{path}: another process is running {work.label} in this folder; wait for it") from None
+
+
+def _record(context: Context, made: str, seconds: float) -> dict[str, Any]:
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+    print(f"{context.work.label}: {made}; {seconds:.1f} s, peak memory {peak_mb:.0f} MB", flush=True)
+    gpu = context.runtime.peak_memory() if "runtime" in vars(context) else {}
+    record = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"), "stage": context.work.stage,
+        "item": context.item.name, "seconds": round(seconds, 2), "peak_memory_mb": round(peak_mb), **gpu,
+        **context.used,
+        "host": platform.node(), "python": platform.python_version(),
+        "versions": {name: found for name in RECORDED_PACKAGES if (found := _version(name)) is not None},
+    }  # fmt: skip
+    with (RUNS / "records.jsonl").open("a") as file:
+        file.write(json.dumps(record) + "\n")
+    return record
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # DVC, where short slices run (`stages.slices`)
+        return None
+
+
+def _fail(label: str, message: str, status: int = 1) -> int:
+    print(f"error: {label}: {message}", file=sys.stderr)
+    if os.environ.get("LDMISS_TRACEBACK"):
+        raise
+    return status
+
+
+def run_and_leave() -> None:
+    """Run the stage that the command line names, and end the process with its status."""
+    try:
+        status = main()
+    except Exception:
+        traceback.print_exc()
+        status = 1
+    if status:  # chunks may be under way in other threads: Python would wait for them
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)

@@ -1,1 +1,0 @@
-"""From configurations and model files to objects, once for training and for everything after it."""

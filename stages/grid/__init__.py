@@ -1,5 +1,0 @@
-"""The cells of a grid as jobs of an engine that people already run: `python -m stages.grid --help` (docs/scaling.md).
-
-`worker` does one cell in a clone of its own, on any machine that reaches the origin and the remote. `engines` start
-workers, `coordinator` says which and when, `shared` does what all cells need first, `collect` brings the results home.
-"""

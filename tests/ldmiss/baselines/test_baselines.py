@@ -1,0 +1,123 @@
+"""Baselines: pixel mean, neighbour average and the Gaussian conditional mean, against hand examples and formulas."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ldmiss.baselines.averages import impute_mean, impute_neighbours
+from ldmiss.baselines.gaussian import fit_gaussian, impute_gaussian
+from ldmiss.core.randomness import numpy_generator
+
+NAN = np.float32("nan")
+MEAN = np.array([0.2, 0.5, -0.3])
+COVARIANCE = np.array([[1.0, 0.6, 0.3], [0.6, 0.8, 0.1], [0.3, 0.1, 0.5]])
+
+
+def incomplete(num_rows: int, rate: float) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Correlated Gaussian rows with NaN at missing entries, and which are observed."""
+    rng = numpy_generator(0)
+    x = rng.multivariate_normal(MEAN, COVARIANCE, size=num_rows).astype(np.float32)
+    observed = rng.random(x.shape) >= rate
+    return np.where(observed, x, NAN), observed
+
+
+def test_fit_recovers_the_moments_from_incomplete_rows() -> None:
+    """Half of 40,000 rows' entries missing, NaN in their place: mean and covariance within 5 standard errors."""
+    mean, covariance = fit_gaussian(*incomplete(40_000, 0.5), ridge=0.0)
+    np.testing.assert_allclose(mean, MEAN, atol=5 * (1 / 20_000) ** 0.5)
+    np.testing.assert_allclose(covariance, COVARIANCE, atol=5 * (2 / 10_000) ** 0.5)  # pairs: a quarter of the rows
+
+
+def test_fit_on_complete_rows_is_the_usual_one() -> None:
+    """numpy's mean and covariance (ddof 0), plus the ridge on the diagonal."""
+    x, observed = incomplete(50, 0.0)
+    mean, covariance = fit_gaussian(x, observed, ridge=0.25)
+    np.testing.assert_allclose(mean, x.mean(0, dtype=np.float64), rtol=1e-6)
+    np.testing.assert_allclose(covariance, np.cov(x.T.astype(np.float64), ddof=0) + 0.25 * np.eye(3), rtol=1e-5)
+
+
+def test_fit_by_hand() -> None:
+    """A pixel never observed gets mean 0 and no covariance but the ridge."""
+    x = np.array([[1, NAN, 2], [3, NAN, NAN]], dtype=np.float32)
+    mean, covariance = fit_gaussian(x, ~np.isnan(x), ridge=0.5)
+    np.testing.assert_allclose(mean, [2, 0, 2])
+    np.testing.assert_allclose(covariance, np.diag([1.5, 0.5, 0.5]), atol=1e-12)
+
+
+def test_fit_is_positive_definite_though_pairs_are_not() -> None:
+    """Pairwise correlations of +1, +1 and -1 contradict each other: the eigenvalue below zero is cut."""
+    x = np.array([[1, 1, NAN], [-1, -1, NAN], [NAN, 1, 1], [NAN, -1, -1], [1, NAN, -1], [-1, NAN, 1]], dtype=np.float32)
+    _, covariance = fit_gaussian(x, ~np.isnan(x), ridge=0.01)
+    assert np.linalg.eigvalsh(covariance).min() == pytest.approx(0.01)
+    np.testing.assert_allclose(covariance, covariance.T)
+
+
+def test_conditional_mean_against_the_formula() -> None:
+    """mu_m + C_mo C_oo^-1 (x_o - mu_o) row by row; observed entries bit for bit; nothing observed gives the mean."""
+    x, observed = incomplete(40, 0.5)
+    completed = impute_gaussian(x, observed, MEAN, COVARIANCE)
+    assert (completed[observed] == x[observed]).all()
+    assert completed.dtype == np.float32
+    for row, known, result in zip(x, observed, completed, strict=True):
+        gain = COVARIANCE[np.ix_(~known, known)] @ np.linalg.inv(COVARIANCE[np.ix_(known, known)])
+        np.testing.assert_allclose(
+            result[~known], MEAN[~known] + gain @ (row[known] - MEAN[known]), rtol=1e-4, atol=1e-6
+        )
+    nothing = impute_gaussian(x[:1], np.zeros((1, 3), dtype=bool), MEAN, COVARIANCE)
+    np.testing.assert_allclose(nothing[0], MEAN, rtol=1e-6)
+
+
+def test_conditional_mean_is_linear_regression() -> None:
+    """On complete training rows the imputation of one column is ordinary least squares on the others."""
+    train, everything = incomplete(500, 0.0)
+    mean, covariance = fit_gaussian(train, everything, ridge=0.0)
+    design = np.column_stack([np.ones(500), train[:, :2]]).astype(np.float64)
+    coefficients = np.linalg.lstsq(design, train[:, 2].astype(np.float64), rcond=None)[0]
+    test = np.array([[0.3, -0.7, NAN], [2.0, 1.0, NAN]], dtype=np.float32)
+    completed = impute_gaussian(test, ~np.isnan(test), mean, covariance)
+    np.testing.assert_allclose(completed[:, 2], np.column_stack([np.ones(2), test[:, :2]]) @ coefficients, rtol=1e-4)
+
+
+def test_conditional_mean_beats_the_mean_by_what_theory_says() -> None:
+    """Mean squared error of the last column given the first two: the conditional variance, not the variance."""
+    x, _ = incomplete(4000, 0.0)
+    observed = np.tile([True, True, False], (4000, 1))
+    hidden = np.where(observed, x, NAN)
+    explained = COVARIANCE[2, :2] @ np.linalg.inv(COVARIANCE[:2, :2]) @ COVARIANCE[:2, 2]
+    errors = [
+        np.mean((completed[:, 2] - x[:, 2]) ** 2)
+        for completed in (impute_gaussian(hidden, observed, MEAN, COVARIANCE), impute_mean(hidden, observed, MEAN))
+    ]
+    assert errors == pytest.approx([0.5 - explained, 0.5], rel=5 * (2 / 4000) ** 0.5)  # 5 standard errors
+
+
+def test_impute_mean() -> None:
+    """The mean at missing entries, the rest bit for bit."""
+    x = np.array([[0.1, NAN], [NAN, 0.7]], dtype=np.float32)
+    completed = impute_mean(x, ~np.isnan(x), np.array([0.25, 0.5]))
+    np.testing.assert_array_equal(completed, np.array([[0.1, 0.5], [0.25, 0.7]], dtype=np.float32))
+
+
+def test_neighbours_by_hand() -> None:
+    """Means of the known among the eight neighbours, in waves: what is filled in one counts in the next."""
+    image = np.array([[0.0, NAN, NAN, NAN], [0.6, 0.9, NAN, NAN]], dtype=np.float32)[None]
+    completed = impute_neighbours(image, ~np.isnan(image))
+    first = (0.0 + 0.6 + 0.9) / 3
+    second = 0.9  # both pixels of the third column see only the 0.9 in the first wave
+    third = second  # the fourth column is filled in the second wave, from the two of the third
+    expected = [[[0.0, first, second, third], [0.6, 0.9, second, third]]]
+    np.testing.assert_allclose(completed, expected, rtol=1e-6)
+
+
+def test_neighbours_do_not_cross_images_or_use_missing_values() -> None:
+    """Each image on its own; nothing observed stays 0; NaN and garbage at missing pixels change nothing."""
+    rng = numpy_generator(0)
+    x, observed = rng.random((4, 6, 6), dtype=np.float32), rng.random((4, 6, 6)) < 0.3
+    observed[2] = False
+    completed = impute_neighbours(np.where(observed, x, NAN), observed)
+    np.testing.assert_array_equal(completed, impute_neighbours(np.where(observed, x, 1e9), observed))
+    np.testing.assert_array_equal(completed[1:2], impute_neighbours(x[1:2], observed[1:2]))
+    assert not completed[2].any()
+    assert (completed[observed] == x[observed]).all()
+    assert completed.dtype == np.float32
+    assert (completed[[0, 1, 3]] > 0).all()  # every pixel was reached

@@ -1,0 +1,86 @@
+"""`chunk_size: auto`: one number per stage and kind of device, noted in the record, without effect on the results."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from support import tiny
+
+from ldmiss.files.tensors import load_tensors
+from ldmiss_pipeline.artifacts.arrays import load_arrays
+from ldmiss_pipeline.compute import device as runtime
+from ldmiss_pipeline.compute.batching import CHUNK_SIZES, chunk_size
+from ldmiss_pipeline.compute.cores import num_cores
+from ldmiss_pipeline.compute.device import Runtime
+from ldmiss_pipeline.config import params
+from ldmiss_pipeline.config.compose import composed
+
+AUTO: dict[str, Any] = {
+    "sample": {"chunk_size": "auto"},
+    "impute": {"chunk_size": "auto"},
+    "diffputer": {"em": {"e_step": {"chunk_size": "auto"}}},
+}
+
+
+def context(device: str, stage: str) -> Any:
+    """What `chunk_size` sees of a context."""
+    of_all_cores = Runtime(torch.device(device), torch.float32, num_threads=num_cores(), deterministic=True)
+    return SimpleNamespace(runtime=of_all_cores, work=SimpleNamespace(stage=stage), used={})
+
+
+@pytest.mark.parametrize("device", CHUNK_SIZES)
+@pytest.mark.parametrize("stage", ["sample", "impute", "train_diffputer"])
+def test_what_auto_resolves_to(device: str, stage: str) -> None:
+    """By device and stage alone; a declared number is kept; either goes to the record."""
+    resolved, declared = context(device, stage), context(device, stage)
+    assert chunk_size(resolved, "auto") == CHUNK_SIZES[device][stage]
+    assert chunk_size(declared, 7) == 7
+    assert resolved.used == {"chunk_size": CHUNK_SIZES[device][stage], "chunks_at_a_time": 1}
+    assert declared.used == {"chunk_size": 7, "chunks_at_a_time": 1}
+    assert CHUNK_SIZES["cuda"][stage] > CHUNK_SIZES["cpu"][stage]
+
+
+@pytest.mark.parametrize(
+    ("device", "num_threads", "cores", "number"),
+    [("cpu", 1, 1, 1), ("cpu", 1, 2, 2), ("cpu", 1, 64, 2), ("cpu", 2, 3, 1), ("cpu", 4, 2, 1), ("cuda", 1, 64, 1)],
+)
+def test_chunks_at_a_time(
+    device: str, num_threads: int, cores: int, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two where that fills the cores of a CPU, else one."""
+    monkeypatch.setattr(runtime, "num_cores", lambda: cores)
+    assert Runtime(torch.device(device), torch.float32, num_threads, deterministic=True).num_at_a_time == number
+
+
+@pytest.mark.parametrize("diffputer", ["standard", "official"])
+def test_the_paper_profile_leaves_it_to_us(diffputer: str) -> None:
+    """All three; quick, lite and smoke name their numbers."""
+    paper = params.validate(yaml.safe_load(composed(["profile=paper", f"diffputer={diffputer}"])), "paper")
+    assert (paper.sample.chunk_size, paper.impute.chunk_size, paper.diffputer.em.e_step.chunk_size) == ("auto",) * 3
+    for profile in ("quick", "lite", "smoke"):
+        other = params.validate(yaml.safe_load(composed([f"profile={profile}"])), profile)
+        sizes = (other.sample.chunk_size, other.impute.chunk_size, other.diffputer.em.e_step.chunk_size)
+        assert all(isinstance(size, int) for size in sizes)
+
+
+def test_auto_in_the_stages(project: Path, raw: dict[str, Any], tmp_path: Path) -> None:
+    """The record says what it was, and samples, draws and the EM are those of any other size, up to rounding."""
+    other = tiny.make_project(tmp_path / "other", raw, **AUTO)
+    tiny.run(other, lambda stage: stage not in ("train_classifier", "evaluate", "plot"))
+    used = {
+        record["stage"]: record.get("chunk_size")
+        for record in map(json.loads, (other / "runs/records.jsonl").read_text().splitlines())
+    }
+    assert {stage: size for stage, size in used.items() if size is not None} == CHUNK_SIZES["cpu"]
+    for path in (project / "data/samples").rglob("*.npz"):
+        expected, found = (load_arrays(root / path.relative_to(project), "images")[0] for root in (project, other))
+        np.testing.assert_allclose(found.astype(float), expected.astype(float), atol=2e-3)
+    model = tiny.CELL.model("diffputer")
+    expected_weights, found_weights = (load_tensors(root / model, kind="diffputer")[0] for root in (project, other))
+    for name, weights in expected_weights.items():
+        np.testing.assert_allclose(found_weights[name].numpy(), weights.numpy(), atol=1e-4)

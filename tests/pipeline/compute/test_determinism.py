@@ -1,0 +1,185 @@
+"""`compute.deterministic`: nothing that we use lacks a deterministic form, everything repeats, and metrics say it."""
+
+import ast
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from support import tiny
+from support.imports import ROOT
+from support.small_models import GENERATORS, IMPUTERS, autoencoder, mlp, unet
+from torch import Tensor, nn
+
+import ldmiss_pipeline.running.runner as runner
+from ldmiss.autoencoding.encoder_input import EncoderInput
+from ldmiss.autoencoding.objective import autoencoder_loss
+from ldmiss.classifier.network import Classifier
+from ldmiss.classifier.objective import classifier_loss
+from ldmiss.core.noise import RowNoise, torch_generator
+from ldmiss.diffputer.edm import Preconditioned
+from ldmiss.diffputer.em import SIGMA_DATA, m_step_loss
+from ldmiss.diffusion.objectives import latent_score_loss, pixel_score_loss
+from ldmiss.diffusion.sde import VPSDE
+from ldmiss.imputation.imputer import Imputer
+from ldmiss.networks.layers import at_precision, build, init_torch_default
+from ldmiss.training.loop import BatchLoss, Recipe, Training
+from ldmiss_pipeline.artifacts.json_files import load_checked_json
+from ldmiss_pipeline.compute.device import resolve
+from ldmiss_pipeline.config.schema import Compute
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+ROWS, STEPS = 8, 3
+HARMLESS = {
+    "interpolate": "mode nearest only, whose backward pass gathers",
+    "bincount": "without weights",
+    "crossentropy": "with one label per row: one block sums; it is the loss over a plane of labels that is refused",
+}
+"""Operations of ours that torch's list of those without a deterministic form on CUDA names in some other use."""
+
+
+@pytest.fixture
+def _deterministic() -> Iterator[None]:
+    resolve(Compute(device="auto", dtype="float32", num_threads=1, deterministic=True))
+    torch.use_deterministic_algorithms(True)  # on a CPU, too: some operations refuse there
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def plain(name: str) -> str:
+    """One spelling for a module and its function: `nn.NLLLoss`, `F.nll_loss`."""
+    return name.rpartition(".")[2].replace("_", "").lower()
+
+
+def test_no_operation_lacks_a_deterministic_form_on_cuda() -> None:
+    """Of those that torch lists as raising, src uses none, but for the uses of them that are harmless."""
+    text = str(torch.use_deterministic_algorithms.__doc__)
+    raising = text[text.index("operations will throw a") : text.index("In addition, several operations")]
+    entries = [entry for entry in raising.split("* :")[1:] if "MPS" not in entry]
+    listed = {plain(name) for entry in entries for name in re.findall(r"`([\w.]+)`", entry.split("when")[0])}
+    assert {"adaptiveavgpool2d", "histc", "nllloss", "interpolate", "bincount", "median"} <= listed
+    calls = [
+        node.func
+        for path in (ROOT / "src").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    ]
+    used = {plain(ast.unparse(call)) for call in calls if not ast.unparse(call).startswith("np.")}
+    assert used & (listed | {"crossentropy"}) == HARMLESS.keys()
+
+
+def test_interpolation_is_by_the_nearest_neighbour() -> None:
+    """The modes that blend neighbours have no deterministic backward pass on CUDA."""
+    calls = re.findall(r"F\.interpolate\([^\n]*\)", "".join(p.read_text() for p in (ROOT / "src").rglob("*.py")))
+    assert len(calls) == 3
+    assert all('mode="nearest"' in call for call in calls)
+
+
+def incomplete(size: int = ROWS) -> tuple[Tensor, Tensor]:
+    """uint8 images and observed, on the device."""
+    generator = torch_generator("cpu", 0, "images")
+    images = torch.randint(0, 256, (size, 1, 28, 28), generator=generator).to(torch.uint8)
+    return images.to(DEVICE), (torch.rand(images.shape, generator=generator) < 0.5).to(DEVICE)
+
+
+def vae_loss(network: Any) -> BatchLoss:
+    images, observed = incomplete()
+    return autoencoder_loss(
+        network.encoder, network.decoder, images, observed,
+        kl_weight=1e-3, encoder_input=EncoderInput(torch.zeros(1, device=DEVICE), "symmetric", False),
+    )  # fmt: skip
+
+
+def pixel_loss(network: nn.Module) -> BatchLoss:
+    images, observed = incomplete()
+    forward = at_precision(network, torch.float32)
+    fill = torch.zeros(1, device=DEVICE)
+    return pixel_score_loss(forward, VPSDE(), images, observed, tau=1e-3, fill=fill, value_range="symmetric")
+
+
+def latent_loss(network: nn.Module) -> BatchLoss:
+    latents = torch.randn(ROWS, 2, 7, 7, generator=torch_generator("cpu", 0, "latents")).to(DEVICE)
+    return latent_score_loss(at_precision(network, torch.float32), VPSDE(), latents, tau=1e-3)
+
+
+def row_loss(network: nn.Module) -> BatchLoss:
+    rows = torch.randn(ROWS, 784, generator=torch_generator("cpu", 0, "rows")).to(DEVICE)
+    return m_step_loss(Preconditioned(at_precision(network, torch.float32), SIGMA_DATA), rows)
+
+
+def label_loss(network: nn.Module) -> BatchLoss:
+    images, _ = incomplete()
+    return classifier_loss(network, images, torch.arange(ROWS, device=DEVICE) % 10)
+
+
+def classifier() -> Classifier:
+    generator = torch_generator("cpu", 0, "classifier")
+    return build(lambda: Classifier(dropout=0.25), DEVICE, init_torch_default, generator)
+
+
+TRAININGS: dict[str, tuple[Callable[[], Any], Callable[[Any], BatchLoss]]] = {
+    "vae": (lambda: autoencoder(DEVICE), vae_loss),
+    "ldmiss": (lambda: unet(2, 7, DEVICE), latent_loss),
+    "ddpm": (lambda: unet(1, 28, DEVICE), pixel_loss),
+    "diffputer": (lambda: mlp(DEVICE), row_loss),
+    "classifier": (classifier, label_loss),
+}
+
+
+@pytest.mark.usefixtures("_deterministic")
+@pytest.mark.parametrize("name", TRAININGS)
+def test_training_repeats_to_the_bit(name: str) -> None:
+    """Under torch's switch, which raises where an operation has no deterministic form; on CUDA where there is one."""
+    make, loss_of = TRAININGS[name]
+
+    def train() -> dict[str, Tensor]:
+        network = make()
+        recipe = Recipe(epochs=2, batch_size=ROWS // 2, lr=1e-3, grad_clip=1.0, ema_decay=0.9)
+        training = Training(network, recipe, num_items=ROWS, seed=0)
+        training.run(loss_of(network))
+        return training.result()
+
+    one, two = train(), train()
+    start = make().state_dict()
+    assert any(not torch.equal(value, start[key].cpu()) for key, value in one.items()), "nothing was trained"
+    assert all(torch.equal(two[key], value) for key, value in one.items())
+
+
+@pytest.mark.usefixtures("_deterministic")
+@pytest.mark.parametrize("name", [*GENERATORS, *IMPUTERS])
+def test_inference_repeats_to_the_bit(name: str) -> None:
+    """As training; guidance has a backward pass."""
+    images, observed = incomplete()
+    x_obs = images.float() / 255
+
+    def run() -> Tensor:
+        noise = RowNoise(7, torch.arange(ROWS, device=DEVICE))
+        if name in GENERATORS:
+            return GENERATORS[name](DEVICE, STEPS)(ROWS, noise)
+        return Imputer(IMPUTERS[name](DEVICE, STEPS), stochastic=True)(x_obs, observed, noise)
+
+    one = run()
+    assert float(one.std()) > 0.05, "nothing to compare"
+    assert torch.equal(run(), one)
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_the_metrics_say_what_it_was(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deterministic: bool
+) -> None:
+    """In the cell's file, among the facts of the run."""
+    folder = tmp_path / "copy"
+    shutil.copytree(project, folder, symlinks=True)
+    document = yaml.safe_load((folder / "params.yaml").read_text())
+    document["compute"]["deterministic"] = deterministic
+    (folder / "params.yaml").write_text(yaml.safe_dump(document))
+    monkeypatch.setattr(runner, "check_stamps", lambda work, producers: None)  # the rest was made with the other value
+    tiny.run(folder, lambda stage: stage == "evaluate")
+    assert load_checked_json(folder / tiny.CELL.metrics())["run"]["deterministic"] is deterministic
+    record = json.loads((folder / "runs/records.jsonl").read_text().splitlines()[-1])
+    assert record["deterministic"] is deterministic

@@ -1,0 +1,247 @@
+"""Configuration: composition equals the committed params.yaml, and bad values are refused by name before any work."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from pydantic import BaseModel
+from support import tiny
+from support.imports import ROOT
+
+from ldmiss.errors import InputError
+from ldmiss.sampling.samplers import SAMPLERS
+from ldmiss_pipeline.config import params
+from ldmiss_pipeline.config.compose import composed
+from ldmiss_pipeline.config.schema.methods import Sampler
+
+CHOICES = [
+    *[
+        f"{path.parent.name}={path.stem}"
+        for path in sorted((ROOT / "conf").glob("*/*.yaml"))
+        if path.stem not in ("tuned", "fast", "reduced")
+    ],
+    "grid=paper profile=paper",
+    "profile=paper dataset=mnist5k",
+    "profile=quick diffputer=official",
+    "profile=paper recipe=tuned",
+    "profile=paper protocol=fast",
+    "profile=paper protocol=reduced",
+]
+
+
+def test_committed_params_are_what_conf_composes_to() -> None:
+    """`dvc repro` does not compose: params.yaml has to be composed and committed."""
+    assert (ROOT / "params.yaml").read_text() == composed([]), "run `make params` and commit params.yaml"
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_choice_of_every_group_is_valid(choice: str) -> None:
+    """Composed and validated as a whole."""
+    validated = params.validate(yaml.safe_load(composed(choice.split())), choice)
+    group, _, name = choice.split()[-1].partition("=")
+    found = {
+        "profile": validated.profile, "grid": validated.grid.name, "dataset": validated.dataset.name,
+        "diffputer": validated.diffputer.recipe, "recipe": validated.recipe, "protocol": validated.protocol,
+    }  # fmt: skip
+    assert found[group] == name
+
+
+def test_profiles_choose_their_data_set_and_can_be_overruled() -> None:
+    """profile=paper means mnist, unless the user says otherwise."""
+    assert yaml.safe_load(composed(["profile=paper"]))["dataset"]["name"] == "mnist"
+    assert yaml.safe_load(composed(["profile=paper", "dataset=mnist5k"]))["dataset"]["name"] == "mnist5k"
+
+
+def test_the_paper_profile_is_the_paper() -> None:
+    """Table 1, A.2 and A.2.3, number by number."""
+    paper = params.validate(yaml.safe_load(composed(["profile=paper", "grid=paper"])), "paper")
+    assert (paper.grid.missing_rates, paper.grid.seeds) == ([0.0, 0.1, 0.3, 0.5, 0.6, 0.8], [42, 43, 44])
+    pixel, latent = paper.ddpm.network, paper.ldmiss.network
+    assert (pixel.base_channels, pixel.channel_multipliers, pixel.num_res_blocks) == (48, [1, 2, 4], 3)
+    assert (latent.base_channels, latent.channel_multipliers, latent.num_res_blocks) == (64, [1, 2], 2)
+    assert (pixel.attention_resolutions, latent.attention_resolutions) == ([], [7])
+    assert (pixel.dropout, latent.dropout, pixel.num_groups, latent.num_groups) == (0.12, 0.08, 16, 16)
+    assert (paper.ddpm.train.lr, paper.ldmiss.train.lr) == (1.96e-5, 9.05e-5)
+    for train in (paper.ddpm.train, paper.ldmiss.train, paper.vae.train):
+        assert (train.epochs, train.batch_size, train.lr_schedule, train.ema_decay) == (50, 256, "constant", None)
+    assert (paper.diffusion.beta_min, paper.diffusion.beta_max, paper.diffusion.tau) == (0.1, 20.0, 1e-3)
+    assert paper.vae.kl_weight == 1e-6
+    assert (paper.vae.network.channel_multipliers, paper.vae.network.latent_channels) == ([1, 2, 4], 2)
+    steps = [paper.ldmiss.sample, paper.ddpm.sample, paper.ldmiss.impute.guidance, paper.ddpm.impute.guidance]
+    assert {section.num_steps for section in [*steps, paper.ddpm.impute.replacement]} == {1000}
+    assert (paper.sample.num_images, paper.impute.num_images, paper.missing.test_rate) == (10000, "all", 0.5)
+    assert (paper.impute.num_draws, paper.impute.num_draw_images) == (20, 500)
+
+
+def test_the_schema_allows_the_samplers_that_there_are() -> None:
+    """It lists them itself, because the library's list would load torch."""
+    assert get_args(Sampler) == SAMPLERS
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"missing_rate": 1.0}, "missing_rate: .* less than 1, got 1.0"),
+    ({"missing_rate": -0.1}, "missing_rate: .* got -0.1"),
+    ({"seed": 4.2}, "seed: .* integer.* got 4.2"),
+    ({"seed": "a"}, "seed: .* integer.* got 'a'"),
+    ({"grid": {"missing_rates": [1.5]}}, r"grid.missing_rates: 1.5 must lie in \[0, 1\)"),
+    ({"grid": {"missing_rates": [0]}}, "grid.missing_rates: 0 must be written as a float"),
+    ({"grid": {"missing_rates": [0.5, 0.5]}}, "names something twice"),
+    ({"grid": {"seeds": ["x"]}}, "grid.seeds.0: .* integer"),
+    ({"dataset": {"name": "cifar"}}, "dataset.name: unknown 'cifar'; allowed: mnist5k, mnist"),
+    ({"missing": {"mechanism": "mnar"}}, "missing.mechanism: unknown 'mnar'; allowed: mcar"),
+    ({"missing": {"fill": "pink"}}, "missing.fill: unknown 'pink'; allowed: black, grey, mean"),
+    ({"vae": {"train": {"epochs": 0}}}, "vae.train.epochs: .* greater than or equal to 1, got 0"),
+    ({"ldmiss": {"sample": {"num_steps": 1}}}, "ldmiss.sample.num_steps: .* got 1"),
+    ({"ddpm": {"train": {"lr": "fast"}}}, "ddpm.train.lr: .* number, got 'fast'"),
+    ({"ddpm": {"train": {"lr": float("nan")}}}, "ddpm.train.lr"),
+    ({"ddpm": {"train": {"momentum": 0.9}}}, "ddpm.train.momentum: unknown key; allowed here: epochs, batch_size"),
+    ({"bogus": 1}, "bogus: unknown key; allowed here: profile, recipe, protocol, missing_rate"),
+    ({"sample": {"methods": ["gan"]}}, "sample.methods: unknown 'gan'; allowed: ldmiss, ddpm, diffputer"),
+    ({"impute": {"methods": ["ldmiss", "ldmiss"]}}, "impute.methods: .* twice"),
+    ({"impute": {"num_draws": 0}}, "impute.num_draws: .* got 0"),
+    ({"impute": {"num_draw_images": 501}}, "impute.num_draw_images: 501 is more than the 500 imputed images"),
+    (
+        {"impute": {"num_images": 60, "num_draw_images": 5}, "plot": {"num_columns": 20}, "sample": {"num_images": 9}},
+        "plot.num_columns: 20 is more than the 9 images",
+    ),
+    ({"missing": {"test_rate": 0.0}}, "missing.test_rate: .* greater than 0, got 0.0"),
+    ({"ldmiss": {"network": {"attention_resolutions": [8]}}}, r"attention_resolutions: \[8\] .*allowed: \[7, 4\]"),
+    ({"vae": {"train": {"early_stop": 5, "ema_decay": 0.9}}}, "vae.train.early_stop: keeps the best"),
+    ({"impute": {"num_images": 1001}}, "impute.num_images: 1001 is more than the 1000 test images of mnist5k"),
+    ({"compute": {"num_threads": 0}}, "compute.num_threads"),
+    ({"sample": {"chunk_size": 0}}, "sample.chunk_size: .*'auto', got 0; .*greater than or equal to 1"),
+    ({"impute": {"chunk_size": "big"}}, "impute.chunk_size: .*'auto', got 'big'"),
+    ({"compute": {"dtype": "float16"}}, "compute.dtype: .*'auto', 'float32' or 'bfloat16', got 'float16'"),
+    ({"ddpm": {"network": {"num_groups": 16}}}, "ddpm.network.num_groups: 16 leaves one channel per group"),
+    ({"recipe": "tuned"}, "recipe: tuned is for profile paper; quick has learning rates of its own"),
+    ({"classifier": {"weights": "/tmp/x.safetensors"}}, r"classifier.weights: .* must be null or a file in assets/"),
+    ({"ddpm": {"impute": {"guidance": {"t_max": 1e-4}}}}, "ddpm.impute.guidance.t_max: 0.0001 is below diffusion.tau"),
+    ({"vae": {"encoder_input": "masked"}}, "vae.encoder_input: .*'faithful' or 'robust', got 'masked'"),
+    ({"protocol": "fast"}, "protocol: fast is for profile paper; quick has samplers and steps of its own"),
+    ({"protocol": "quick"}, "protocol: .*'exact', 'fast' or 'reduced', got 'quick'"),
+    ({"ddpm": {"sample": {"sampler": "euler"}}}, "ddpm.sample.sampler: .*'sde_dpm_solver_pp', got 'euler'"),
+    ({"ldmiss": {"impute": {"guidance": {"sampler": "ode"}}}}, "ldmiss.impute.guidance.sampler: .*, got 'ode'"),
+    ({"evaluate": {"fid_layer": "conv1"}}, "evaluate.fid_layer: .*got 'conv1'"),
+    ({"diffusion": {"beta_max": 0.05}}, "diffusion.beta_max must be larger than beta_min"),
+    ({"diffputer": {"em": {"e_step": {"statistic": "mode"}}}}, "diffputer.em.e_step.statistic: .*'mean' or 'sample'"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD, ids=[str(change) for change, _ in BAD])
+def test_bad_values_are_refused_by_name(change: dict[str, Any], message: str) -> None:
+    """One line that says the key, what was wrong and what is allowed."""
+    document = tiny.merged(yaml.safe_load(composed([])), change)
+    with pytest.raises(InputError, match=message) as caught:
+        params.validate(document, "params.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_key_is_named() -> None:
+    """Nothing is filled in by default."""
+    document = yaml.safe_load(composed([]))
+    del document["vae"]["kl_weight"]
+    with pytest.raises(InputError, match=r"vae\.kl_weight: missing"):
+        params.validate(document, "params.yaml")
+
+
+def sections(model: type[BaseModel]) -> set[type[BaseModel]]:
+    """The model and all models below it."""
+    found = {model}
+    for field in model.model_fields.values():
+        for annotation in (field.annotation, *get_args(field.annotation)):
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+                found |= sections(annotation)
+    return found
+
+
+def test_the_schema_supplies_nothing() -> None:
+    """No defaults, no conversions: params.yaml alone decides, so the schema need be no dependency of the stages."""
+    for section in sections(params.Params):
+        assert section.model_config["strict"]
+        assert section.model_config["extra"] == "forbid"
+        assert all(field.is_required() for field in section.model_fields.values()), section
+
+
+def test_exponents_are_numbers(tmp_path: Path) -> None:
+    """`1e-3` in a hand-edited params.yaml is a number, as it is for DVC."""
+    path = tmp_path / "params.yaml"
+    path.write_text(composed([]).replace("tau: 0.001", "tau: 1e-3"))
+    assert params.load(path)[0].diffusion.tau == 1e-3
+    path.write_text("{")
+    with pytest.raises(InputError, match="not valid YAML"):
+        params.load(path)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("missing_rate=1.5", r"missing_rate must be in \[0, 1\), got 1.5"),
+        ("missing_rate=abc", "missing_rate must be a number"),
+        ("missing_rate=0.12345", "at most 4 decimals"),
+        ("seed=4.2", "seed must be an integer >= 0, got 4.2"),
+        ("seed=-1", "seed must be an integer >= 0, got -1"),
+        ("grid=papr", "grid/papr"),
+        ("profile=huge", "profile/huge"),
+        ("bogus=1", "bogus"),
+    ],
+)
+def test_composition_refuses(override: str, message: str) -> None:
+    """At composition, before anything runs."""
+    with pytest.raises(Exception, match=message):
+        composed([override])
+
+
+def test_rates_are_normalised() -> None:
+    """0 and 0.0, 0.30 and 0.30000000000000004 are one cell each."""
+    for written, rate in (("0", 0.0), ("0.30", 0.3), ("0.30000000000000004", 0.3), ("1e-1", 0.1)):
+        grid = yaml.safe_load(composed([f"missing_rate={written}"]))["grid"]
+        assert grid["missing_rates"] == [rate]
+        assert type(grid["missing_rates"][0]) is float
+
+
+def test_a_rate_outside_the_grid_is_warned_about(capsys: pytest.CaptureFixture[str]) -> None:
+    """At composition, and by the stages for a hand-edited params.yaml."""
+    document = yaml.safe_load(composed(["grid=rates", "missing_rate=0.45"]))
+    assert "missing_rate=0.45 has no effect" in capsys.readouterr().err
+    (warning,) = params.validate(document, "x").warnings()
+    assert warning.startswith("missing_rate=0.45 has no effect: grid 'rates' runs [0.0, 0.1")
+    assert not params.validate(yaml.safe_load(composed(["grid=paper"])), "x").warnings()
+
+
+def test_a_value_without_effect_is_warned_about() -> None:
+    """One line; nothing is said where another value gives it its effect."""
+    overrides = ["diffputer.em.e_step.statistic=sample"]
+    (warning,) = params.validate(yaml.safe_load(composed(overrides)), "x").warnings()
+    assert warning.startswith("diffputer.em.e_step.num_trials=2 has no effect")
+    overrides += ["diffputer.em.e_step.num_trials=1"]
+    assert not params.validate(yaml.safe_load(composed(overrides)), "x").warnings()
+
+
+def run_stage(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """A stage as DVC runs it."""
+    command = [sys.executable, "-m", "stages", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_a_stage_refuses_bad_params_of_another_stage_at_once(tmp_path: Path) -> None:
+    """A wrong `impute` setting must not surface after hours of training: exit 1, one line, nothing written."""
+    folder = tiny.make_project(tmp_path / "bad", {}, impute={"num_draws": 0})
+    result = run_stage(folder, "mask", "--missing-rate", "0.5", "--seed", "42")
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: mask@0.5-42: params.yaml: impute.num_draws: ")
+    assert result.stderr.count("\n") == 1
+    assert not (folder / "data").exists()
+
+
+def test_a_missing_input_is_named(tmp_path: Path) -> None:
+    """The file, and how to make it."""
+    folder = tiny.make_project(tmp_path / "empty", {})
+    result = run_stage(folder, "train_vae", "--missing-rate", "0.5", "--seed", "42")
+    assert result.returncode == 1
+    assert result.stderr == (
+        "error: train_vae@0.5-42: data/observed/0.5-42/train.npz: missing input; "
+        "make it with `dvc repro` (it runs what comes before, too)\n"
+    )

@@ -1,0 +1,184 @@
+"""The runner and what defines a stage's work."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support import tiny
+from support.imports import ROOT
+
+import ldmiss_pipeline.running.runner as runner
+from ldmiss.errors import InputError
+from ldmiss_pipeline.artifacts.paths import Item
+from ldmiss_pipeline.config import params, schema
+from ldmiss_pipeline.running.pipeline import Pipeline
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tiny.make_project(tmp_path / "project", tiny.digits())
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_a_record_is_appended(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line per run: what was made, seconds, memory; versions and device go to runs/, which is no out."""
+    for _ in range(2):
+        assert runner.main(["train_classifier"]) == 0
+    assert capsys.readouterr().out.count("train_classifier: accuracy ") == 2
+    records = [json.loads(line) for line in (project / "runs/records.jsonl").read_text().splitlines()]
+    assert len(records) == 2
+    assert (records[0]["device"], records[0]["dtype"], records[0]["num_threads"]) == ("cpu", "float32", 1)
+    assert records[0]["deterministic"] is True
+    assert re.fullmatch(r".+, \S+", records[0]["cpu"])  # model, instructions
+    assert records[0]["versions"]["torch"]
+    assert records[0]["seconds"] > 0
+
+
+def test_a_document_is_warned_about_once(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the first stage that runs, not by every one; another document is warned about anew."""
+
+    def warnings(**changes: Any) -> list[str]:
+        (project / "params.yaml").write_text(yaml.safe_dump(tiny.document(missing_rate=0.3, **changes)))
+        for command in (["train_classifier"], ["mask", "--missing-rate", "0.5", "--seed", "42"]):
+            assert runner.main(command) == 0
+        return capsys.readouterr().err.splitlines()
+
+    line = "warning: missing_rate=0.3 has no effect: grid 'cell' runs [0.5]"
+    assert warnings() == [line]
+    assert warnings() == []
+    assert warnings(diffputer={"em": {"e_step": {"statistic": "sample"}}})[0] == line
+    assert warnings() == [line]
+
+
+def test_a_full_disk_is_one_line(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No space left: exit 1, the file is named, the earlier output intact."""
+    assert runner.main(["mask", "--missing-rate", "0.5", "--seed", "42"]) == 0
+    before = tiny.fingerprints(project, "data")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert runner.main(["mask", "--missing-rate", "0.5", "--seed", "42"]) == 1
+    error = capsys.readouterr().err
+    assert error == "error: mask@0.5-42: data/observed/0.5-42/train.npz: no space left; free some and run again\n"
+    assert tiny.fingerprints(project, "data") == before
+
+
+def test_a_bug_is_not_swallowed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only bad input is turned into one line; anything else keeps its traceback."""
+    monkeypatch.setattr("stages.mask.run", lambda context: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        runner.main(["mask", "--missing-rate", "0.5", "--seed", "42"])
+
+
+def test_work_is_what_dvc_yaml_declares() -> None:
+    """Paths and params of an item, resolved as DVC does."""
+    document = tiny.document()
+    work = Pipeline(document).work("sample", Item(0.5, 42, "ddpm"))
+    assert Path("models/ddpm/0.5-42.safetensors") in work.deps
+    assert work.outs == [Path("data/samples/0.5-42/ddpm.npz")]
+    assert work.params["ddpm.sample"] == document["ddpm"]["sample"]
+    assert "ldmiss.sample" not in work.params
+
+
+def test_checkpoints_are_of_this_very_work(project: Path) -> None:
+    """Another param, input or machine setting is another key; a param the stage does not read is not."""
+    runner.main(["mask", "--missing-rate", "0.5", "--seed", "42"])
+    item, used = Item(0.5, 42), {"num_threads": 1}
+
+    def key(stage: str = "train_vae", item: Item = item, used: dict[str, Any] = used, **changes: Any) -> str:
+        return Pipeline(tiny.document(**changes)).work(stage, item).key(used)
+
+    base = key()
+    assert base == key(ddpm={"train": {"lr": 0.5}})
+    assert base != key(vae={"kl_weight": 1.0})
+    assert base != key(stage="train_ddpm")
+    assert base != key(used={"num_threads": 2})
+    data = project / item.observed("train")
+    data.write_bytes(data.read_bytes() + b"x")
+    assert base != key()
+
+
+class Recorder:
+    """Stands for a section of the params and notes which keys are read."""
+
+    def __init__(self, section: Any, path: str, seen: set[str]) -> None:
+        self._section, self._path, self._seen = section, path, seen
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._section, name)
+        path = f"{self._path}.{name}".lstrip(".")
+        if isinstance(value, schema.Section):
+            return Recorder(value, path, self._seen)
+        if name == "model_dump":
+            self._seen.add(self._path)
+        else:
+            self._seen.add(path)
+        return value
+
+
+def test_stages_read_only_the_params_they_declare(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a stage reads but does not declare would give stale results; found by watching every read."""
+    original = params.load
+    seen: set[str] = set()
+
+    def recorded() -> tuple[Any, dict[str, Any]]:
+        validated, document = original()
+        return Recorder(validated, "", seen), document
+
+    monkeypatch.setattr(runner.params_module, "load", recorded)
+    monkeypatch.setattr(schema.Params, "warnings", lambda self: [])
+    for stage, item in tiny.ITEMS:
+        seen.clear()
+        runner.run_stage(stage, item)
+        declared = set(Pipeline(yaml.safe_load(Path("params.yaml").read_text())).work(stage, item).params)
+        undeclared = {
+            key for key in seen - {"warnings"} if not any(f"{key}.".startswith(f"{name}.") for name in declared)
+        }
+        assert not undeclared, f"{stage}@{item.name}"
+        # One stage serves all methods: the baselines have no draws.
+        allowed = {"impute.num_draws"} if item.method == "baselines" else set()
+        unread = {name for name in declared if not any(f"{key}.".startswith(f"{name}.") for key in seen)}
+        assert unread <= {"baselines.impute", *allowed}, f"{stage}@{item.name} declares, but does not read"
+
+
+def test_unknown_stage_and_method_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """argparse names the choices."""
+    for arguments in (["train_gan"], ["sample", "--method", "gan"]):
+        with pytest.raises(SystemExit) as caught:
+            runner.main(arguments)
+        assert caught.value.code == 2
+    assert "invalid choice: 'gan'" in capsys.readouterr().err
+
+
+def test_cuda_where_there_is_none(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clear refusal instead of torch's traceback."""
+    from ldmiss_pipeline.compute.device import resolve
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    compute = params.validate(tiny.document(compute={"device": "cuda"}), "x").compute
+    with pytest.raises(InputError, match=r"compute\.device: cuda was asked for"):
+        resolve(compute)
+
+
+def test_readme_commands_exist() -> None:
+    """Every `make` target named in the README is in the Makefile."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = set(re.findall(r"`make ([a-z-]+)", (ROOT / "README.md").read_text()))
+    assert named <= targets
+
+
+def test_readme_is_whole() -> None:
+    """Its pictures and linked files exist, and no placeholder is left."""
+    text = (ROOT / "README.md").read_text()
+    assert "@@" not in text
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        assert target.startswith("https://") or (ROOT / target.partition("#")[0]).exists(), target

@@ -1,0 +1,52 @@
+"""Folders that a stage depends on as a whole hold what the params name, and nothing else, when it has run."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from support import tiny
+
+from ldmiss_pipeline.artifacts.paths import Item
+
+
+@pytest.fixture
+def copy(project: Path, tmp_path: Path) -> Path:
+    """A copy of the finished project."""
+    folder = tmp_path / "copy"
+    shutil.copytree(project, folder, symlinks=True)
+    return folder
+
+
+def test_cells_of_other_grids_are_left_out(project: Path, copy: Path) -> None:
+    """A stale cell enters no mean, and it and its curve are removed before DVC hashes the folders."""
+    stale = copy / Item(0.1, 7).metrics()
+    stale.write_text((copy / tiny.CELL.metrics()).read_text().replace('"mse": ', '"mse": 9'))
+    shutil.copy(copy / tiny.CELL.curve("vae"), copy / Item(0.1, 7).curve("vae"))
+    tiny.run(copy, lambda stage: stage == "plot")
+    assert tiny.fingerprints(copy, "metrics") == tiny.fingerprints(project, "metrics")
+
+
+def test_methods_that_are_not_measured_are_removed(project: Path, copy: Path) -> None:
+    """What other params or a killed run left in the cell's folders is gone, and changes nothing that is measured."""
+    samples, imputed = copy / tiny.CELL.samples("ldmiss"), copy / tiny.CELL.imputed("ldmiss")
+    shutil.copy(samples, samples.with_name("other.npz"))
+    samples.with_name(f".{samples.name}.1.tmp").write_bytes(b"half a fi")
+    shutil.copytree(imputed, imputed.with_name("other"))
+    tiny.run(copy, lambda stage: stage == "evaluate")
+    folders = ("data/samples", "data/imputed", "metrics")
+    assert tiny.fingerprints(copy, *folders) == tiny.fingerprints(project, *folders)
+
+
+def test_one_method_less_is_one_method_less(copy: Path) -> None:
+    """Its files go, those of the others and of other cells stay."""
+    other = Item(0.1, 7)
+    for folder in ("samples", "imputed"):
+        shutil.copytree(copy / f"data/{folder}/{tiny.CELL.cell}", copy / f"data/{folder}/{other.cell}")
+    fewer = {"sample": {"methods": ["ldmiss"]}, "impute": {"methods": ["ldmiss", "baselines"]}}
+    (copy / "params.yaml").write_text(yaml.safe_dump(tiny.document(**fewer)))
+    tiny.run(copy, lambda stage: stage == "evaluate")
+    left = {path.name for path in copy.glob(f"data/*/{tiny.CELL.cell}/*") if "observed" not in path.parts}
+    assert left == {"ldmiss.npz", "ldmiss", "baselines"}
+    assert (copy / other.samples("ddpm")).exists()
+    assert (copy / other.imputed("ddpm")).exists()

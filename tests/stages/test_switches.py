@@ -1,0 +1,114 @@
+"""Every switch of METHODS section 8 in its real place: each choice runs its stage and changes what the stage makes."""
+
+import shutil
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from support import tiny
+
+from ldmiss.errors import InputError
+from ldmiss.files.tensors import load_facts, load_tensors, save_tensors
+from ldmiss_pipeline.artifacts.paths import Item
+from ldmiss_pipeline.config.schema.methods import Sampler
+
+SWITCHES: list[tuple[str, str, Any]] = [
+    ("train_ddpm", "missing.fill", "grey"),
+    ("train_ddpm", "missing.fill", "mean"),
+    ("train_vae", "missing.fill", "grey"),
+    ("train_vae", "missing.fill", "mean"),
+    ("train_vae", "vae.encoder_input", "robust"),
+    ("train_vae", "dataset.range", "unit"),
+    ("train_ddpm", "dataset.range", "unit"),
+    ("encode_latents", "latents.source", "sample"),
+    ("encode_latents", "latents.scale", "per_channel"),
+    ("encode_latents", "latents.scale", "none"),
+    ("train_ldm", "ldmiss.loss.weighting", "likelihood"),
+    ("train_ldm", "ldmiss.network.resampling", "conv"),
+    ("train_ldm", "ldmiss.network.mid_attention", False),
+    ("train_ldm", "ldmiss.train.ema_decay", None),
+    ("train_ddpm", "ddpm.loss.weighting", "likelihood"),
+    ("train_ddpm", "ddpm.loss.normaliser", "batch"),
+    ("train_ddpm", "ddpm.network.resampling", "conv"),
+    ("train_ddpm", "ddpm.network.mid_attention", True),
+    ("train_ddpm", "ddpm.train.grad_clip", 0.1),
+    ("train_ddpm", "ddpm.train.lr_schedule", "constant"),
+    ("train_diffputer", "diffputer.normalize", "global"),
+    ("train_diffputer", "diffputer.em.e_step.statistic", "sample"),
+    ("train_diffputer", "diffputer.em.warm_start", False),
+    ("sample-ddpm", "ddpm.sample.num_steps", 4),
+    *[
+        (f"{stage}-{method}", f"{method}.{section}.sampler", sampler)
+        for method in ("ldmiss", "ddpm")
+        for stage, section in (("sample", "sample"), ("impute", "impute.guidance"))
+        for sampler in get_args(Sampler)
+        if sampler != "euler_maruyama"
+    ],
+    ("impute-ldmiss", "ldmiss.impute.guidance.weight", 0.5),
+    ("impute-ldmiss", "ldmiss.impute.guidance.t_max", 0.6),
+    ("impute-ldmiss", "ldmiss.impute.guidance.backprop_score", False),
+    ("impute-ddpm", "ddpm.impute.guidance.weight", 2.0),
+    ("impute-ddpm", "ddpm.impute.guidance.t_max", 0.6),
+    ("impute-ddpm", "ddpm.impute.guidance.backprop_score", False),
+    ("impute-ddpm", "ddpm.impute.replacement.num_resamples", 2),
+    ("impute-diffputer", "diffputer.impute.num_resamples", 1),
+    ("impute-ldmiss", "impute.num_draws", 2),
+    ("evaluate", "evaluate.fid_layer", "pre_relu"),
+    ("evaluate", "evaluate.fid_layer", "logits"),
+]
+"""(stage, or stage-method; the param; a choice that is not the tiny project's)."""
+
+MADE = {
+    "train_vae": "models/vae", "encode_latents": "data/latents", "train_ldm": "models/ldmiss",
+    "train_ddpm": "models/ddpm", "train_diffputer": "models/diffputer", "sample": "data/samples",
+    "impute": "data/imputed", "evaluate": "metrics/cells",
+}  # fmt: skip
+
+
+def with_choice(project: Path, folder: Path, param: str, value: Any) -> Path:
+    """A copy of the project with one param changed."""
+    shutil.copytree(project, folder, symlinks=True)
+    document = yaml.safe_load((folder / "params.yaml").read_text())
+    *sections, key = param.split(".")
+    section = document
+    for name in sections:
+        section = section[name]
+    assert section[key] != value, "this is the tiny project's own choice"
+    section[key] = value
+    (folder / "params.yaml").write_text(yaml.safe_dump(document))
+    return folder
+
+
+@pytest.mark.parametrize(("where", "param", "value"), SWITCHES, ids=[f"{param}={v}" for _, param, v in SWITCHES])
+def test_each_choice_changes_its_stage(project: Path, tmp_path: Path, where: str, param: str, value: Any) -> None:
+    """The stage runs with it, and what it makes differs from what the default made."""
+    stage, _, method = where.partition("-")
+    folder = with_choice(project, tmp_path / "changed", param, value)
+    item = Item(tiny.RATE, tiny.SEED, method or None)
+    tiny.run(folder, lambda name: name == stage, only=item)
+    assert tiny.fingerprints(folder, MADE[stage]) != tiny.fingerprints(project, MADE[stage])
+
+
+def test_the_robust_encoder_goes_all_the_way(project: Path, tmp_path: Path) -> None:
+    """Its two channels and grey fill reach the latents, LDMiss and the autoencoder baseline."""
+    folder = with_choice(project, tmp_path / "robust", "vae.encoder_input", "robust")
+    tiny.run(folder, lambda name: name in ("train_vae", "encode_latents", "train_ldm", "train_baselines"))
+    tiny.run(folder, lambda name: name == "impute", only=Item(tiny.RATE, tiny.SEED, "baselines"))
+    for name in ("vae", "ldmiss", "baselines"):
+        facts = load_facts(folder / tiny.CELL.model(name))
+        assert (facts["robust"], facts["vae"]["in_channels"]) == (True, 2)
+        tensors, _ = load_tensors(folder / tiny.CELL.model(name), kind=name)
+        assert tensors["fill"].tolist() == [[[0.5]]]
+
+
+def test_a_model_of_another_data_set_is_refused(project: Path, tmp_path: Path) -> None:
+    """A model trained on mnist has seen all of mnist5k, its test images too."""
+    folder = tmp_path / "other"
+    shutil.copytree(project, folder, symlinks=True)
+    path = folder / tiny.CELL.model("ddpm")
+    tensors, facts = load_tensors(path, kind="ddpm")
+    facts = {key: value for key, value in facts.items() if key not in ("kind", "format")}
+    save_tensors(path, tensors, kind="ddpm", facts={**facts, "dataset": "mnist"})
+    with pytest.raises(InputError, match=r"trained on dataset 'mnist', but .*test.npz is of 'mnist5k'"):
+        tiny.run(folder, lambda name: name == "impute", only=Item(tiny.RATE, tiny.SEED, "ddpm"))

@@ -1,0 +1,86 @@
+"""Narrow networks with random weights, none of them zero, wide enough for torch to share their work among threads."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ldmiss.autoencoding.codecs import LatentCodec, PixelCodec
+from ldmiss.core.noise import torch_generator
+from ldmiss.diffputer.edm import Preconditioned
+from ldmiss.diffputer.em import SIGMA_DATA, DiffPuterModel, Normalizer, Sampling
+from ldmiss.diffputer.mlp import DiffPuterMLP
+from ldmiss.diffusion.parameterization import Denoiser
+from ldmiss.diffusion.sde import VPSDE
+from ldmiss.imputation.score_based import ScoreModel
+from ldmiss.networks.autoencoder import Autoencoder
+from ldmiss.networks.layers import at_precision, build, init_torch_default
+from ldmiss.networks.unet import UNet
+
+CPU = torch.device("cpu")
+
+
+def unet(channels: int, size: int, device: torch.device = CPU) -> UNet:
+    """A score network of two levels, attention at 7."""
+    return build(
+        lambda: UNet(
+            in_channels=channels, size=size, base_channels=8, channel_multipliers=[1, 2], num_res_blocks=1,
+            attention_resolutions=[7], mid_attention=False, resampling="biggan", dropout=0.1, num_groups=2,
+        ),
+        device, init_torch_default, torch_generator("cpu", 0, "unet"),
+    )  # fmt: skip
+
+
+def autoencoder(device: torch.device = CPU) -> Autoencoder:
+    """28 x 28 to 7 x 7 and back, with attention in the middle."""
+    return build(
+        lambda: Autoencoder(
+            in_channels=1, out_channels=1, latent_channels=2, base_channels=8, channel_multipliers=[1, 2, 4],
+            num_res_blocks=1, num_groups=2, mid_attention=True,
+        ),
+        device, init_torch_default, torch_generator("cpu", 0, "vae"),
+    )  # fmt: skip
+
+
+def mlp(device: torch.device = CPU) -> DiffPuterMLP:
+    """DiffPuter's network on 784 features."""
+    return build(
+        lambda: DiffPuterMLP(num_features=784, hidden=64), device, init_torch_default, torch_generator("cpu", 0, "mlp")
+    )
+
+
+def ddpm(device: torch.device = CPU) -> ScoreModel:
+    """A score model of 28 x 28 pixels."""
+    denoiser = Denoiser(at_precision(unet(1, 28, device).requires_grad_(False), torch.float32), VPSDE())
+    return ScoreModel(denoiser, PixelCodec((1, 28, 28), "symmetric"), device, 1e-3)
+
+
+def ldmiss(device: torch.device = CPU) -> ScoreModel:
+    """A score model of 2 x 7 x 7 latents."""
+    denoiser = Denoiser(at_precision(unet(2, 7, device).requires_grad_(False), torch.float32), VPSDE())
+    decoder = at_precision(autoencoder(device).requires_grad_(False).decoder, torch.float32)
+    codec = LatentCodec((2, 7, 7), decoder, torch.ones(1, 1, 1, device=device), "symmetric")
+    return ScoreModel(denoiser, codec, device, 1e-3)
+
+
+def diffputer(device: torch.device = CPU) -> DiffPuterModel:
+    """A fitted model of rows."""
+    moments = Normalizer(torch.full((784,), 0.3, device=device), torch.full((784,), 0.3, device=device))
+    denoise = Preconditioned(at_precision(mlp(device).requires_grad_(False), torch.float32), SIGMA_DATA)
+    return DiffPuterModel(denoise, moments, 28)
+
+
+GENERATORS: dict[str, Callable[[torch.device, int], Callable[..., Tensor]]] = {
+    "ldmiss": lambda device, steps: partial(ldmiss(device).generate, num_steps=steps),
+    "ddpm": lambda device, steps: partial(ddpm(device).generate, num_steps=steps),
+    "diffputer": lambda device, steps: partial(diffputer(device).generate, num_steps=steps),
+}
+"""(device, number of steps) -> (number of rows, noise) -> images."""
+IMPUTERS: dict[str, Callable[[torch.device, int], Callable[..., Tensor]]] = {
+    "ldmiss-guidance": lambda device, steps: partial(ldmiss(device).impute_by_guidance, num_steps=steps),
+    "ddpm-guidance": lambda device, steps: partial(ddpm(device).impute_by_guidance, num_steps=steps),
+    "ddpm-replacement": lambda device, steps: partial(ddpm(device).impute_by_replacement, num_steps=steps),
+    "diffputer-replacement": lambda device, steps: partial(diffputer(device).impute, sampling=Sampling(steps, 2)),
+}
+"""(device, number of steps) -> (images, observed, noise) -> images."""
