@@ -5,21 +5,18 @@ the test split. Writes `benchmarks/results/constants.json`, study by study, and 
 """
 
 import argparse
-import hashlib
 import json
-import os
-import platform
-import re
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from benchmarks import page
 from benchmarks.constant_studies import STUDIES, Row
 from benchmarks.held_out import NUM_HELD_OUT, SEED, Bench, Split
+from benchmarks.setting import profile_params
 from ldmiss.autoencoding.encoder_input import MIN_OBSERVED_SHARE
+from ldmiss.classifier.network import weights_sha256
 from ldmiss.errors import InputError
 from ldmiss.files.atomic import save_text
 from ldmiss.files.tensors import load_tensors
@@ -27,15 +24,12 @@ from ldmiss.sampling.samplers import num_evaluations
 from ldmiss_pipeline.artifacts.json_files import load_json, save_json
 from ldmiss_pipeline.artifacts.paths import RAW
 from ldmiss_pipeline.compute.device import resolve
-from ldmiss_pipeline.config import params
-from ldmiss_pipeline.config.compose import composed
 
 if TYPE_CHECKING:
     from ldmiss_pipeline.config.schema import Params
 
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks/results/constants.json"
-TABLE = ROOT / "docs/constants.md"
+RESULTS = page.RESULTS / "constants.json"
+TABLE = page.ROOT / "docs/constants.md"
 TOLERANCE = 1.05
 """A cheaper setting is chosen over the best one if its score is within this factor of the lowest."""
 REFERENCES = ("real images", "faithful input")
@@ -164,11 +158,11 @@ def main(argv: list[str] | None = None, *, scale: int = 1, num_held_out: int = N
     parser.add_argument("--raw", type=Path, default=RAW, help="folder of `dvc repro download` with dataset=mnist")
     parser.add_argument("--classifier", type=Path, help="weights for the FIDs (default: the profile's)")
     arguments = parser.parse_args(argv)
-    profile = params.validate(yaml.safe_load(composed(["profile=lite", "compute.num_threads=1"])), "profile=lite")
+    profile = profile_params("profile=lite", "compute.num_threads=1")
     try:
         record = load_json(RESULTS) if RESULTS.is_file() else {"studies": {}}
         if arguments.only:
-            classifier = arguments.classifier or ROOT / str(profile.classifier.weights)
+            classifier = arguments.classifier or page.ROOT / str(profile.classifier.weights)
             bench = Bench(Split.load(arguments.raw, num_held_out), profile, resolve(profile.compute), classifier, scale)
             _run(bench, arguments.only, record)
         if not record["studies"]:
@@ -188,28 +182,15 @@ def _run(bench: Bench, names: list[str], record: dict[str, Any]) -> None:
         for row in STUDIES[name](bench):
             rows.append(row)
             print(json.dumps(row), flush=True)
+        with_fid = any("FID" in row["measure"] for row in rows)
         record["studies"][name] = {
-            "machine": _machine(runtime["device"]), "dtype": runtime["dtype"], "torch": runtime["torch"], "seed": SEED,
+            "machine": runtime["cpu"] if runtime["device"] == "cpu" else runtime["device"],
+            "dtype": runtime["dtype"], "torch": runtime["torch"], "seed": SEED,
             "seconds": time.perf_counter() - start,
-            "classifier": _hash(bench.classifier) if any("FID" in row["measure"] for row in rows) else None,
+            "classifier": weights_sha256(load_tensors(bench.classifier, kind="classifier")[0]) if with_fid else None,
             "rows": rows,
         }  # fmt: skip
         save_json(RESULTS, record)
-
-
-def _hash(weights: Path) -> str:
-    """SHA-256 of a classifier's tensors, as the stage `train_classifier` records it."""
-    tensors, _ = load_tensors(weights, kind="classifier")
-    return hashlib.sha256(b"".join(tensors[key].numpy().tobytes() for key in sorted(tensors))).hexdigest()
-
-
-def _machine(device: str) -> str:
-    """The processor in words, or the accelerator's name."""
-    if device != "cpu":
-        return device
-    info = Path("/proc/cpuinfo")
-    models = re.findall(r"model name\s*: (.*)", info.read_text()) if info.is_file() else []
-    return f"{os.cpu_count()} vCPUs, {models[0] if models else platform.processor()}"
 
 
 if __name__ == "__main__":

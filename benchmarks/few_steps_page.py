@@ -1,7 +1,8 @@
 """Tables, figure and verdicts of `benchmarks.few_steps`, from its rows alone."""
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,15 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from benchmarks.few_steps_rule import MIN_SEEDS, Verdict, cheapest, equal_fid, not_worse
-from benchmarks.page import write_table
-from benchmarks.pages import PAGE
+from benchmarks.page import RESULTS
 from ldmiss.figures.style import new_figure
-from ldmiss.files.atomic import atomic_write, save_text
+from ldmiss.files.atomic import atomic_write
 from ldmiss.sampling.samplers import SAMPLERS
-from ldmiss_pipeline.artifacts.json_files import save_json
 
 COMMAND = "python -m benchmarks.few_steps"
+ROWS, FIGURE = "few_steps.jsonl", "few_steps.png"
+"""In the folder of a device's results."""
+REFERENCE = ("euler_maruyama", 1000)
 JUDGED = {"generation": ("fid",), "imputation": ("mse", "crps")}
 """The metrics that the rule is about; all others are only shown."""
 SHOWN = {"generation": ("fid", "is"), "imputation": ("mse", "crps", "calibration")}
@@ -41,7 +43,7 @@ class Group:
     """All settings measured on one model with the same numbers of images and draws.
 
     Attributes:
-        facts: those of `GROUP`.
+        facts: their values of `GROUP`.
         settings: (sampler, steps) -> its rows, one a sampling seed.
         reference: the setting that the others are compared with.
     """
@@ -51,11 +53,11 @@ class Group:
     reference: Setting
 
     def values(self, setting: Setting, metric: str) -> NDArray[np.float64]:
-        """One a sampling seed; NaN where it was not to be had."""
+        """The metric's value for each sampling seed; NaN where there was none."""
         return np.array([row["metrics"].get(metric, np.nan) for row in self.settings[setting]])
 
     def evaluations(self, setting: Setting) -> int:
-        """Of the network, for one image."""
+        """Network evaluations for one image."""
         return int(self.settings[setting][0]["num_evaluations"])
 
     def by_image(self, setting: Setting, metric: str, seeds: set[int]) -> NDArray[np.float64]:
@@ -84,27 +86,18 @@ class Group:
         return cheapest(holds, {setting: self.evaluations(setting) for setting in holds})
 
 
+def load_rows(path: Path) -> list[Row]:
+    """The rows measured so far."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
 def groups_of(rows: list[Row], reference: Setting) -> list[Group]:
-    """The rows in groups, settings in order of sampler and steps."""
+    """The rows in groups, settings in order of steps."""
     found: dict[tuple[Any, ...], dict[Setting, list[Row]]] = {}
     for row in sorted(rows, key=lambda row: (row["num_steps"], row["seed"])):
         settings = found.setdefault(tuple(row[key] for key in GROUP), {})
         settings.setdefault((row["sampler"], row["num_steps"]), []).append(row)
     return [Group(dict(zip(GROUP, key, strict=True)), settings, reference) for key, settings in found.items()]
-
-
-def summary(group: Group) -> dict[str, Any]:
-    """What `few_steps.json` says of a group: every setting, and the choice."""
-    settings = [
-        {
-            "sampler": setting[0], "num_steps": setting[1], "num_evaluations": group.evaluations(setting),
-            "num_seeds": len(rows), "seconds_per_image": float(np.mean([row["seconds_per_image"] for row in rows])),
-            **{metric: _mean_and_sd(group.values(setting, metric)) for metric in SHOWN[group.facts["task"]]},
-            "verdicts": {metric: asdict(verdict) for metric, verdict in group.verdicts(setting).items()},
-        }
-        for setting, rows in group.settings.items()
-    ]  # fmt: skip
-    return {**group.facts, "reference": list(group.reference), "chosen": group.chosen(), "settings": settings}
 
 
 def _mean_and_sd(values: NDArray[np.float64]) -> dict[str, float | None]:
@@ -193,31 +186,25 @@ def draw(axis: Axes, group: Group, metric: str) -> None:
     sns.despine(ax=axis)
 
 
-def write_results(rows: list[Row], folder: Path, reference: Setting) -> None:
-    """`few_steps.json`, `.md` and `.png` in the folder, and the table in the docs if this device has a place there."""
-    groups = groups_of(rows, reference)
-    if not groups:
-        return
-    save_json(folder / "few_steps.json", [summary(group) for group in groups])
-    text = "\n\n".join(markdown(group) for group in groups)
-    save_text(folder / "few_steps.md", f"# Few steps against many\n\nWritten by `{COMMAND}`.\n\n{text}\n")
-    panels = [(group, metric) for group in groups for metric in JUDGED[group.facts["task"]]]
+def draw_all(rows: list[Row], path: Path) -> None:
+    """The figure: a panel for each group and judged metric."""
+    panels = [(group, metric) for group in groups_of(rows, REFERENCE) for metric in JUDGED[group.facts["task"]]]
     figure, axes = new_figure(1, len(panels), width=3.4, height=3.0)
     for axis, (group, metric) in zip(axes, panels, strict=True):
         draw(axis, group, metric)
     handles = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=6, frameon=False)
-    atomic_write(
-        folder / "few_steps.png",
-        lambda file: figure.savefig(file, format="png", dpi=150, metadata={"Software": None}),
-    )
-    name = f"few-steps-{folder.name}"
-    if not (PAGE.is_file() and f"<!-- {name}: written by" in PAGE.read_text()):
-        print(f"{PAGE.name} has no place for {name}: see {folder}")
-        return
-    write_table(
-        PAGE,
-        name,
-        COMMAND,
-        f"{text}\n\n![Quality and cost](../benchmarks/results/few_steps/{folder.name}/few_steps.png)",
+    atomic_write(path, lambda file: figure.savefig(file, format="png", dpi=150, metadata={"Software": None}))
+
+
+def tables(rows: list[Row]) -> str:
+    """The tables of all groups."""
+    return "\n\n".join(markdown(group) for group in groups_of(rows, REFERENCE))
+
+
+def all_devices() -> str:
+    """Tables and figure of every device that has results."""
+    return "\n\n".join(
+        f"{tables(load_rows(path))}\n\n![Quality and cost](../benchmarks/results/{path.parent.name}/{FIGURE})"
+        for path in sorted(RESULTS.glob(f"*/{ROWS}"))
     )

@@ -15,12 +15,11 @@ from typing import Any
 
 import torch
 
-from benchmarks import grid_hours, pages, report
-from benchmarks.setting import Setting, paper_setting, sizes_record
+from benchmarks import pages, report
+from benchmarks.setting import Setting, setting_of, sizes_record
 from benchmarks.table import ROWS, Row
 from benchmarks.timing import measure
 from ldmiss.errors import InputError
-from ldmiss_pipeline.config import params
 
 NUM_ROUNDS = 7
 
@@ -28,10 +27,8 @@ NUM_ROUNDS = 7
 def main(arguments: list[str]) -> int:
     """All rows that were asked for; 1 where one failed."""
     options = _parse(arguments)
-    settings, _ = params.load()
-    update = {"device": options.device, "num_threads": options.threads or settings.compute.num_threads}
     try:
-        setting = paper_setting(settings.compute.model_copy(update=update))
+        setting = setting_of("paper", device=options.device, num_threads=options.threads or "auto")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -48,10 +45,7 @@ def main(arguments: list[str]) -> int:
         record["rows"] = {known.name: rows[known.name] for known in ROWS if known.name in rows}
         report.save(path, record)
         _free_memory()
-    record["grids"] = grid_hours.project(record)
-    report.save(path, record)
     pages.write()
-    print("\n" + "\n".join(grid_hours.lines(record)))
     print(f"{(time.monotonic() - start) / 60:.1f} minutes -> {path}")
     return int(failed)
 

@@ -8,10 +8,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from ldmiss.figures.style import new_figure
 
+COMMAND = "python -m benchmarks.scaling"
 Series = dict[str, Any]
 """JSON: what, against, quantity ("seconds" or "MB"), x, y, fit_from, expected [low, high]."""
 
-PANELS = ("images", "steps", "draws", "cells")
+PANELS = ("images", "steps", "draws")
 QUANTITIES = ("seconds", "MB")
 
 
@@ -42,9 +43,8 @@ def markdown(record: dict[str, Any]) -> str:
     """The settings, a line per series, and what does not hold."""
     machine = record["machine"]
     lines = [
-        f"Made by `python -m benchmarks.scaling` on {machine['cores']} cores of {machine['cpu']}; device "
-        f"{machine['device']}, {machine['dtype']}, {machine['num_threads']} threads, torch {machine['torch']}, "
-        f"DVC {machine['dvc']}.",
+        f"Made by `{COMMAND}` on {machine['cores']} cores of {machine['cpu']}; device "
+        f"{machine['device']}, {machine['dtype']}, {machine['num_threads']} threads, torch {machine['torch']}.",
         "",
         "The slope b of y = a x^b is the least-squares line through the logarithms, from the x named in its column on.",
         "",
@@ -52,7 +52,6 @@ def markdown(record: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     lines += [_line(series) for series in record["series"]]
-    lines += ["", *(f"- {note}" for note in record["notes"])]
     missed = [
         f"{one['what']}, {one['quantity']} against {one['against']}" for one in record["series"] if not holds(one)
     ]

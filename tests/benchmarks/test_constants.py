@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from support import tiny
 from support.imports import ROOT
 
 from benchmarks import constant_studies, constants
 from benchmarks.constants import choose, evaluations, table
 from benchmarks.held_out import NUM_HELD_OUT, Split, per_image
+from benchmarks.setting import profile_params
 from ldmiss.autoencoding import objective as autoencoder_objective
 from ldmiss.autoencoding.encoder_input import remask
 from ldmiss.classifier.network import Classifier
@@ -23,8 +23,6 @@ from ldmiss.errors import InputError
 from ldmiss.files.tensors import save_tensors
 from ldmiss.networks.layers import build, init_torch_default
 from ldmiss_pipeline.artifacts.json_files import load_json, save_json
-from ldmiss_pipeline.config import params
-from ldmiss_pipeline.config.compose import composed
 from ldmiss_pipeline.datasets import registry as datasets
 
 
@@ -161,7 +159,7 @@ def _rows(constant: str, **scores: list[float | None]) -> list[dict[str, Any]]:
 
 def test_the_rule_of_choice() -> None:
     """Lowest mean over rates; for steps the cheapest within 5 %; the paper's value within 5 %; references never."""
-    assert choose(_rows("baselines.ridge", a=[0.1, 0.5], b=[0.2, 0.3], faithful_input=[0.0, 0.0])) == "b"
+    assert choose(_rows("baselines.train.ridge", a=[0.1, 0.5], b=[0.2, 0.3], faithful_input=[0.0, 0.0])) == "b"
     assert choose(_rows("diffputer.std_floor", a=[0.1], none=[None])) == "a"
     steps = {"20": [1.06], "50": [1.04], "100": [1.0]}
     assert choose(_rows("ldmiss.impute.guidance.num_steps", **steps)) == "50"
@@ -175,7 +173,7 @@ def test_the_rule_of_choice() -> None:
 
 def test_a_value_in_use_that_is_not_the_chosen_one_is_marked() -> None:
     """By how much it exceeds the lowest, or that it was no candidate."""
-    profile = params.validate(yaml.safe_load(composed(["profile=lite"])), "profile=lite")
+    profile = profile_params("profile=lite")
     rows = [{**row, "seconds": 1.0} for row in _rows("diffputer.std_floor", **{"0.01": [0.1], "0.05": [0.11]})]
     made = {"machine": "m", "dtype": "d", "torch": "t", "seed": 0, "seconds": 1.0, "classifier": None}
     assert table({"studies": {"diffputer": {**made, "rows": rows}}}, profile).endswith("| 0.01 | 0.05 (+10.0%) |\n")
@@ -193,5 +191,5 @@ def test_the_list_in_docs_is_of_the_recorded_studies_and_todays_values() -> None
     """`docs/constants.md` follows from results and profile; `python -m benchmarks.constants --only` writes it again."""
     record = load_json(constants.RESULTS)
     assert set(record["studies"]) == set(constant_studies.STUDIES)
-    profile = params.validate(yaml.safe_load(composed(["profile=lite"])), "profile=lite")
+    profile = profile_params("profile=lite")
     assert constants.TABLE.read_text() == table(record, profile)
