@@ -13,7 +13,6 @@ from ldmiss.networks.restore import restore_network
 from ldmiss.training.fit import fit_network
 
 from benchmarks.held_out import (
-    CHUNK,
     SEED,
     Bench,
     Scores,
@@ -26,39 +25,30 @@ from benchmarks.held_out import (
 from ldmiss.autoencoding import objective as autoencoder_objective
 from ldmiss.autoencoding.encoder_input import MIN_OBSERVED_SHARE, remask
 from ldmiss.baselines.gaussian import fit_gaussian, impute_gaussian
-from ldmiss.classifier.features import extract_features, unit_images
-from ldmiss.classifier.frechet import fid, fid_statistics
 from ldmiss.core.noise import RowNoise
 from ldmiss.core.pixels import unit_from_uint8
-from ldmiss.core.randomness import derive_seed
 from ldmiss.diffputer.em import Normalizer, Sampling, average_draws, denoiser_of
 from ldmiss.diffputer.mlp import DiffPuterMLP
 from ldmiss.errors import DivergenceError
 from ldmiss.imputation.autoencoder import impute_autoencoder
 from ldmiss.imputation.imputer import Imputer, paste_observed
-from ldmiss.imputation.score_based import ScoreModel
 from ldmiss.networks.layers import at_precision, init_torch_default
-from ldmiss_pipeline.models.classifier import restore_classifier
 
 Row = dict[str, Any]
-"""constant, candidate, rate (of the training images), measure, score, seconds; and for paired scores `se_to_best`."""
+"""constant, candidate, rate (of the training images), measure, score, seconds, se_to_best; the score is None, and the
+last one absent, where it did not train."""
 
 NUM_TRAIN, TRAIN_RATE, RATES = 10_000, 0.5, (0.0, 0.5, 0.8)
-SAMPLERS = [
-    ("euler_maruyama", 50), ("euler_maruyama", 100), ("dpm_solver_pp", 15), ("dpm_solver_pp", 25),
-    ("dpm_solver_pp", 40), ("heun", 12), ("heun", 25),
-]  # fmt: skip
 
 
-def ldmiss_few_steps(bench: Bench) -> Iterator[Row]:
-    """Sampler and steps of LDMiss's generation; steps, weight and t_max of its guidance."""
+def ldmiss_guidance(bench: Bench) -> Iterator[Row]:
+    """Steps, weight and t_max of LDMiss's guidance."""
     images, observed = bench.tensors(bench.size(NUM_TRAIN), TRAIN_RATE)
     model = latent_model(
         bench, images, observed,
         vae=with_epochs(bench.params.vae.train, bench.size(3), batch_size=64),
         ldm=with_epochs(bench.params.ldmiss.train, bench.size(10)),
     )  # fmt: skip
-    yield from _generation(bench, model, "ldmiss.sample", bench.size(1000))
     impute, num_images = model.impute_by_guidance, bench.size(200)
     found = {
         (steps, weight, t_max): bench.score(
@@ -74,8 +64,8 @@ def ldmiss_few_steps(bench: Bench) -> Iterator[Row]:
     yield from paired(f"{name}.t_max", {str(t): found[50, 1.0, t] for t in (1.0, 0.9)}, TRAIN_RATE)
 
 
-def ddpm_few_steps(bench: Bench) -> Iterator[Row]:
-    """Steps of the pixel DDPM's guidance and replacement; sampler and steps of its generation."""
+def ddpm_steps(bench: Bench) -> Iterator[Row]:
+    """Steps of the pixel DDPM's guidance and replacement."""
     images, observed = bench.tensors(bench.size(NUM_TRAIN), TRAIN_RATE)
     model = pixel_model(bench, images, observed, with_epochs(bench.params.ddpm.train, bench.size(3)))
     for name, impute in (("guidance", model.impute_by_guidance), ("replacement", model.impute_by_replacement)):
@@ -84,38 +74,6 @@ def ddpm_few_steps(bench: Bench) -> Iterator[Row]:
             for steps in (20, 30, 50)
         }
         yield from paired(f"ddpm.impute.{name}.num_steps", found, TRAIN_RATE)
-    yield from _generation(bench, model, "ddpm.sample", bench.size(400))
-
-
-def _generation(bench: Bench, model: ScoreModel, constant: str, num_images: int) -> Iterator[Row]:
-    weights = bench.classifier
-    classifier = restore_classifier(weights, bench.runtime.device)
-
-    def statistics(images: torch.Tensor) -> dict[str, Any]:
-        return fid_statistics(extract_features(classifier, images, bench.params.evaluate.fid_layer)[0])
-
-    reference = statistics(unit_images(bench.split.held_out))
-
-    def measure(images: torch.Tensor) -> float:
-        return fid(statistics(images), reference)
-
-    row = {"constant": constant, "rate": TRAIN_RATE, "measure": f"FID of {num_images}"}
-    yield {
-        **row,
-        "candidate": "real images",
-        "score": measure(unit_images(bench.split.fit[:num_images])),
-        "seconds": 0.0,
-    }
-    for sampler, num_steps in SAMPLERS:
-        start = time.perf_counter()
-        samples = torch.cat([
-            model.generate(
-                len(rows), RowNoise(derive_seed(SEED, "sample"), rows), num_steps=num_steps, sampler=sampler
-            )
-            for rows in torch.split(torch.arange(num_images, device=bench.runtime.device), CHUNK)
-        ])  # fmt: skip
-        seconds = time.perf_counter() - start
-        yield {**row, "candidate": f"{sampler} {num_steps}", "score": measure(samples), "seconds": seconds}
 
 
 def paired(constant: str, found: Mapping[str, tuple[Scores, float] | None], rate: float) -> Iterator[Row]:
@@ -221,6 +179,6 @@ def _autoencoder(
 
 
 STUDIES: dict[str, Callable[[Bench], Iterator[Row]]] = {
-    "ldmiss_few_steps": ldmiss_few_steps, "ddpm_few_steps": ddpm_few_steps,
+    "ldmiss_guidance": ldmiss_guidance, "ddpm_steps": ddpm_steps,
     "ridge": ridge, "diffputer": diffputer, "encoder": encoder,
 }  # fmt: skip

@@ -83,7 +83,6 @@ class Bench:
     split: Split
     params: "Params"
     runtime: "Runtime"
-    classifier: Path
     scale: int = 1
 
     def size(self, number: int) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks import few_steps_page, report, scaling_report
-from benchmarks.page import ROOT, write_table
+from benchmarks.page import RESULTS, ROOT, write_table
 
 PAGE = ROOT / "docs/performance.md"
 
@@ -20,22 +20,15 @@ def blocks() -> list[tuple[str, str, str]]:
     """Name, command and text of each block."""
     return [
         ("speed", "make bench", _all_devices("bench", report.short_table)),
-        ("bench", "make bench", _all_devices("bench", report.markdown, figure="Ratios and shares")),
-        ("scaling", scaling_report.COMMAND, _all_devices("scaling", scaling_report.markdown, figure="Time and memory")),
+        ("bench", "make bench", _all_devices("bench", report.markdown)),
+        ("scaling", scaling_report.COMMAND, _all_devices("scaling", scaling_report.markdown)),
         ("few-steps", few_steps_page.COMMAND, few_steps_page.all_devices()),
     ]
 
 
-def _all_devices(name: str, markdown: Callable[[dict[str, Any]], str], *, figure: str | None = None) -> str:
-    """A part for each device that has results of this name, with its figure or without; "" where none has."""
-    parts = []
-    for path in sorted(report.RESULTS.glob(f"*/{name}.json")):
-        text = markdown(json.loads(path.read_text()))
-        if figure:
-            device = path.parent.name
-            text = f"### {device}\n\n{text}\n![{figure}](../benchmarks/results/{device}/{name}.png)"
-        parts.append(text)
-    return "\n\n".join(parts)
+def _all_devices(name: str, markdown: Callable[[dict[str, Any]], str]) -> str:
+    """What `markdown` says of each device that has results of this name; "" where none has."""
+    return "\n\n".join(markdown(json.loads(path.read_text())) for path in sorted(RESULTS.glob(f"*/{name}.json")))
 
 
 if __name__ == "__main__":

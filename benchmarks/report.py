@@ -1,4 +1,4 @@
-"""The benchmark's results: JSON with all digits and a figure, one folder per device; and what the pages say of them."""
+"""The benchmark's results: JSON with all digits, one folder per device; and what docs/performance.md says of them."""
 
 import json
 import os
@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.page import RESULTS
-from benchmarks.report_figure import draw
 from benchmarks.setting import Setting, device_folder
-from ldmiss_pipeline.artifacts.json_files import save_json
 
 PACKAGES = ("torch", "diffusers", "scikit-learn", "numpy", "scipy")
 COLUMNS = {"float32": "both in float32", "native": "both in bfloat16", "as run": "as run"}
@@ -23,9 +21,8 @@ def folder(setting: Setting) -> Path:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The results so far."""
-    file = path / "bench.json"
-    record: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {"rows": {}}
+    """The results so far in `bench.json`."""
+    record: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"rows": {}}
     return record
 
 
@@ -43,12 +40,6 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
-
-
-def save(path: Path, record: dict[str, Any]) -> None:
-    """The numbers and the figure."""
-    save_json(path / "bench.json", record)
-    draw(record, path / "bench.png")
 
 
 def lines(row: dict[str, Any]) -> list[str]:

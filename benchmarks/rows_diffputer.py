@@ -55,7 +55,7 @@ def m_step(setting: Setting) -> Case:
     timed, comparisons = {}, []
     for dtype in setting.dtypes():
         theirs = plain.MStep(networks(setting)[1].requires_grad_(True), rows, sizes.em_batch)
-        timed[f"ours {named(dtype)}"] = Timed(own(dtype), len(rows), dtype, ours=True)
+        timed[f"ours {named(dtype)}"] = Timed(own(dtype), len(rows), dtype)
         timed[f"plain {named(dtype)}"] = Timed(ours.autocast(setting, dtype, theirs.epoch), len(rows), dtype)
         comparisons.append(equal_dtypes(dtype, "plain"))
     native = named(setting.runtime.dtype)
@@ -90,7 +90,7 @@ def e_step(setting: Setting) -> Case:
 
     timed, comparisons = {}, []
     for dtype in setting.dtypes():
-        timed[f"ours {named(dtype)}"] = Timed(own(dtype), units, dtype, ours=True)
+        timed[f"ours {named(dtype)}"] = Timed(own(dtype), units, dtype)
         timed[f"plain {named(dtype)}"] = Timed(peer(dtype), units, dtype)
         comparisons.append(equal_dtypes(dtype, "plain", EQUAL_TARGET))
     native = named(setting.runtime.dtype)

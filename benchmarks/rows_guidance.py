@@ -52,7 +52,7 @@ def _case(setting: Setting, config: dict[str, Any], num_images: int, *, with_vae
     timed, comparisons = {}, []
     for dtype in setting.dtypes():
         peer = ours.autocast(setting, dtype, plain_run(setting, config, with_vae, num_images))
-        timed[f"ours {named(dtype)}"] = Timed(own(dtype), num_images * num_steps, dtype, ours=True)
+        timed[f"ours {named(dtype)}"] = Timed(own(dtype), num_images * num_steps, dtype)
         timed[f"plain {named(dtype)}"] = Timed(peer, num_images * num_steps, dtype)
         comparisons.append(equal_dtypes(dtype, "plain", TARGET))
     native = named(setting.runtime.dtype)

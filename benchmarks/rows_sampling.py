@@ -51,7 +51,7 @@ def _case(setting: Setting, config: dict[str, Any], arguments: dict[str, Any]) -
     units = len(x) * sizes.sample_steps
     timed, comparisons = {}, []
     for dtype in setting.dtypes():
-        timed[f"ours {named(dtype)}"] = Timed(own(dtype), units, dtype, ours=True)
+        timed[f"ours {named(dtype)}"] = Timed(own(dtype), units, dtype)
         timed[f"diffusers {named(dtype)}"] = Timed(peer(dtype), units, dtype)
         comparisons.append(equal_dtypes(dtype, "diffusers", EQUAL_TARGET))
     native = named(setting.runtime.dtype)

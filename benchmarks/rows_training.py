@@ -85,7 +85,7 @@ def _case(
     timed: dict[str, Timed] = {}
     comparisons, own_images = [], setting.sizes.train_steps * num_images
     for dtype in setting.dtypes():
-        timed[f"ours {named(dtype)}"] = Timed(own(dtype), own_images, dtype, ours=True)
+        timed[f"ours {named(dtype)}"] = Timed(own(dtype), own_images, dtype)
         timed[f"diffusers {named(dtype)}"] = Timed(peer(dtype), num_images, dtype)
         comparisons.append(equal_dtypes(dtype, "diffusers", EQUAL_TARGET if setting.device.type == "cpu" else None))
     native, default = named(setting.runtime.dtype), "diffusers float32"
@@ -120,7 +120,7 @@ def _compiled_case(
     model = unet_with_weights_of(network, arguments)
     own = ours.training_steps(setting, network, loss, num_images)
     timed = {
-        f"ours {native}": Timed(own, setting.sizes.train_steps * num_images, dtype, ours=True),
+        f"ours {native}": Timed(own, setting.sizes.train_steps * num_images, dtype),
         "diffusers compiled": Timed(loops.training_step(torch.compile(model), clean, dtype=dtype), num_images, dtype),
     }
     label = f"{native}, ours against theirs compiled"
@@ -142,7 +142,7 @@ def deterministic(setting: Setting) -> Case:
                 torch.use_deterministic_algorithms(False)
 
         num_images = setting.sizes.train_steps * setting.sizes.pixel
-        return Timed(run, num_images, setting.runtime.dtype, ours=forced)
+        return Timed(run, num_images, setting.runtime.dtype)
 
     timed = {"deterministic": under(True), "torch's choice": under(False)}
     return Case(timed, [Comparison("its price", "deterministic", "torch's choice")], "image")

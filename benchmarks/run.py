@@ -20,6 +20,7 @@ from benchmarks.setting import Setting, setting_of, sizes_record
 from benchmarks.table import ROWS, Row
 from benchmarks.timing import measure
 from ldmiss.errors import InputError
+from ldmiss_pipeline.artifacts.json_files import save_json
 
 NUM_ROUNDS = 7
 
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> int:
         return 1
     if not torch.cuda.is_available():
         print("no CUDA device: CPU rows only")
-    start, path = time.monotonic(), report.folder(setting)
+    start, path = time.monotonic(), report.folder(setting) / "bench.json"
     record = report.load(path) | {"machine": report.machine(setting), "sizes": sizes_record(setting.sizes)}
     failed = False
     for row in [row for row in ROWS if not options.only or row.name in options.only]:
@@ -43,7 +44,7 @@ def main(arguments: list[str]) -> int:
         print("\n".join(report.lines(found)), flush=True)
         rows = {**record["rows"], row.name: found}
         record["rows"] = {known.name: rows[known.name] for known in ROWS if known.name in rows}
-        report.save(path, record)
+        save_json(path, record)
         _free_memory()
     pages.write()
     print(f"{(time.monotonic() - start) / 60:.1f} minutes -> {path}")

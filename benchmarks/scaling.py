@@ -2,7 +2,7 @@
 
 Sampling and guided imputation by LDMiss against images, steps and draws, each point in a process of its own
 (`benchmarks.scaling_point`); of each point the least over whole rounds counts. Writes
-`benchmarks/results/<device>/scaling.*` and the table in docs/performance.md.
+`benchmarks/results/<device>/scaling.json` and the table in docs/performance.md.
 """
 
 import argparse
@@ -69,7 +69,6 @@ def main() -> int:
     record = {"machine": report.machine(setting), "seconds": round(time.monotonic() - start), "series": series}
     path = report.folder(setting)
     save_json(path / "scaling.json", record)
-    scaling_report.draw(record, path / "scaling.png")
     pages.write()
     print(f"{record['seconds']} s -> {path}")
     return 0

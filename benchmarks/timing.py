@@ -29,13 +29,11 @@ class Timed:
         run: does it once.
         num_units: what one run works off: images, image-steps, rows, items.
         dtype: of its matrix products; their limit is what it is compared with.
-        ours: for the figure's colours.
     """
 
     run: Run
     num_units: int
     dtype: torch.dtype = torch.float32
-    ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,6 @@ def measure(case: Case, *, rounds: int, device: torch.device) -> dict[str, Any]:
             "ms": 1000 * statistics.median(times),
             "ms_range": [1000 * min(times), 1000 * max(times)],
             "units": timed.num_units,
-            "ours": timed.ours,
             "units_per_second": timed.num_units / statistics.median(times),
             **peaks[name],
         }

@@ -42,7 +42,7 @@ def results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     page = tmp_path / "performance.md"
     page.write_text("".join(f"<!-- {name}: written by {by} -->\n<!-- {name}: end -->\n" for name, by in BLOCKS.items()))
     monkeypatch.setattr(run, "setting_of", lambda profile, **options: bench_world.setting())
-    for module in (report, few_steps_page):
+    for module in (report, pages, few_steps_page):
         monkeypatch.setattr(module, "RESULTS", tmp_path)
     monkeypatch.setattr(pages, "PAGE", page)
     return tmp_path / "cpu"
@@ -124,7 +124,6 @@ def test_a_missing_peer_is_named_and_the_other_rows_run(
     text = pages.PAGE.read_text()
     assert "| Own | its price |" in text
     assert "With a peer: left out: diffusers is not installed" in text
-    assert (results / "bench.png").stat().st_size > 1000
 
 
 def test_conditions_that_differ_are_said(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
