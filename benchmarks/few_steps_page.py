@@ -20,7 +20,7 @@ from ldmiss.sampling.samplers import SAMPLERS
 
 COMMAND = "python -m benchmarks.few_steps"
 ROWS, FIGURE = "few_steps.jsonl", "few_steps.png"
-"""In the folder of a device's results."""
+"""Names in the folder of a device's results."""
 REFERENCE = ("euler_maruyama", 1000)
 JUDGED = {"generation": ("fid",), "imputation": ("mse", "crps")}
 """The metrics that the rule is about; all others are only shown."""
@@ -32,7 +32,7 @@ NAMES = {
 DIGITS = {"fid": 1, "is": 2, "mse": 5, "crps": 5, "calibration": 2}
 
 GROUP = ("method", "missing_rate", "cell_seed", "model", "task", "num_images", "num_draws")
-"""What only rows that compare have in common; `model` is the beginning of its file's SHA-256."""
+"""What rows that can be compared have in common; `model` is the beginning of its file's SHA-256."""
 Setting = tuple[str, int]
 """(sampler, number of steps)."""
 Row = dict[str, Any]
@@ -43,12 +43,12 @@ class Group:
     """All settings measured on one model with the same numbers of images and draws.
 
     Attributes:
-        facts: their values of `GROUP`.
+        shared: what all its rows say of the keys in `GROUP`.
         settings: (sampler, steps) -> its rows, one a sampling seed.
         reference: the setting that the others are compared with.
     """
 
-    facts: dict[str, Any]
+    shared: dict[str, Any]
     settings: Mapping[Setting, list[Row]]
     reference: Setting
 
@@ -61,22 +61,22 @@ class Group:
         return int(self.settings[setting][0]["num_evaluations"])
 
     def by_image(self, setting: Setting, metric: str, seeds: set[int]) -> NDArray[np.float64]:
-        """Mean over these sampling seeds, (N,)."""
+        """The metric of each image, a mean over these sampling seeds, (N,)."""
         return np.mean([row["by_image"][metric] for row in self.settings[setting] if row["seed"] in seeds], axis=0)
 
     def verdicts(self, setting: Setting) -> dict[str, Verdict]:
         """By judged metric; empty where the reference or, for an FID, the seeds are lacking."""
         both = [setting, self.reference]
         of_seeds = [{row["seed"] for row in self.settings.get(each, [])} for each in both]
-        if self.facts["task"] == "generation":
+        if self.shared["task"] == "generation":
             if min(map(len, of_seeds)) < MIN_SEEDS:
                 return {}
             return {"fid": equal_fid(*(self.values(each, "fid").tolist() for each in both))}
-        shared = set.intersection(*of_seeds)
+        seeds = set.intersection(*of_seeds)
         return {
-            metric: not_worse(*(self.by_image(each, metric, shared) for each in both))
+            metric: not_worse(*(self.by_image(each, metric, seeds) for each in both))
             for metric in JUDGED["imputation"]
-            if shared
+            if seeds
         }
 
     def chosen(self) -> Setting | None:
@@ -108,14 +108,14 @@ def _mean_and_sd(values: NDArray[np.float64]) -> dict[str, float | None]:
 
 def markdown(group: Group) -> str:
     """A heading, one table per metric with steps in rows and samplers in columns, and what was chosen."""
-    facts, machine = group.facts, next(iter(group.settings.values()))[0]["machine"]
-    draws = f", {facts['num_draws']} draws each" if facts["task"] == "imputation" else ""
+    shared, machine = group.shared, next(iter(group.settings.values()))[0]["machine"]
+    draws = f", {shared['num_draws']} draws each" if shared["task"] == "imputation" else ""
     lines = [
-        f"**{facts['method']}, {facts['task']}**: trained at rate {facts['missing_rate']:g} (profile "
-        f"`{machine['profile']}`), {facts['num_images']} images{draws}; {machine['cpu']}, {machine['dtype']}, "
+        f"**{shared['method']}, {shared['task']}**: trained at rate {shared['missing_rate']:g} (profile "
+        f"`{machine['profile']}`), {shared['num_images']} images{draws}; {machine['cpu']}, {machine['dtype']}, "
         f"{machine['num_threads']} thread(s).", "",
     ]  # fmt: skip
-    for metric in SHOWN[facts["task"]]:
+    for metric in SHOWN[shared["task"]]:
         lines += [*_table(group, NAMES[metric], partial(_cell, group, metric)), ""]
     lines += [
         *_table(group, "milliseconds of the processor per image, threads added up", partial(_milliseconds, group)),
@@ -159,7 +159,7 @@ def _choice(group: Group) -> str:
     ratio = group.evaluations(group.reference) / group.evaluations(chosen)
     return (
         f"Cheapest setting as good as {name}: **{chosen[0]}, {chosen[1]} steps**, {ratio:.0f} times fewer evaluations "
-        f"({'; '.join(_difference(group, chosen, metric) for metric in JUDGED[group.facts['task']])})."
+        f"({'; '.join(_difference(group, chosen, metric) for metric in JUDGED[group.shared['task']])})."
     )
 
 
@@ -182,13 +182,13 @@ def draw(axis: Axes, group: Group, metric: str) -> None:
                       markersize=3.5, capsize=2, label=name)  # fmt: skip
     if group.reference in group.settings:
         axis.axhline(float(np.nanmean(group.values(group.reference, metric))), color="grey", linewidth=0.8, zorder=0)
-    axis.set(xscale="log", yscale="log", xlabel="network evaluations", title=f"{group.facts['method']}: {metric}")
+    axis.set(xscale="log", yscale="log", xlabel="network evaluations", title=f"{group.shared['method']}: {metric}")
     sns.despine(ax=axis)
 
 
 def draw_all(rows: list[Row], path: Path) -> None:
     """The figure: a panel for each group and judged metric."""
-    panels = [(group, metric) for group in groups_of(rows, REFERENCE) for metric in JUDGED[group.facts["task"]]]
+    panels = [(group, metric) for group in groups_of(rows, REFERENCE) for metric in JUDGED[group.shared["task"]]]
     figure, axes = new_figure(1, len(panels), width=3.4, height=3.0)
     for axis, (group, metric) in zip(axes, panels, strict=True):
         draw(axis, group, metric)

@@ -7,7 +7,7 @@ from ldmiss.files.atomic import save_text
 ROOT = Path(__file__).parent.parent
 """The clone."""
 RESULTS = ROOT / "benchmarks/results"
-"""Of speed and of few steps in one folder per device."""
+"""Measurements of speed and of few steps lie in one folder per device."""
 
 
 def write_table(page: Path, name: str, command: str, text: str) -> None:

@@ -23,7 +23,7 @@ from ldmiss.networks.unet import UNet
 from ldmiss.training.loop import BatchLoss
 
 EQUAL_TARGET, USER_TARGET = 1.15, 2.0
-"""Of the project on a CPU: at equal dtype, and against the default float32 loop."""
+"""Ratios the project aims at on a CPU: at equal dtype, and against the default float32 loop."""
 GPU_EAGER_TARGET, GPU_COMPILED_TARGET = 3.0, 1.5
 """On a GPU, against the default float32 loop, and against theirs compiled at equal dtype."""
 

@@ -167,7 +167,7 @@ def test_training_steps_have_the_same_operations() -> None:
 
 @pytest.mark.parametrize("make", [rows_training.latent_unet, rows_training.vae])
 def test_with_attention_only_its_backward_differs(make: Callable[[Setting], Case]) -> None:
-    """Of which torch has two forms, one of which computes a product again: a seventh of these tiny networks in 2.11."""
+    """Torch has two forms of it, one of which computes a product again: a seventh of these tiny networks in 2.11."""
     counts = [count_flop(timed.run) for timed in make(SETTING).timed.values()]
     assert max(counts) < 1.15 * min(counts)
 

@@ -122,11 +122,11 @@ def test_measured_rows_are_kept(
     identities = [few_steps.identity(row) for row in again]
     assert len(set(identities)) == len(identities)
     groups = groups_of(again, REFERENCE)
-    assert {(group.facts["method"], group.facts["task"]) for group in groups} == {
+    assert {(group.shared["method"], group.shared["task"]) for group in groups} == {
         (method, task) for method in ("ldmiss", "ddpm") for task in ("generation", "imputation")
     }
     fids, scores = (
-        next(group for group in groups if (group.facts["method"], group.facts["task"]) == ("ldmiss", task))
+        next(group for group in groups if (group.shared["method"], group.shared["task"]) == ("ldmiss", task))
         for task in ("generation", "imputation")
     )
     assert set(fids.verdicts(("ddim", 3))) == {"fid"}
