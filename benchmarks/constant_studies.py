@@ -8,55 +8,47 @@ from unittest import mock
 
 import numpy as np
 import torch
+from ldmiss.diffputer.objective import m_step_loss
+from ldmiss.networks.restore import restore_network
+from ldmiss.training.fit import fit_network
 
 from benchmarks.held_out import (
-    CHUNK,
     SEED,
     Bench,
     Scores,
+    autoencoder,
     latent_model,
     per_image,
     pixel_model,
-    train_autoencoder,
     with_epochs,
-)  # fmt: skip
+)
 from ldmiss.autoencoding import objective as autoencoder_objective
 from ldmiss.autoencoding.encoder_input import MIN_OBSERVED_SHARE, remask
 from ldmiss.baselines.gaussian import fit_gaussian, impute_gaussian
-from ldmiss.classifier.features import extract_features, unit_images
-from ldmiss.classifier.frechet import fid, fid_statistics
-from ldmiss.core.noise import RowNoise, torch_generator
+from ldmiss.core.noise import RowNoise
 from ldmiss.core.pixels import unit_from_uint8
-from ldmiss.core.randomness import derive_seed
-from ldmiss.diffputer.em import Normalizer, Sampling, average_draws, m_step_loss
+from ldmiss.diffputer.em import Normalizer, Sampling, average_draws, denoiser_of
 from ldmiss.diffputer.mlp import DiffPuterMLP
-from ldmiss.errors import InputError
+from ldmiss.errors import DivergenceError
 from ldmiss.imputation.autoencoder import impute_autoencoder
 from ldmiss.imputation.imputer import Imputer, paste_observed
-from ldmiss.imputation.score_based import ScoreModel
-from ldmiss.networks.layers import at_precision, build, init_torch_default
-from ldmiss_pipeline.models.classifier import restore_classifier
-from ldmiss_pipeline.models.diffputer import denoiser_from
+from ldmiss.networks.layers import at_precision, init_torch_default
 
 Row = dict[str, Any]
-"""constant, candidate, rate (of the training images), measure, score, seconds; and for paired scores `se_to_best`."""
+"""constant, candidate, rate (of the training images), measure, score, seconds, se_to_best; the score is None, and the
+last one absent, where it did not train."""
 
 NUM_TRAIN, TRAIN_RATE, RATES = 10_000, 0.5, (0.0, 0.5, 0.8)
-SAMPLERS = [
-    ("euler_maruyama", 50), ("euler_maruyama", 100), ("dpm_solver_pp", 15), ("dpm_solver_pp", 25),
-    ("dpm_solver_pp", 40), ("heun", 12), ("heun", 25),
-]  # fmt: skip
 
 
-def ldmiss_few_steps(bench: Bench) -> Iterator[Row]:
-    """Sampler and steps of LDMiss's generation; steps, weight and t_max of its guidance."""
+def ldmiss_guidance(bench: Bench) -> Iterator[Row]:
+    """Steps, weight and t_max of LDMiss's guidance."""
     images, observed = bench.tensors(bench.size(NUM_TRAIN), TRAIN_RATE)
     model = latent_model(
         bench, images, observed,
         vae=with_epochs(bench.params.vae.train, bench.size(3), batch_size=64),
         ldm=with_epochs(bench.params.ldmiss.train, bench.size(10)),
     )  # fmt: skip
-    yield from _generation(bench, model, "ldmiss.sample", bench.size(1000))
     impute, num_images = model.impute_by_guidance, bench.size(200)
     found = {
         (steps, weight, t_max): bench.score(
@@ -72,8 +64,8 @@ def ldmiss_few_steps(bench: Bench) -> Iterator[Row]:
     yield from paired(f"{name}.t_max", {str(t): found[50, 1.0, t] for t in (1.0, 0.9)}, TRAIN_RATE)
 
 
-def ddpm_few_steps(bench: Bench) -> Iterator[Row]:
-    """Steps of the pixel DDPM's guidance and replacement; sampler and steps of its generation."""
+def ddpm_steps(bench: Bench) -> Iterator[Row]:
+    """Steps of the pixel DDPM's guidance and replacement."""
     images, observed = bench.tensors(bench.size(NUM_TRAIN), TRAIN_RATE)
     model = pixel_model(bench, images, observed, with_epochs(bench.params.ddpm.train, bench.size(3)))
     for name, impute in (("guidance", model.impute_by_guidance), ("replacement", model.impute_by_replacement)):
@@ -82,38 +74,6 @@ def ddpm_few_steps(bench: Bench) -> Iterator[Row]:
             for steps in (20, 30, 50)
         }
         yield from paired(f"ddpm.impute.{name}.num_steps", found, TRAIN_RATE)
-    yield from _generation(bench, model, "ddpm.sample", bench.size(400))
-
-
-def _generation(bench: Bench, model: ScoreModel, constant: str, num_images: int) -> Iterator[Row]:
-    weights = bench.classifier
-    classifier = restore_classifier(weights, bench.runtime.device)
-
-    def statistics(images: torch.Tensor) -> dict[str, Any]:
-        return fid_statistics(extract_features(classifier, images, bench.params.evaluate.fid_layer)[0])
-
-    reference = statistics(unit_images(bench.split.held_out))
-
-    def measure(images: torch.Tensor) -> float:
-        return fid(statistics(images), reference)
-
-    row = {"constant": constant, "rate": TRAIN_RATE, "measure": f"FID of {num_images}"}
-    yield {
-        **row,
-        "candidate": "real images",
-        "score": measure(unit_images(bench.split.fit[:num_images])),
-        "seconds": 0.0,
-    }
-    for sampler, num_steps in SAMPLERS:
-        start = time.perf_counter()
-        samples = torch.cat([
-            model.generate(
-                len(rows), RowNoise(derive_seed(SEED, "sample"), rows), num_steps=num_steps, sampler=sampler
-            )
-            for rows in torch.split(torch.arange(num_images, device=bench.runtime.device), CHUNK)
-        ])  # fmt: skip
-        seconds = time.perf_counter() - start
-        yield {**row, "candidate": f"{sampler} {num_steps}", "score": measure(samples), "seconds": seconds}
 
 
 def paired(constant: str, found: Mapping[str, tuple[Scores, float] | None], rate: float) -> Iterator[Row]:
@@ -149,7 +109,7 @@ def ridge(bench: Bench) -> Iterator[Row]:
             x_obs = np.where(known, truth, np.float32(0))
             x_hat = impute_gaussian(x_obs, known, mean, covariance + value * np.eye(len(mean)))
             found[str(value)] = per_image(x_hat.clip(0, 1), truth, known), time.perf_counter() - start
-        yield from paired("baselines.ridge", found, rate)
+        yield from paired("baselines.train.ridge", found, rate)
 
 
 def diffputer(bench: Bench) -> Iterator[Row]:
@@ -158,7 +118,7 @@ def diffputer(bench: Bench) -> Iterator[Row]:
     rows, known = unit_from_uint8(images).flatten(1), observed.flatten(1)
     section, runtime = bench.params.diffputer, bench.runtime
     config = {"num_features": rows.shape[1], **section.network.model_dump()}
-    train = with_epochs(section.em.train_first, bench.size(20), batch_size=128)
+    recipe = with_epochs(section.em.train_first, bench.size(20), batch_size=128)
     sampling = Sampling(**section.impute.model_dump())
     truth, shown = (
         torch.from_numpy(array).flatten(1).to(runtime.device) for array in bench.split.to_score(bench.size(300))
@@ -167,15 +127,17 @@ def diffputer(bench: Bench) -> Iterator[Row]:
     def measure(std_floor: float, *, per_feature: bool = True) -> tuple[Scores, float] | None:
         start = time.perf_counter()
         normalizer = Normalizer.fit(rows, known, std_floor=std_floor, per_feature=per_feature)
-        generator = torch_generator("cpu", SEED, "diffputer", "init")
-        network = build(lambda: DiffPuterMLP(**config), runtime.device, init_torch_default, generator)
-        denoise = denoiser_from(network, runtime)
         x = torch.where(known, normalizer.normalize(rows), 0.0)  # the feature mean where missing, as EM starts
         try:
-            bench.train(network, train, m_step_loss(denoise, x), len(x), "diffputer")
-        except InputError:  # a loss that is not finite: a pixel that is never lit is divided by 0
+            fitted = fit_network(
+                DiffPuterMLP, config, lambda network: m_step_loss(denoiser_of(network, runtime.dtype), x),
+                name="diffputer", init=init_torch_default, num_items=len(x), recipe=recipe, seed=SEED,
+                device=runtime.device,
+            )  # fmt: skip
+        except DivergenceError:  # a pixel that is never lit is divided by 0
             return None
-
+        network = restore_network(DiffPuterMLP, fitted.config, fitted.weights, device=runtime.device)
+        denoise = denoiser_of(network, runtime.dtype)
         given = normalizer.normalize(torch.where(shown, truth, 0.0))
         numbers = torch.arange(len(given), device=runtime.device)
         mean = average_draws(denoise, given, shown, numbers, sampling, num_trials=2, seed=SEED)
@@ -193,22 +155,19 @@ def encoder(bench: Bench) -> Iterator[Row]:
     """The smallest share of pixels that the robust encoder is shown in training; the faithful input as a reference."""
     for rate in RATES:
         images, observed = bench.tensors(bench.size(5_000), rate)
-        found = {str(share): _autoencoder(bench, "robust", images, observed, share) for share in (0.05, 0.1, 0.2)}
-        found["faithful input"] = _autoencoder(bench, "faithful", images, observed, MIN_OBSERVED_SHARE)
+        found = {str(share): _autoencoder(bench, images, observed, share) for share in (0.05, 0.1, 0.2)}
+        found["faithful input"] = _autoencoder(bench, images, observed, MIN_OBSERVED_SHARE, robust=False)
         yield from paired("MIN_OBSERVED_SHARE", found, rate)
 
 
 def _autoencoder(
-    bench: Bench, encoder_input: str, images: torch.Tensor, observed: torch.Tensor, min_share: float
+    bench: Bench, images: torch.Tensor, observed: torch.Tensor, min_share: float, *, robust: bool = True
 ) -> tuple[Scores, float]:
     start = time.perf_counter()
-    params = bench.params.model_copy(
-        update={"vae": bench.params.vae.model_copy(update={"encoder_input": encoder_input})}
-    )
-    train = with_epochs(params.vae.train, bench.size(3), batch_size=64)
+    recipe = with_epochs(bench.params.vae.train, bench.size(3), batch_size=64)
     # The share is a constant of the recipe and no argument of the objective; only this study varies it.
     with mock.patch.object(autoencoder_objective, "remask", partial(remask, min_share=min_share)):
-        network, given = train_autoencoder(bench, params, images, observed, train)
+        network, given = autoencoder(bench, images, observed, recipe, robust=robust)
     encoder, decoder = (at_precision(part, bench.runtime.dtype) for part in (network.encoder, network.decoder))
 
     def complete(x_obs: torch.Tensor, observed: torch.Tensor, noise: RowNoise) -> torch.Tensor:
@@ -220,6 +179,6 @@ def _autoencoder(
 
 
 STUDIES: dict[str, Callable[[Bench], Iterator[Row]]] = {
-    "ldmiss_few_steps": ldmiss_few_steps, "ddpm_few_steps": ddpm_few_steps,
+    "ldmiss_guidance": ldmiss_guidance, "ddpm_steps": ddpm_steps,
     "ridge": ridge, "diffputer": diffputer, "encoder": encoder,
 }  # fmt: skip

@@ -5,43 +5,32 @@ the test split. Writes `benchmarks/results/constants.json`, study by study, and 
 """
 
 import argparse
-import hashlib
 import json
-import os
-import platform
-import re
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from benchmarks import page
 from benchmarks.constant_studies import STUDIES, Row
 from benchmarks.held_out import NUM_HELD_OUT, SEED, Bench, Split
+from benchmarks.setting import profile_params
 from ldmiss.autoencoding.encoder_input import MIN_OBSERVED_SHARE
 from ldmiss.errors import InputError
 from ldmiss.files.atomic import save_text
-from ldmiss.files.tensors import load_tensors
-from ldmiss.sampling.samplers import num_evaluations
 from ldmiss_pipeline.artifacts.json_files import load_json, save_json
 from ldmiss_pipeline.artifacts.paths import RAW
 from ldmiss_pipeline.compute.device import resolve
-from ldmiss_pipeline.config import params
-from ldmiss_pipeline.config.compose import composed
 
 if TYPE_CHECKING:
     from ldmiss_pipeline.config.schema import Params
 
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks/results/constants.json"
-TABLE = ROOT / "docs/constants.md"
+RESULTS = page.RESULTS / "constants.json"
+TABLE = page.ROOT / "docs/constants.md"
 TOLERANCE = 1.05
 """A cheaper setting is chosen over the best one if its score is within this factor of the lowest."""
-REFERENCES = ("real images", "faithful input")
-"""Rows that are there to compare with and cannot be chosen."""
-COSTS_GROW = ("sample", "num_steps")
-"""Constants (by the last part of their name) whose candidates differ in network evaluations."""
+REFERENCE = "faithful input"
+"""A row that is there to compare with and cannot be chosen."""
 
 PAPERS = {"ldmiss.impute.guidance.weight": "1.0", "ldmiss.impute.guidance.t_max": "1.0"}
 """Constants that the paper does give a value: kept within the same factor of the lowest score."""
@@ -56,15 +45,18 @@ Candidates for the constants that are ours and not the paper's, scored on the la
 
 - **Lowest** score in bold; `~` marks a candidate whose paired difference to the lowest over images is within two
   standard errors. These know nothing of the spread over trainings: one seed each.
-- *Chosen*: the lowest mean over rates; for samplers and numbers of steps the fewest network evaluations with a score
-  within 5 % of the lowest; where the paper gives a value, that one if it is within 5 %.
+- *Chosen*: the lowest mean over rates; for numbers of steps the fewest with a score within 5 % of the lowest; where
+  the paper gives a value, that one if it is within 5 %.
 - *In use*: the value in the code or in the profile `lite` today, and by how much its mean score exceeds the lowest
   where it is not the chosen one. A value within 5 % of the lowest was kept. One is not: `lite` takes 50 guidance steps
   for LDMiss as for the DDPM, because 100 would double what its imputation costs; LDMiss is that much worse there.
 - Not chosen here: the evaluation classifier's dropout, taken after two runs measured on the test images
   (docs/classifier.md), and the sizes of the profile `quick`, which were chosen looking at its own test images.
-- An FID compares only within its row: it falls with the number of images, and `real images` is the floor that so many
-  of them leave. Classifier: {classifier}; it was trained on all training images, the held-out ones too.
+- Chosen once with the same models, by code that commit f75f1ed still has: `ldmiss.sample` and `ddpm.sample`, by the FID
+  of 1000 and of 400 samples (real images: 22.2 and 38.8). With Euler-Maruyama in 50 and 100 steps, DPM-Solver++ in 15,
+  25 and 40, and Heun in 12 and 25, it was 381.5 and **363.4**; 396.7, 398.7 and 400.3; 400.2 and 398.9 for LDMiss, and
+  1349.6 and 1338.1; **1041.3**, 1061.2 and 1073.9; 1067.6 and 1069.8 for the DDPM. In use: 50 steps of Euler-Maruyama,
+  and 15 of DPM-Solver++. For models that were trained for longer: [performance.md](performance.md#fewer-steps).
 - All models here are trained for minutes, so what interacts with the length of training (the share that the robust
   encoder is shown, DiffPuter's floor, samplers of a poor score network) is settled for models of this kind only.
   Images trained at rate 0.8 show a fifth of their pixels: there a share of 0.2 means no re-masking at all.
@@ -74,17 +66,11 @@ Candidates for the constants that are ours and not the paper's, scored on the la
 """
 
 
-def evaluations(candidate: str) -> int:
-    """Network evaluations of "<steps>" or "<sampler> <steps>"."""
-    sampler, _, steps = candidate.rpartition(" ")
-    return num_evaluations(sampler, int(steps))
-
-
 def mean_scores(rows: list[Row]) -> dict[str, float]:
     """The mean over rates of each candidate that can be chosen, from one constant's rows."""
     scores: dict[str, list[float]] = {}
     for row in rows:
-        if row["candidate"] not in REFERENCES and row["score"] is not None:
+        if row["candidate"] != REFERENCE and row["score"] is not None:
             scores.setdefault(row["candidate"], []).append(row["score"])
     return {candidate: sum(values) / len(values) for candidate, values in scores.items()}
 
@@ -97,9 +83,9 @@ def choose(rows: list[Row]) -> str:
     constant = rows[0]["constant"]
     if PAPERS.get(constant) in good:
         return PAPERS[constant]
-    if constant.rpartition(".")[2] not in COSTS_GROW:
+    if not constant.endswith(".num_steps"):
         return lowest
-    return min(good, key=lambda candidate: (evaluations(candidate), means[candidate]))
+    return min(good, key=int)
 
 
 def in_use(constant: str, profile: "Params") -> tuple[str, str]:
@@ -109,8 +95,6 @@ def in_use(constant: str, profile: "Params") -> tuple[str, str]:
     value: Any = profile
     for part in constant.split("."):
         value = getattr(value, part)
-    if constant.endswith(".sample"):
-        return f"params `{constant}`", f"{value.sampler} {value.num_steps}"
     return f"params `{constant}`", str(value)
 
 
@@ -134,20 +118,16 @@ def table(record: dict[str, Any], profile: "Params") -> str:
             lines.append(f"| `{constant}` | {where} | {rate} | {measure} | {cells} | {chosen} | {used} |")
     made = dict.fromkeys("{machine}, {dtype}, torch {torch}, seed {seed}".format(**study) for study in studies)
     seconds = sum(study["seconds"] for study in studies)
-    hashes = dict.fromkeys(f"SHA-256 `{study['classifier'][:16]}...`" for study in studies if study["classifier"])
-    header = HEADER.format(machine="; ".join(made), seconds=seconds, classifier="; ".join(hashes) or "none used")
-    return header + "\n".join(lines) + "\n"
+    return HEADER.format(machine="; ".join(made), seconds=seconds) + "\n".join(lines) + "\n"
 
 
 def _cell(row: Row, rows: list[Row]) -> str:
     if row["score"] is None:
         return f"{row['candidate']}: does not train"
-    score = f"{row['score']:.5f}" if "MSE" in row["measure"] else f"{row['score']:.1f}"
-    if row["candidate"] in REFERENCES:
+    score = f"{row['score']:.5f}"
+    if row["candidate"] == REFERENCE:
         return f"({row['candidate']}: {score})"
-    lowest = min(
-        other["score"] for other in rows if other["candidate"] not in REFERENCES and other["score"] is not None
-    )
+    lowest = min(other["score"] for other in rows if other["candidate"] != REFERENCE and other["score"] is not None)
     if row["score"] == lowest:
         score = f"**{score}**"
     elif "se_to_best" in row and row["score"] - lowest <= 2 * row["se_to_best"]:
@@ -162,14 +142,12 @@ def main(argv: list[str] | None = None, *, scale: int = 1, num_held_out: int = N
                         help=f"run these alone and keep what is known of the others; none: only write the table again; "
                              f"of {', '.join(STUDIES)}")  # fmt: skip
     parser.add_argument("--raw", type=Path, default=RAW, help="folder of `dvc repro download` with dataset=mnist")
-    parser.add_argument("--classifier", type=Path, help="weights for the FIDs (default: the profile's)")
     arguments = parser.parse_args(argv)
-    profile = params.validate(yaml.safe_load(composed(["profile=lite", "compute.num_threads=1"])), "profile=lite")
+    profile = profile_params("profile=lite", "compute.num_threads=1")
     try:
         record = load_json(RESULTS) if RESULTS.is_file() else {"studies": {}}
         if arguments.only:
-            classifier = arguments.classifier or ROOT / str(profile.classifier.weights)
-            bench = Bench(Split.load(arguments.raw, num_held_out), profile, resolve(profile.compute), classifier, scale)
+            bench = Bench(Split.load(arguments.raw, num_held_out), profile, resolve(profile.compute), scale)
             _run(bench, arguments.only, record)
         if not record["studies"]:
             raise InputError(f"{RESULTS}: no study was run yet; run without --only")
@@ -189,27 +167,12 @@ def _run(bench: Bench, names: list[str], record: dict[str, Any]) -> None:
             rows.append(row)
             print(json.dumps(row), flush=True)
         record["studies"][name] = {
-            "machine": _machine(runtime["device"]), "dtype": runtime["dtype"], "torch": runtime["torch"], "seed": SEED,
+            "machine": runtime["cpu"] if runtime["device"] == "cpu" else runtime["device"],
+            "dtype": runtime["dtype"], "torch": runtime["torch"], "seed": SEED,
             "seconds": time.perf_counter() - start,
-            "classifier": _hash(bench.classifier) if any("FID" in row["measure"] for row in rows) else None,
             "rows": rows,
         }  # fmt: skip
         save_json(RESULTS, record)
-
-
-def _hash(weights: Path) -> str:
-    """SHA-256 of a classifier's tensors, as the stage `train_classifier` records it."""
-    tensors, _ = load_tensors(weights, kind="classifier")
-    return hashlib.sha256(b"".join(tensors[key].numpy().tobytes() for key in sorted(tensors))).hexdigest()
-
-
-def _machine(device: str) -> str:
-    """The processor in words, or the accelerator's name."""
-    if device != "cpu":
-        return device
-    info = Path("/proc/cpuinfo")
-    models = re.findall(r"model name\s*: (.*)", info.read_text()) if info.is_file() else []
-    return f"{os.cpu_count()} vCPUs, {models[0] if models else platform.processor()}"
 
 
 if __name__ == "__main__":

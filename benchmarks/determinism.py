@@ -2,9 +2,9 @@
 
 Two clones with caches of their own, one by `dvc repro`, the other as `make repro` does it with two stages at a time,
 must end with the same `dvc.lock` (the hash of every model, sample, metric, table and figure) and the same
-`metrics/summary.json`, byte for byte. A third clone computes with another number of threads:
-there the order of sums differs, and with it the last bits of every weight; how far the metrics move is shown, and must
-stay within `TOLERANCES`. A fourth has another seed, to show beside it what that does.
+`metrics/summary.json`, byte for byte. A third clone computes with another number of threads: there the order of sums
+differs, and with it the last bits of every weight; how far the metrics move is shown, and must stay within
+`TOLERANCES`.
 """
 
 import argparse
@@ -18,14 +18,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.page import write_table
+from benchmarks import page
+from benchmarks.page import ROOT, write_table
 from ldmiss_pipeline.artifacts.json_files import save_json
 from ldmiss_pipeline.compute.device import processor
 from ldmiss_pipeline.config.params import PARAMS_FILE
 from ldmiss_pipeline.running.lockfile import LOCK_FILE, load_lock, recorded_hashes
 
-ROOT = Path(__file__).parent.parent
-RESULTS = Path(__file__).parent / "results/determinism.json"
+RESULTS = page.RESULTS / "determinism.json"
 PAGE = ROOT / "docs/reliability.md"
 COMMAND = "make verify-determinism"
 TOLERANCES = {"mse": 0.1, "crps": 0.1, "accuracy": 0.02}
@@ -33,7 +33,8 @@ TOLERANCES = {"mse": 0.1, "crps": 0.1, "accuracy": 0.02}
 
 Training amplifies the last bits: what it ends with is another member of the same ensemble, as with another seed, most
 of all where a network is far from converged, as the quick profile's pixel networks are. (With the same weights the
-outputs agree to rounding: `tests/pipeline/compute/test_threads.py`.) FIDs of a few hundred images move more and are not judged."""
+outputs agree to rounding: `tests/pipeline/compute/test_threads.py`.) FIDs of a few hundred images move more and are
+not judged."""
 
 
 def main() -> int:
@@ -41,7 +42,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.determinism", description=__doc__.split("\n")[0])
     parser.add_argument("--profile", default="quick", help="of conf/profile (default: quick, what make repro runs)")
     parser.add_argument("--threads", type=int, default=2, help="of the third clone; 0: no third clone")
-    parser.add_argument("--seed", type=int, default=43, help="of the fourth clone; 0: no fourth clone")
     parser.add_argument("--folder", type=Path, help="where the clones go and stay (default: removed at the end)")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ldmiss-determinism-") as temporary:
@@ -57,9 +57,6 @@ def main() -> int:
         if args.threads:
             other = run_clone(folder / "other", commit, [*overrides, f"compute.num_threads={args.threads}"])
             result["threads"] = {"num_threads": args.threads, "changes": compare_metrics(first, other)}
-        if args.threads and args.seed:
-            other = run_clone(folder / "seed", commit, [*overrides, f"seed={args.seed}"])
-            add_changes_by_seed(result["threads"]["changes"], first, other)
     save_json(RESULTS, result)
     table = as_markdown(result)
     print(table)
@@ -102,36 +99,27 @@ def compare_bits(first: Path, second: Path) -> dict[str, Any]:
     return {"num_outs": len(outs[0]), "different": different}
 
 
-def imputers(folder: Path) -> dict[str, dict[str, float]]:
+def imputation_metrics(folder: Path) -> dict[str, dict[str, float]]:
     """The metrics of each imputer, averaged over the cells."""
     summary: dict[str, dict[str, dict[str, float]]] = json.loads((folder / "metrics/summary.json").read_text())
     return summary["imputation"]
 
 
-def relative_changes(metric: str, first: Path, other: Path) -> dict[str, float]:
-    """|other / first - 1| of a metric, by imputer; only of those that have it."""
-    before, after = imputers(first), imputers(other)
-    return {name: abs(after[name][metric] / values[metric] - 1) for name, values in before.items() if metric in values}
-
-
 def compare_metrics(first: Path, other: Path) -> list[dict[str, Any]]:
-    """Relative changes of the imputers' metrics that have a tolerance; the largest of each, with the imputer."""
+    """The largest relative change of each metric that has a tolerance, with its imputer."""
+    before, after = imputation_metrics(first), imputation_metrics(other)
     rows = []
     for metric, tolerance in TOLERANCES.items():
-        changes = relative_changes(metric, first, other)
+        changes = {
+            name: abs(after[name][metric] / values[metric] - 1) for name, values in before.items() if metric in values
+        }
         largest = max(changes, key=lambda imputer: changes[imputer])
         rows.append({
             "metric": metric, "imputer": largest,
-            "before": imputers(first)[largest][metric], "after": imputers(other)[largest][metric],
+            "before": before[largest][metric], "after": after[largest][metric],
             "change": changes[largest], "tolerance": tolerance, "within": changes[largest] <= tolerance,
         })  # fmt: skip
     return rows
-
-
-def add_changes_by_seed(rows: list[dict[str, Any]], first: Path, other: Path) -> None:
-    """To each row what another seed does to the same metric of the same imputer."""
-    for row in rows:
-        row["change_by_seed"] = relative_changes(row["metric"], first, other)[row["imputer"]]
 
 
 def as_markdown(result: dict[str, Any]) -> str:
@@ -146,14 +134,12 @@ def as_markdown(result: dict[str, Any]) -> str:
     if "threads" in result:
         number = result["threads"]["num_threads"]
         lines += [
-            "", f"| metric, largest change with {number} thread(s) | imputer | before | after | change | tolerance | "
-            "by another seed |",
-            "|---|---|---|---|---|---|---|",
+            "", f"| metric, largest change with {number} thread(s) | imputer | before | after | change | tolerance |",
+            "|---|---|---|---|---|---|",
         ]  # fmt: skip
         lines += [
             f"| {row['metric']} | {row['imputer']} | {row['before']:.5f} | {row['after']:.5f} | {row['change']:.1%} | "
-            f"{row['tolerance']:.0%}{'' if row['within'] else ' **exceeded**'} | "
-            f"{format(row['change_by_seed'], '.1%') if 'change_by_seed' in row else ''} |"
+            f"{row['tolerance']:.0%}{'' if row['within'] else ' **exceeded**'} |"
             for row in result["threads"]["changes"]
         ]
     return "\n".join(lines)

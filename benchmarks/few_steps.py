@@ -1,9 +1,9 @@
 """`python -m benchmarks.few_steps`: quality of generation and guided imputation against the network evaluations.
 
 Takes the trained score models of a finished project and samples from them with every sampler and number of steps that
-is asked for, at several sampling seeds. Each row is kept in `rows.jsonl` as soon as it is measured: a run that was cut
-goes on, and a later one with other arguments adds to it. Then the rule of `benchmarks.few_steps_rule` is applied and
-the tables and the figure are written (`benchmarks.few_steps_page`).
+is asked for, at several sampling seeds. Each row is kept in `few_steps.jsonl` as soon as it is measured: a run that was
+cut goes on, and a later one with other arguments adds to it. Then the rule of `benchmarks.few_steps_rule` is applied,
+and the figure and the tables of docs/performance.md are written (`benchmarks.few_steps_page`).
 """
 
 import argparse
@@ -25,17 +25,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.few_steps_page import GROUP, write_results
+from benchmarks import few_steps_page, pages
+from benchmarks.few_steps_page import GROUP, Row, load_rows
+from benchmarks.page import RESULTS, ROOT
 from benchmarks.setting import device_folder
 from ldmiss.classifier.features import extract_features
-from ldmiss.classifier.frechet import fid, fid_statistics
 from ldmiss.core.noise import RowNoise
 from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.core.randomness import derive_seed
 from ldmiss.core.subsets import evenly_spread
 from ldmiss.errors import InputError
 from ldmiss.evaluation.fidelity import inception_score
-from ldmiss.evaluation.measurement import Yardstick
+from ldmiss.evaluation.measurement import ReferenceMetrics
 from ldmiss.evaluation.pixel import errors_of_draws_by_image
 from ldmiss.evaluation.uncertainty import calibration, crps, missing_pixels
 from ldmiss.files.atomic import save_text
@@ -47,7 +48,6 @@ from ldmiss_pipeline.artifacts.paths import CLASSIFIER, RAW, Item
 from ldmiss_pipeline.compute.batching import rows_at_a_time
 from ldmiss_pipeline.compute.device import resolve
 from ldmiss_pipeline.config import params
-from ldmiss_pipeline.config.compose import ROOT
 from ldmiss_pipeline.config.registry import METHODS
 from ldmiss_pipeline.datasets.registry import load_split
 from ldmiss_pipeline.models.classifier import restore_classifier
@@ -56,13 +56,9 @@ if TYPE_CHECKING:
     from ldmiss_pipeline.compute.device import Runtime
     from ldmiss_pipeline.config.schema import Params
 
-RESULTS = ROOT / "benchmarks/results/few_steps"
-REFERENCE = ("euler_maruyama", 1000)
 STEPS = [5, 10, 20, 50, 100, 200, 500, 1000]
 IDENTITY = (*GROUP, "sampler", "num_steps", "seed")
 """All of what a row is a measurement of; the rest of it is what was measured, and on what."""
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ class Case:
     params: "Params"
     runtime: "Runtime"
     model: ScoreModel
-    yardstick: Yardstick
+    reference: ReferenceMetrics
     fingerprint: str
 
     def clock(self) -> float:
@@ -96,8 +92,8 @@ class Case:
             for rows in self.chunks("sample", num_images)
         ])  # fmt: skip
         seconds = self.clock() - start
-        features, logits = extract_features(self.yardstick.classifier, images, self.yardstick.layer)
-        found = {"fid": fid(fid_statistics(features), self.yardstick.reference), "is": inception_score(logits)}
+        features, logits = extract_features(self.reference.classifier, images, self.reference.layer)
+        found = {"fid": self.reference.floor(features), "is": inception_score(logits)}
         return {"metrics": found, "by_image": {}, "seconds_per_image": seconds / num_images}
 
     def imputation(self, sampler: str, num_steps: int, num_images: int, num_draws: int, seed: int) -> Row:
@@ -117,7 +113,7 @@ class Case:
             parts.append(imputer(x_obs[image], observed[image], noise)[:, 0].cpu().numpy())
         seconds = self.clock() - start
         draws = np.concatenate(parts).reshape(num_images, num_draws, *parts[0].shape[1:])
-        truth = unit_from_uint8(torch.from_numpy(self.yardstick.test.images[numbers.cpu().numpy()])).numpy()
+        truth = unit_from_uint8(torch.from_numpy(self.reference.images[numbers.cpu().numpy()])).numpy()
         found = scores(draws, truth, observed[:, 0].cpu().numpy())
         return {**found, "seconds_per_image": seconds / (num_images * num_draws)}
 
@@ -137,14 +133,11 @@ def load_case(method: str, item: Item, settings: "Params", runtime: "Runtime") -
     model = importlib.import_module(METHODS[method]).load_model(item, runtime)
     classifier = restore_classifier(CLASSIFIER, runtime.device)
     test = load_split(settings.dataset.name, RAW, "test")
-    yardstick = Yardstick(classifier, test, layer=settings.evaluate.fid_layer, seed=item.root_seed)
+    reference = ReferenceMetrics(
+        classifier, test.images, test.labels, layer=settings.evaluate.fid_layer, seed=item.root_seed
+    )
     fingerprint = hashlib.sha256(item.model(method).read_bytes()).hexdigest()[:12]
-    return Case(method, item, settings, runtime, model, yardstick, fingerprint)
-
-
-def load_rows(path: Path) -> list[Row]:
-    """The rows measured so far."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    return Case(method, item, settings, runtime, model, reference, fingerprint)
 
 
 def identity(row: Row) -> tuple[Any, ...]:
@@ -186,14 +179,15 @@ def measure(case: Case, arguments: argparse.Namespace, path: Path) -> None:
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.few_steps", description=__doc__.split("\n")[0])
     parser.add_argument("--project", type=Path, default=ROOT, help="a folder in which the stages have run")
-    parser.add_argument("--results", type=Path, help=f"where to write (default: {RESULTS.relative_to(ROOT)}/<device>)")
+    parser.add_argument("--results", type=Path,
+                        help="where to write, the docs untouched (default: benchmarks/results/<device>)")  # fmt: skip
     parser.add_argument("--missing-rate", type=float, help="of the cell (default: that of its params)")
     parser.add_argument("--seed", type=int, help="of the cell (default: that of its params)")
-    parser.add_argument("--methods", nargs="*", default=["ldmiss"], choices=["ldmiss", "ddpm"], metavar="METHOD",
-                        help="ldmiss, ddpm; none: only write tables and figure again")  # fmt: skip
+    parser.add_argument("--methods", nargs="+", default=["ldmiss"], choices=["ldmiss", "ddpm"], metavar="METHOD",
+                        help="ldmiss, ddpm")  # fmt: skip
     parser.add_argument("--tasks", nargs="+", default=["generation", "imputation"], metavar="TASK",
                         choices=["generation", "imputation"], help="generation, imputation")  # fmt: skip
-    parser.add_argument("--samplers", nargs="*", default=[*SAMPLERS], choices=SAMPLERS, metavar="SAMPLER",
+    parser.add_argument("--samplers", nargs="+", default=[*SAMPLERS], choices=SAMPLERS, metavar="SAMPLER",
                         help=", ".join(SAMPLERS))  # fmt: skip
     parser.add_argument("--steps", nargs="+", type=int, default=STEPS)
     parser.add_argument("--num-images", type=int, default=10_000, help="generated, a sampling seed")
@@ -204,7 +198,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure what is asked for and not there yet; then write all tables again."""
+    """Measure what is asked for and not there yet; then draw the figure and write all tables again."""
     arguments = _arguments(argv)
     chosen = arguments.results and arguments.results.resolve()
     try:
@@ -215,11 +209,15 @@ def main(argv: list[str] | None = None) -> int:
         rate = settings.missing_rate if arguments.missing_rate is None else arguments.missing_rate
         item = Item(rate, settings.seed if arguments.seed is None else arguments.seed)
         for method in arguments.methods:
-            measure(load_case(method, item, settings, runtime), arguments, results / "rows.jsonl")
+            measure(load_case(method, item, settings, runtime), arguments, results / few_steps_page.ROWS)
     except (InputError, NotADirectoryError, FileNotFoundError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    write_results(load_rows(results / "rows.jsonl"), results, REFERENCE)
+    rows = load_rows(results / few_steps_page.ROWS)
+    few_steps_page.draw_all(rows, results / few_steps_page.FIGURE)
+    print(few_steps_page.tables(rows))
+    if chosen is None:
+        pages.write()
     return 0
 
 

@@ -1,7 +1,8 @@
 """Tables, figure and verdicts of `benchmarks.few_steps`, from its rows alone."""
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,15 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from benchmarks.few_steps_rule import MIN_SEEDS, Verdict, cheapest, equal_fid, not_worse
-from benchmarks.page import write_table
-from benchmarks.pages import PAGE
+from benchmarks.page import RESULTS
 from ldmiss.figures.style import new_figure
-from ldmiss.files.atomic import atomic_write, save_text
+from ldmiss.files.atomic import atomic_write
 from ldmiss.sampling.samplers import SAMPLERS
-from ldmiss_pipeline.artifacts.json_files import save_json
 
 COMMAND = "python -m benchmarks.few_steps"
+ROWS, FIGURE = "few_steps.jsonl", "few_steps.png"
+"""Names in the folder of a device's results."""
+REFERENCE = ("euler_maruyama", 1000)
 JUDGED = {"generation": ("fid",), "imputation": ("mse", "crps")}
 """The metrics that the rule is about; all others are only shown."""
 SHOWN = {"generation": ("fid", "is"), "imputation": ("mse", "crps", "calibration")}
@@ -30,7 +32,7 @@ NAMES = {
 DIGITS = {"fid": 1, "is": 2, "mse": 5, "crps": 5, "calibration": 2}
 
 GROUP = ("method", "missing_rate", "cell_seed", "model", "task", "num_images", "num_draws")
-"""What only rows that compare have in common; `model` is the beginning of its file's SHA-256."""
+"""What rows that can be compared have in common; `model` is the beginning of its file's SHA-256."""
 Setting = tuple[str, int]
 """(sampler, number of steps)."""
 Row = dict[str, Any]
@@ -41,40 +43,40 @@ class Group:
     """All settings measured on one model with the same numbers of images and draws.
 
     Attributes:
-        facts: those of `GROUP`.
+        shared: what all its rows say of the keys in `GROUP`.
         settings: (sampler, steps) -> its rows, one a sampling seed.
         reference: the setting that the others are compared with.
     """
 
-    facts: dict[str, Any]
+    shared: dict[str, Any]
     settings: Mapping[Setting, list[Row]]
     reference: Setting
 
     def values(self, setting: Setting, metric: str) -> NDArray[np.float64]:
-        """One a sampling seed; NaN where it was not to be had."""
+        """The metric's value for each sampling seed; NaN where there was none."""
         return np.array([row["metrics"].get(metric, np.nan) for row in self.settings[setting]])
 
     def evaluations(self, setting: Setting) -> int:
-        """Of the network, for one image."""
+        """Network evaluations for one image."""
         return int(self.settings[setting][0]["num_evaluations"])
 
     def by_image(self, setting: Setting, metric: str, seeds: set[int]) -> NDArray[np.float64]:
-        """Mean over these sampling seeds, (N,)."""
+        """The metric of each image, a mean over these sampling seeds, (N,)."""
         return np.mean([row["by_image"][metric] for row in self.settings[setting] if row["seed"] in seeds], axis=0)
 
     def verdicts(self, setting: Setting) -> dict[str, Verdict]:
         """By judged metric; empty where the reference or, for an FID, the seeds are lacking."""
         both = [setting, self.reference]
         of_seeds = [{row["seed"] for row in self.settings.get(each, [])} for each in both]
-        if self.facts["task"] == "generation":
+        if self.shared["task"] == "generation":
             if min(map(len, of_seeds)) < MIN_SEEDS:
                 return {}
             return {"fid": equal_fid(*(self.values(each, "fid").tolist() for each in both))}
-        shared = set.intersection(*of_seeds)
+        seeds = set.intersection(*of_seeds)
         return {
-            metric: not_worse(*(self.by_image(each, metric, shared) for each in both))
+            metric: not_worse(*(self.by_image(each, metric, seeds) for each in both))
             for metric in JUDGED["imputation"]
-            if shared
+            if seeds
         }
 
     def chosen(self) -> Setting | None:
@@ -84,27 +86,18 @@ class Group:
         return cheapest(holds, {setting: self.evaluations(setting) for setting in holds})
 
 
+def load_rows(path: Path) -> list[Row]:
+    """The rows measured so far."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
 def groups_of(rows: list[Row], reference: Setting) -> list[Group]:
-    """The rows in groups, settings in order of sampler and steps."""
+    """The rows in groups, settings in order of steps."""
     found: dict[tuple[Any, ...], dict[Setting, list[Row]]] = {}
     for row in sorted(rows, key=lambda row: (row["num_steps"], row["seed"])):
         settings = found.setdefault(tuple(row[key] for key in GROUP), {})
         settings.setdefault((row["sampler"], row["num_steps"]), []).append(row)
     return [Group(dict(zip(GROUP, key, strict=True)), settings, reference) for key, settings in found.items()]
-
-
-def summary(group: Group) -> dict[str, Any]:
-    """What `few_steps.json` says of a group: every setting, and the choice."""
-    settings = [
-        {
-            "sampler": setting[0], "num_steps": setting[1], "num_evaluations": group.evaluations(setting),
-            "num_seeds": len(rows), "seconds_per_image": float(np.mean([row["seconds_per_image"] for row in rows])),
-            **{metric: _mean_and_sd(group.values(setting, metric)) for metric in SHOWN[group.facts["task"]]},
-            "verdicts": {metric: asdict(verdict) for metric, verdict in group.verdicts(setting).items()},
-        }
-        for setting, rows in group.settings.items()
-    ]  # fmt: skip
-    return {**group.facts, "reference": list(group.reference), "chosen": group.chosen(), "settings": settings}
 
 
 def _mean_and_sd(values: NDArray[np.float64]) -> dict[str, float | None]:
@@ -115,14 +108,14 @@ def _mean_and_sd(values: NDArray[np.float64]) -> dict[str, float | None]:
 
 def markdown(group: Group) -> str:
     """A heading, one table per metric with steps in rows and samplers in columns, and what was chosen."""
-    facts, machine = group.facts, next(iter(group.settings.values()))[0]["machine"]
-    draws = f", {facts['num_draws']} draws each" if facts["task"] == "imputation" else ""
+    shared, machine = group.shared, next(iter(group.settings.values()))[0]["machine"]
+    draws = f", {shared['num_draws']} draws each" if shared["task"] == "imputation" else ""
     lines = [
-        f"**{facts['method']}, {facts['task']}**: trained at rate {facts['missing_rate']:g} (profile "
-        f"`{machine['profile']}`), {facts['num_images']} images{draws}; {machine['cpu']}, {machine['dtype']}, "
+        f"**{shared['method']}, {shared['task']}**: trained at rate {shared['missing_rate']:g} (profile "
+        f"`{machine['profile']}`), {shared['num_images']} images{draws}; {machine['cpu']}, {machine['dtype']}, "
         f"{machine['num_threads']} thread(s).", "",
     ]  # fmt: skip
-    for metric in SHOWN[facts["task"]]:
+    for metric in SHOWN[shared["task"]]:
         lines += [*_table(group, NAMES[metric], partial(_cell, group, metric)), ""]
     lines += [
         *_table(group, "milliseconds of the processor per image, threads added up", partial(_milliseconds, group)),
@@ -166,7 +159,7 @@ def _choice(group: Group) -> str:
     ratio = group.evaluations(group.reference) / group.evaluations(chosen)
     return (
         f"Cheapest setting as good as {name}: **{chosen[0]}, {chosen[1]} steps**, {ratio:.0f} times fewer evaluations "
-        f"({'; '.join(_difference(group, chosen, metric) for metric in JUDGED[group.facts['task']])})."
+        f"({'; '.join(_difference(group, chosen, metric) for metric in JUDGED[group.shared['task']])})."
     )
 
 
@@ -189,35 +182,29 @@ def draw(axis: Axes, group: Group, metric: str) -> None:
                       markersize=3.5, capsize=2, label=name)  # fmt: skip
     if group.reference in group.settings:
         axis.axhline(float(np.nanmean(group.values(group.reference, metric))), color="grey", linewidth=0.8, zorder=0)
-    axis.set(xscale="log", yscale="log", xlabel="network evaluations", title=f"{group.facts['method']}: {metric}")
+    axis.set(xscale="log", yscale="log", xlabel="network evaluations", title=f"{group.shared['method']}: {metric}")
     sns.despine(ax=axis)
 
 
-def write_results(rows: list[Row], folder: Path, reference: Setting) -> None:
-    """`few_steps.json`, `.md` and `.png` in the folder, and the table in the docs if this device has a place there."""
-    groups = groups_of(rows, reference)
-    if not groups:
-        return
-    save_json(folder / "few_steps.json", [summary(group) for group in groups])
-    text = "\n\n".join(markdown(group) for group in groups)
-    save_text(folder / "few_steps.md", f"# Few steps against many\n\nWritten by `{COMMAND}`.\n\n{text}\n")
-    panels = [(group, metric) for group in groups for metric in JUDGED[group.facts["task"]]]
+def draw_all(rows: list[Row], path: Path) -> None:
+    """The figure: a panel for each group and judged metric."""
+    panels = [(group, metric) for group in groups_of(rows, REFERENCE) for metric in JUDGED[group.shared["task"]]]
     figure, axes = new_figure(1, len(panels), width=3.4, height=3.0)
     for axis, (group, metric) in zip(axes, panels, strict=True):
         draw(axis, group, metric)
     handles = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=6, frameon=False)
-    atomic_write(
-        folder / "few_steps.png",
-        lambda file: figure.savefig(file, format="png", dpi=150, metadata={"Software": None}),
-    )
-    name = f"few-steps-{folder.name}"
-    if not (PAGE.is_file() and f"<!-- {name}: written by" in PAGE.read_text()):
-        print(f"{PAGE.name} has no place for {name}: see {folder}")
-        return
-    write_table(
-        PAGE,
-        name,
-        COMMAND,
-        f"{text}\n\n![Quality and cost](../benchmarks/results/few_steps/{folder.name}/few_steps.png)",
+    atomic_write(path, lambda file: figure.savefig(file, format="png", dpi=150, metadata={"Software": None}))
+
+
+def tables(rows: list[Row]) -> str:
+    """The tables of all groups."""
+    return "\n\n".join(markdown(group) for group in groups_of(rows, REFERENCE))
+
+
+def all_devices() -> str:
+    """Tables and figure of every device that has results."""
+    return "\n\n".join(
+        f"{tables(load_rows(path))}\n\n![Quality and cost](../benchmarks/results/{path.parent.name}/{FIGURE})"
+        for path in sorted(RESULTS.glob(f"*/{ROWS}"))
     )

@@ -10,31 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from ldmiss.autoencoding.encoding import encode_images
+from ldmiss.fitting.ddpm import fit_ddpm
+from ldmiss.fitting.ldm import fit_ldm
+from ldmiss.fitting.vae import fit_vae
+from ldmiss.networks.restore import restore_network
+from ldmiss.training.fit import FittedNetwork
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ldmiss.autoencoding.codecs import Codec, LatentCodec, PixelCodec, latent_scale
 from ldmiss.autoencoding.encoder_input import EncoderInput
-from ldmiss.autoencoding.objective import autoencoder_loss
 from ldmiss.core.fill import fill_image
-from ldmiss.core.noise import RowNoise, torch_generator
+from ldmiss.core.noise import RowNoise
 from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.core.randomness import derive_seed, numpy_generator
-from ldmiss.diffusion.objectives import latent_score_loss, pixel_score_loss
-from ldmiss.diffusion.parameterization import Denoiser
+from ldmiss.diffusion.sde import VPSDE
 from ldmiss.errors import InputError
 from ldmiss.evaluation.pixel import errors_by_image
 from ldmiss.imputation.imputer import Imputer
-from ldmiss.imputation.score_based import ScoreModel
+from ldmiss.imputation.score_based import ScoreModel, score_model
 from ldmiss.missingness.mechanisms import draw_observed, remove_missing
 from ldmiss.networks.autoencoder import Autoencoder
-from ldmiss.networks.layers import at_precision, build, init_fan_avg, init_torch_default
-from ldmiss.networks.unet import UNet
-from ldmiss.training.loop import BatchLoss, Training
+from ldmiss.networks.layers import at_precision
+from ldmiss.training.loop import Recipe
 from ldmiss_pipeline.datasets import registry as datasets
-from ldmiss_pipeline.models.autoencoder import autoencoder_config, encoder_input_from
-from ldmiss_pipeline.models.unet import sde_from, unet_config
-from ldmiss_pipeline.running.training import recipe_from
 
 if TYPE_CHECKING:
     from ldmiss_pipeline.compute.device import Runtime
@@ -83,7 +83,6 @@ class Bench:
     split: Split
     params: "Params"
     runtime: "Runtime"
-    classifier: Path
     scale: int = 1
 
     def size(self, number: int) -> int:
@@ -95,13 +94,6 @@ class Bench:
         images, observed = self.split.incomplete(num_images, rate)
         device = self.runtime.device
         return torch.from_numpy(images)[:, None].to(device), torch.from_numpy(observed)[:, None].to(device)
-
-    def train(self, network: nn.Module, train: "Train", loss: BatchLoss, num_items: int, name: str) -> None:
-        """Train in place; the network ends up frozen and in evaluation mode."""
-        training = Training(network, recipe_from(train), num_items=num_items, seed=derive_seed(SEED, name))
-        training.run(loss)
-        network.load_state_dict(training.result())
-        network.requires_grad_(False)
 
     def score(self, imputer: Imputer, num_images: int) -> tuple[Scores, float]:
         """Mean squared error on the missing pixels of each held-out image, (N,), and the seconds it took."""
@@ -122,75 +114,60 @@ def per_image(x_hat: NDArray[np.float32], truth: NDArray[np.float32], observed: 
     return np.divide(*errors_by_image(x_hat, truth, observed))
 
 
-def with_epochs(train: "Train", epochs: int, **changes: Any) -> "Train":
-    """The recipe at another length."""
-    return train.model_copy(update={"epochs": epochs, **changes})
+def with_epochs(train: "Train", epochs: int, **changes: Any) -> Recipe:
+    """The recipe of a section `train` at another length."""
+    return Recipe(**{**train.model_dump(), "epochs": epochs, **changes})
 
 
-def train_autoencoder(
-    bench: Bench, params: "Params", images: Tensor, observed: Tensor, train: "Train"
+def autoencoder(
+    bench: Bench, images: Tensor, observed: Tensor, recipe: Recipe, *, robust: bool
 ) -> tuple[Autoencoder, EncoderInput]:
-    """As the stage `train_vae`, for the section `vae` of `params`."""
-    encoder_input = encoder_input_from(params, images, observed)
-    config, runtime = autoencoder_config(params.vae), bench.runtime
-    generator = torch_generator("cpu", SEED, "vae", "init")
-    network = build(lambda: Autoencoder(**config), runtime.device, init_torch_default, generator)
-    encoder, decoder = (at_precision(part, runtime.dtype) for part in (network.encoder, network.decoder))
-    loss = autoencoder_loss(
-        encoder, decoder, images, observed, kl_weight=params.vae.kl_weight, encoder_input=encoder_input
-    )
-    bench.train(network, train, loss, len(images), "vae")
-    return network, encoder_input
+    """The autoencoder as the stage `train_vae` fits it, and what its encoder sees."""
+    params, runtime = bench.params, bench.runtime
+    fill = fill_image("grey" if robust else params.missing.fill, unit_from_uint8(images), observed)
+    encoder_input = EncoderInput(fill, params.dataset.range, robust)
+    fitted = fit_vae(
+        images, observed, network=params.vae.network.model_dump(), encoder_input=encoder_input, recipe=recipe,
+        kl_weight=params.vae.kl_weight, seed=SEED, dtype=runtime.dtype,
+    )  # fmt: skip
+    return restore_network(Autoencoder, fitted.config, fitted.weights, device=runtime.device), encoder_input
 
 
-@torch.no_grad()
-def encode(bench: Bench, network: Autoencoder, encoder_input: EncoderInput, images: Tensor, observed: Tensor) -> Tensor:
-    """Posterior means of incomplete images, (N, 2, 7, 7), as the stage `encode_latents` with `source: mean`."""
-    encoder = at_precision(network.encoder, bench.runtime.dtype)
-    return torch.cat([
-        encoder(encoder_input(unit_from_uint8(images[rows]), observed[rows])).chunk(2, dim=1)[0]
-        for rows in torch.split(torch.arange(len(images), device=images.device), CHUNK)
-    ])  # fmt: skip
-
-
-def latent_model(bench: Bench, images: Tensor, observed: Tensor, vae: "Train", ldm: "Train") -> ScoreModel:
+def latent_model(bench: Bench, images: Tensor, observed: Tensor, *, vae: Recipe, ldm: Recipe) -> ScoreModel:
     """LDMiss, first and second stage, with the networks of the params."""
-    params, runtime = bench.params, bench.runtime
-    network, encoder_input = train_autoencoder(bench, params, images, observed, vae)
-    latents = encode(bench, network, encoder_input, images, observed)
-    scale = latent_scale(latents, params.latents.scale).to(runtime.device)
-    latents = latents * scale
+    params, dtype = bench.params, bench.runtime.dtype
+    robust = params.vae.encoder_input == "robust"
+    network, encoder_input = autoencoder(bench, images, observed, vae, robust=robust)
+    latents = encode_images(at_precision(network.encoder, dtype), images, observed, encoder_input=encoder_input)
+    scale = latent_scale(latents, params.latents.scale)
+    fitted = fit_ldm(
+        (latents * scale).to(images.device), network=params.ldmiss.network.model_dump(), recipe=ldm, seed=SEED,
+        sde=_sde(params), tau=params.diffusion.tau, weighting=params.ldmiss.loss.weighting, dtype=dtype,
+    )  # fmt: skip
     shape = (latents.shape[1], latents.shape[2], latents.shape[3])
-    codec = LatentCodec(shape, at_precision(network.decoder, runtime.dtype), scale, params.dataset.range)
-    unet = _unet(bench, params.ldmiss.network, shape)
-    loss = latent_score_loss(
-        at_precision(unet, runtime.dtype), sde_from(params.diffusion), latents,
-        tau=params.diffusion.tau, weighting=params.ldmiss.loss.weighting,
-    )  # fmt: skip
-    bench.train(unet, ldm, loss, len(latents), "ldmiss")
-    return _score_model(bench, unet, codec)
+    decoder = at_precision(network.decoder, dtype)
+    return _score_model(bench, fitted, LatentCodec(shape, decoder, scale.to(images.device), params.dataset.range))
 
 
-def pixel_model(bench: Bench, images: Tensor, observed: Tensor, train: "Train") -> ScoreModel:
+def pixel_model(bench: Bench, images: Tensor, observed: Tensor, recipe: Recipe) -> ScoreModel:
     """The pixel DDPM, with the network of the params."""
-    params, runtime = bench.params, bench.runtime
-    shape = (images.shape[1], images.shape[2], images.shape[3])
-    unet = _unet(bench, params.ddpm.network, shape)
-    loss = pixel_score_loss(
-        at_precision(unet, runtime.dtype), sde_from(params.diffusion), images, observed,
-        tau=params.diffusion.tau, weighting=params.ddpm.loss.weighting, normaliser=params.ddpm.loss.normaliser,
-        fill=fill_image(params.missing.fill, unit_from_uint8(images), observed), value_range=params.dataset.range,
+    params = bench.params
+    fitted = fit_ddpm(
+        images, observed, network=params.ddpm.network.model_dump(), recipe=recipe, seed=SEED,
+        sde=_sde(params), tau=params.diffusion.tau,
+        weighting=params.ddpm.loss.weighting, normalizer=params.ddpm.loss.normalizer,
+        fill=params.missing.fill, value_range=params.dataset.range, dtype=bench.runtime.dtype,
     )  # fmt: skip
-    bench.train(unet, train, loss, len(images), "ddpm")
-    return _score_model(bench, unet, PixelCodec(shape, params.dataset.range))
+    shape = (images.shape[1], images.shape[2], images.shape[3])
+    return _score_model(bench, fitted, PixelCodec(shape, params.dataset.range))
 
 
-def _unet(bench: Bench, network: Any, shape: tuple[int, int, int]) -> UNet:
-    config = unet_config(network, shape)
-    return build(lambda: UNet(**config), bench.runtime.device, init_fan_avg, torch_generator("cpu", SEED, "unet"))
+def _sde(params: "Params") -> VPSDE:
+    return VPSDE(params.diffusion.beta_min, params.diffusion.beta_max)
 
 
-def _score_model(bench: Bench, unet: UNet, codec: Codec) -> ScoreModel:
-    diffusion = bench.params.diffusion
-    denoiser = Denoiser(at_precision(unet, bench.runtime.dtype), sde_from(diffusion))
-    return ScoreModel(denoiser, codec, bench.runtime.device, diffusion.tau)
+def _score_model(bench: Bench, fitted: FittedNetwork, codec: Codec) -> ScoreModel:
+    return score_model(
+        fitted.config, fitted.weights, codec, sde=_sde(bench.params), tau=bench.params.diffusion.tau,
+        device=bench.runtime.device, dtype=bench.runtime.dtype,
+    )  # fmt: skip

@@ -17,7 +17,6 @@ from ldmiss.networks.autoencoder import Autoencoder
 from ldmiss.networks.layers import at_precision, build, init_torch_default
 from ldmiss.networks.unet import UNet
 from ldmiss.training.loop import BatchLoss, Recipe, Training
-from ldmiss_pipeline.models.autoencoder import autoencoder_config
 
 TAU = 1e-3
 
@@ -28,8 +27,8 @@ def unet(setting: Setting, config: dict[str, Any]) -> UNet:
 
 
 def vae_config(setting: Setting) -> dict[str, Any]:
-    """Arguments of the autoencoder."""
-    return autoencoder_config(setting.params.vae)
+    """Arguments of the autoencoder whose encoder sees the filled image alone."""
+    return {"in_channels": 1, "out_channels": 1, **setting.params.vae.network.model_dump()}
 
 
 def autoencoder(setting: Setting) -> Autoencoder:

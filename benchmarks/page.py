@@ -4,6 +4,11 @@ from pathlib import Path
 
 from ldmiss.files.atomic import save_text
 
+ROOT = Path(__file__).parent.parent
+"""The clone."""
+RESULTS = ROOT / "benchmarks/results"
+"""Measurements of speed and of few steps lie in one folder per device."""
+
 
 def write_table(page: Path, name: str, command: str, text: str) -> None:
     """Replace what stands between `<!-- NAME: written by COMMAND -->` and `<!-- NAME: end -->`.

@@ -1,4 +1,4 @@
-"""The benchmark's results: JSON with all digits, a Markdown table, a figure; one folder per device."""
+"""The benchmark's results: JSON with all digits, one folder per device; and what docs/performance.md says of them."""
 
 import json
 import os
@@ -7,14 +7,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import grid_hours
-from benchmarks.report_figure import draw
+from benchmarks.page import RESULTS
 from benchmarks.setting import Setting, device_folder
-from ldmiss.files.atomic import save_text
-from ldmiss_pipeline.artifacts.json_files import save_json
 
-RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("torch", "diffusers", "scikit-learn", "numpy", "scipy", "dvc")
+PACKAGES = ("torch", "diffusers", "scikit-learn", "numpy", "scipy")
+COLUMNS = {"float32": "both in float32", "native": "both in bfloat16", "as run": "as run"}
+"""Kinds of comparisons, and their columns in the short table."""
 
 
 def folder(setting: Setting) -> Path:
@@ -23,9 +21,8 @@ def folder(setting: Setting) -> Path:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The results so far."""
-    file = path / "bench.json"
-    record: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {"rows": {}}
+    """The results so far in `bench.json`."""
+    record: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"rows": {}}
     return record
 
 
@@ -45,13 +42,6 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def save(path: Path, record: dict[str, Any]) -> None:
-    """All three forms."""
-    save_json(path / "bench.json", record)
-    save_text(path / "bench.md", "# Speed against named peers\n\n" + markdown(record))
-    draw(record, path / "bench.png")
-
-
 def lines(row: dict[str, Any]) -> list[str]:
     """A row for the terminal."""
     if "left_out" in row or "error" in row:
@@ -61,7 +51,6 @@ def lines(row: dict[str, Any]) -> list[str]:
         for one in row["comparisons"]
     ]
     found += [f"  {name}: {_speed(one, row['unit'])}" for name, one in row["timed"].items()]
-    found += [f"  {one['label']}: {one['hours']:.2f} h ({one['timed']})" for one in row["projections"]]
     return [*found, *(f"  {remark}" for remark in row["remarks"])]
 
 
@@ -73,7 +62,7 @@ def _speed(timed: dict[str, Any], unit: str) -> str:
 
 
 HEADER = """Made by `make bench` on {cores} cores of {cpu}; device {device}, {num_threads} threads, torch {torch},
-diffusers {diffusers}, scikit-learn {scikit-learn}, DVC {dvc}, Python {python}.
+diffusers {diffusers}, scikit-learn {scikit-learn}, Python {python}.
 
 Ratios are the peer's time over ours per unit, timed in turn in one process: median over rounds (quartiles; range).
 Above 1, ours is faster. The limit is a large matrix product in the same dtype, timed in the same rounds.
@@ -83,8 +72,26 @@ OWN_LOAD = 1.25
 """Per core, what the row before may leave; with more, other work ran beside it."""
 
 
+def short_table(record: dict[str, Any]) -> str:
+    """A line for each row with a peer, its ratios by kind."""
+    machine = record["machine"]
+    rounds = max((row["rounds"] for row in record["rows"].values() if "rounds" in row), default=0)
+    lines = [
+        f"{machine['cores']} cores of {machine['cpu']}, device {machine['device']}: the peer's time over ours, medians "
+        f"of {rounds} rounds; above 1, ours is faster. As run: ours in {machine['dtype']}, theirs by default.",
+        "",
+        f"| | {' | '.join(COLUMNS.values())} |",
+        f"|---|{'---|' * len(COLUMNS)}",
+    ]
+    for row in record["rows"].values():
+        ratios = {one["kind"]: f"{one['ratio']:.2f}" for one in row.get("comparisons", []) if one["kind"]}
+        if ratios:
+            lines.append(f"| {row['title']} | {' | '.join(ratios.get(kind, '') for kind in COLUMNS)} |")
+    return "\n".join(lines)
+
+
 def markdown(record: dict[str, Any]) -> str:
-    """Ratios of all rows, then times and operations, then projections and remarks."""
+    """Ratios of all rows, then times and operations, then remarks."""
     rows = [row for row in record["rows"].values() if "comparisons" in row]
     text = [HEADER.format(**record["machine"])]
     text += [TF32, ""] if record["machine"]["device"] != "cpu" and record["machine"]["dtype"] != "float32" else []
@@ -96,13 +103,6 @@ def markdown(record: dict[str, Any]) -> str:
         for name, one in row["timed"].items():
             speed = f"{one['ms']:.1f} | {one['units_per_second']:.4g} {row['unit']}s"
             text.append(f"| {row['title']} | {name} | {speed} | {_flop(one)} |")
-    text += ["", "Projected from the times above:", ""]
-    text += [
-        f"- {row['title']}, {one['label']}, {one['timed']}: {one['hours']:.2f} h"
-        for row in rows
-        for one in row["projections"]
-    ]
-    text += [f"- {line}" for line in grid_hours.lines(record)]
     text += ["", "Remarks:", ""]
     text += [f"- {row['title']}: {remark}" for row in rows for remark in [*row["remarks"], *_conditions(row, record)]]
     for row in record["rows"].values():

@@ -1,6 +1,6 @@
 """Unconditional sampling against diffusers: same network, same weights, the same equation (a test compares paths).
 
-Timed per image and step over a few steps; whether the number of steps matters is a comparison of its own.
+Timed per image and step over a few steps, not 1000: every step is the same work (`benchmarks.scaling` shows it).
 """
 
 from typing import Any
@@ -12,16 +12,8 @@ from benchmarks.peers import diffusers_loops as loops
 from benchmarks.peers.diffusers_models import latent_arguments, pixel_arguments, unet_with_weights_of
 from benchmarks.rows_training import EQUAL_TARGET, USER_TARGET, equal_dtypes, gain
 from benchmarks.setting import Setting, named
-from benchmarks.timing import Case, Comparison, Projection, Run, Timed
+from benchmarks.timing import Case, Comparison, Run, Timed
 from ldmiss.core.noise import RowNoise
-
-LONGER = 3
-REMARK = (
-    "Timed over {steps} steps, not 1000: every step is the same work, so time is linear in their number (the row with "
-    "{longer} steps shows it, and benchmarks/scaling.py)."
-)
-PROTOCOL = 10_000 * 1000
-"""The paper's: image-steps of 10,000 images in 1000 steps."""
 
 
 def pixel(setting: Setting) -> Case:
@@ -42,12 +34,12 @@ def _case(setting: Setting, config: dict[str, Any], arguments: dict[str, Any]) -
     ours.frozen(network)
     x = setting.normal(sizes.sample, config["in_channels"], config["size"], config["size"])
 
-    def own(dtype: torch.dtype, num_steps: int) -> Run:
+    def own(dtype: torch.dtype) -> Run:
         model = ours.score_model(setting, network, dtype, config)
         rows = torch.arange(len(x), device=setting.device)
 
         def run() -> object:
-            return model.generate(len(x), RowNoise(0, rows), num_steps=num_steps)
+            return model.generate(len(x), RowNoise(0, rows), num_steps=sizes.sample_steps)
 
         return run
 
@@ -59,7 +51,7 @@ def _case(setting: Setting, config: dict[str, Any], arguments: dict[str, Any]) -
     units = len(x) * sizes.sample_steps
     timed, comparisons = {}, []
     for dtype in setting.dtypes():
-        timed[f"ours {named(dtype)}"] = Timed(own(dtype, sizes.sample_steps), units, dtype, ours=True)
+        timed[f"ours {named(dtype)}"] = Timed(own(dtype), units, dtype)
         timed[f"diffusers {named(dtype)}"] = Timed(peer(dtype), units, dtype)
         comparisons.append(equal_dtypes(dtype, "diffusers", EQUAL_TARGET))
     native = named(setting.runtime.dtype)
@@ -70,15 +62,4 @@ def _case(setting: Setting, config: dict[str, Any], arguments: dict[str, Any]) -
     timed["DDPMPipeline"] = Timed(pipeline, units)
     label = f"as run: ours in {native} against their pipeline in float32"
     comparisons.append(Comparison(label, f"ours {native}", "DDPMPipeline", USER_TARGET, "as run"))
-    longer = LONGER * sizes.sample_steps
-    timed[f"ours {native}, {longer} steps"] = Timed(
-        own(setting.runtime.dtype, longer), LONGER * units, setting.runtime.dtype, ours=True
-    )
-    label = f"ours per step, {longer} steps against {sizes.sample_steps}: 1 if the number does not matter"
-    comparisons.append(Comparison(label, f"ours {native}, {longer} steps", f"ours {native}"))
-    projected = "10,000 images in 1000 steps"
-    return Case(
-        timed, comparisons, "image-step",
-        projections=tuple(Projection(projected, name, PROTOCOL) for name in (f"ours {native}", "DDPMPipeline")),
-        remarks=lambda: [REMARK.format(steps=sizes.sample_steps, longer=longer)],
-    )  # fmt: skip
+    return Case(timed, comparisons, "image-step")

@@ -1,7 +1,11 @@
-"""Training steps against diffusers: same network, same weights, same batch; equal precision and as users run them."""
+"""Training steps against diffusers: same network, same weights, same batch; equal precision and as users run them.
+
+On a GPU, too, against diffusers compiled by `torch.compile` (on a CPU compiling takes longer than the whole benchmark),
+and what deterministic algorithms cost ours there: rows of their own, which may fail alone.
+"""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -15,11 +19,13 @@ from benchmarks.peers.diffusers_models import (
 )
 from benchmarks.setting import Setting, named
 from benchmarks.timing import Case, Comparison, Run, Timed
+from ldmiss.networks.unet import UNet
+from ldmiss.training.loop import BatchLoss
 
 EQUAL_TARGET, USER_TARGET = 1.15, 2.0
-"""Of the project on a CPU: at equal dtype, and against the default float32 loop."""
-GPU_EAGER_TARGET = 3.0
-"""On a GPU, against the default float32 loop."""
+"""Ratios the project aims at on a CPU: at equal dtype, and against the default float32 loop."""
+GPU_EAGER_TARGET, GPU_COMPILED_TARGET = 3.0, 1.5
+"""On a GPU, against the default float32 loop, and against theirs compiled at equal dtype."""
 
 
 def pixel_unet(setting: Setting) -> Case:
@@ -79,7 +85,7 @@ def _case(
     timed: dict[str, Timed] = {}
     comparisons, own_images = [], setting.sizes.train_steps * num_images
     for dtype in setting.dtypes():
-        timed[f"ours {named(dtype)}"] = Timed(own(dtype), own_images, dtype, ours=True)
+        timed[f"ours {named(dtype)}"] = Timed(own(dtype), own_images, dtype)
         timed[f"diffusers {named(dtype)}"] = Timed(peer(dtype), num_images, dtype)
         comparisons.append(equal_dtypes(dtype, "diffusers", EQUAL_TARGET if setting.device.type == "cpu" else None))
     native, default = named(setting.runtime.dtype), "diffusers float32"
@@ -89,6 +95,57 @@ def _case(
     target = USER_TARGET if setting.device.type == "cpu" else GPU_EAGER_TARGET
     as_run = Comparison(f"as run: ours in {native} against {default}", f"ours {native}", default, target, "as run")
     return Case(timed, [*comparisons, *gain(setting), as_run], "image")
+
+
+def pixel_compiled(setting: Setting) -> Case:
+    """The pixel U-Net against theirs compiled."""
+    network = ours.unet(setting, setting.pixel_config())
+    loss = ours.pixel_loss(setting, network, setting.runtime.dtype)
+    return _compiled_case(setting, network, loss, pixel_arguments(setting.pixel_config()), setting.sizes.pixel)
+
+
+def latent_compiled(setting: Setting) -> Case:
+    """The latent U-Net, at 8 x 8, against theirs compiled."""
+    config = setting.latent_config()
+    network = ours.unet(setting, config)
+    loss = ours.latent_loss(setting, network, setting.runtime.dtype, config)
+    return _compiled_case(setting, network, loss, latent_arguments(config), setting.sizes.latent)
+
+
+def _compiled_case(
+    setting: Setting, network: UNet, loss: BatchLoss, arguments: dict[str, Any], num_images: int
+) -> Case:
+    dtype, native = setting.runtime.dtype, named(setting.runtime.dtype)
+    clean = setting.normal(num_images, arguments["in_channels"], arguments["sample_size"], arguments["sample_size"])
+    model = unet_with_weights_of(network, arguments)
+    own = ours.training_steps(setting, network, loss, num_images)
+    timed = {
+        f"ours {native}": Timed(own, setting.sizes.train_steps * num_images, dtype),
+        "diffusers compiled": Timed(loops.training_step(torch.compile(model), clean, dtype=dtype), num_images, dtype),
+    }
+    label = f"{native}, ours against theirs compiled"
+    return Case(timed, [Comparison(label, f"ours {native}", "diffusers compiled", GPU_COMPILED_TARGET)], "image")
+
+
+def deterministic(setting: Setting) -> Case:
+    """`compute.deterministic` against torch's own choice of algorithms, in a training step of the pixel U-Net."""
+    network = ours.unet(setting, setting.pixel_config())
+    loss = ours.pixel_loss(setting, network, setting.runtime.dtype)
+    steps = ours.training_steps(setting, network, loss, setting.sizes.pixel)
+
+    def under(forced: bool) -> Timed:
+        def run() -> None:
+            torch.use_deterministic_algorithms(forced)
+            try:
+                steps()
+            finally:
+                torch.use_deterministic_algorithms(False)
+
+        num_images = setting.sizes.train_steps * setting.sizes.pixel
+        return Timed(run, num_images, setting.runtime.dtype)
+
+    timed = {"deterministic": under(True), "torch's choice": under(False)}
+    return Case(timed, [Comparison("its price", "deterministic", "torch's choice")], "image")
 
 
 def equal_dtypes(dtype: torch.dtype, peer: str, target: float | None = None) -> Comparison:

@@ -15,12 +15,12 @@ from typing import Any
 
 import torch
 
-from benchmarks import grid_hours, pages, report
-from benchmarks.setting import Setting, paper_setting, sizes_record
+from benchmarks import pages, report
+from benchmarks.setting import Setting, setting_of, sizes_record
 from benchmarks.table import ROWS, Row
 from benchmarks.timing import measure
 from ldmiss.errors import InputError
-from ldmiss_pipeline.config import params
+from ldmiss_pipeline.artifacts.json_files import save_json
 
 NUM_ROUNDS = 7
 
@@ -28,16 +28,14 @@ NUM_ROUNDS = 7
 def main(arguments: list[str]) -> int:
     """All rows that were asked for; 1 where one failed."""
     options = _parse(arguments)
-    settings, _ = params.load()
-    update = {"device": options.device, "num_threads": options.threads or settings.compute.num_threads}
     try:
-        setting = paper_setting(settings.compute.model_copy(update=update))
+        setting = setting_of("paper", device=options.device, num_threads=options.threads or "auto")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if not torch.cuda.is_available():
         print("no CUDA device: CPU rows only")
-    start, path = time.monotonic(), report.folder(setting)
+    start, path = time.monotonic(), report.folder(setting) / "bench.json"
     record = report.load(path) | {"machine": report.machine(setting), "sizes": sizes_record(setting.sizes)}
     failed = False
     for row in [row for row in ROWS if not options.only or row.name in options.only]:
@@ -46,12 +44,9 @@ def main(arguments: list[str]) -> int:
         print("\n".join(report.lines(found)), flush=True)
         rows = {**record["rows"], row.name: found}
         record["rows"] = {known.name: rows[known.name] for known in ROWS if known.name in rows}
-        report.save(path, record)
+        save_json(path, record)
         _free_memory()
-    record["grids"] = grid_hours.project(record)
-    report.save(path, record)
     pages.write()
-    print("\n" + "\n".join(grid_hours.lines(record)))
     print(f"{(time.monotonic() - start) / 60:.1f} minutes -> {path}")
     return int(failed)
 

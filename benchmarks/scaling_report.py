@@ -1,18 +1,12 @@
-"""What `benchmarks.scaling` found: slopes on the logs with what was expected, as a table and a figure."""
+"""What `benchmarks.scaling` found: slopes on the logs with what was expected, as a table."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ldmiss.figures.style import new_figure
-
+COMMAND = "python -m benchmarks.scaling"
 Series = dict[str, Any]
 """JSON: what, against, quantity ("seconds" or "MB"), x, y, fit_from, expected [low, high]."""
-
-PANELS = ("images", "steps", "draws", "cells")
-QUANTITIES = ("seconds", "MB")
 
 
 def slope(x: list[float], y: list[float]) -> float:
@@ -42,9 +36,8 @@ def markdown(record: dict[str, Any]) -> str:
     """The settings, a line per series, and what does not hold."""
     machine = record["machine"]
     lines = [
-        f"Made by `python -m benchmarks.scaling` on {machine['cores']} cores of {machine['cpu']}; device "
-        f"{machine['device']}, {machine['dtype']}, {machine['num_threads']} threads, torch {machine['torch']}, "
-        f"DVC {machine['dvc']}.",
+        f"Made by `{COMMAND}` on {machine['cores']} cores of {machine['cpu']}; device "
+        f"{machine['device']}, {machine['dtype']}, {machine['num_threads']} threads, torch {machine['torch']}.",
         "",
         "The slope b of y = a x^b is the least-squares line through the logarithms, from the x named in its column on.",
         "",
@@ -52,7 +45,6 @@ def markdown(record: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     lines += [_line(series) for series in record["series"]]
-    lines += ["", *(f"- {note}" for note in record["notes"])]
     missed = [
         f"{one['what']}, {one['quantity']} against {one['against']}" for one in record["series"] if not holds(one)
     ]
@@ -70,24 +62,3 @@ def _line(series: Series) -> str:
         f"| {series['what']} | {series['against']} | {first}, {last} | {fitted(series):.2f} | {series['fit_from']} "
         f"| {low:g} to {high:g} | {verdict} |"
     )
-
-
-def draw(record: dict[str, Any], path: Path) -> None:
-    """Log-log panels: seconds above, memory below, one column for what they are against."""
-    figure, axes = new_figure(len(QUANTITIES), len(PANELS), width=3.2, height=2.6)
-    for index, panel in enumerate(axes):
-        quantity, against = QUANTITIES[index // len(PANELS)], PANELS[index % len(PANELS)]
-        chosen = [one for one in record["series"] if (one["quantity"], one["against"]) == (quantity, against)]
-        ticks: set[float] = set()
-        for one in chosen:
-            panel.plot(one["x"], one["y"], "o-", markersize=4, label=f"{one['what']}: {fitted(one):.2f}")
-            ticks |= set(one["x"])
-        panel.set(xscale="log", yscale="log", xlabel=against, ylabel=quantity)
-        panel.xaxis.set_major_locator(FixedLocator(sorted(ticks)))
-        panel.xaxis.set_minor_locator(NullLocator())
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        if quantity == "MB":
-            panel.set_ylim(50, 5000)
-        if chosen:
-            panel.legend(title="slope", fontsize=6, title_fontsize=6)
-    figure.savefig(path, dpi=120)

@@ -1,4 +1,4 @@
-"""What the rows are measured at: runtime, the paper's networks, and how much a run works off."""
+"""What is measured, and where: runtime, the networks of a profile, and how much one run works off."""
 
 import os
 from collections.abc import Iterator
@@ -9,17 +9,18 @@ import torch
 import yaml
 from torch import Tensor
 
+from benchmarks.page import ROOT
 from ldmiss.core.noise import torch_generator
 from ldmiss_pipeline.compute.device import Runtime, resolve
 from ldmiss_pipeline.config import params
 from ldmiss_pipeline.config.compose import composed
-from ldmiss_pipeline.models.unet import unet_config
 
 if TYPE_CHECKING:
-    from ldmiss_pipeline.config.schema import Compute, Params
+    from ldmiss_pipeline.config.schema import Params
 
-LATENT_SIZE = 8
-"""Of the latents in comparisons with diffusers, whose U-Net cannot do the paper's 7 x 7."""
+IMAGE_SHAPE = (1, 28, 28)
+LATENT_SIZE, EVEN_LATENT_SIZE = 7, 8
+"""Side of the paper's latents, and of those in comparisons with diffusers, whose U-Net cannot do 7 x 7."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,11 @@ class Sizes:
     Attributes:
         pixel, latent, vae: images per training step.
         train_steps: of one run, after which the losses are read; on a GPU, reading them at every step would stall it.
-        sample, sample_steps: images and steps of a sampling run; it is run at three times the steps, too.
+        sample, sample_steps: images and steps of a sampling run.
         guide_pixel, guide_latent, guide_steps: images and steps of a guided imputation.
         em_rows, em_batch: rows of an M-step's epoch, and per step.
         e_step_rows, e_step_levels, e_step_resamples: of an E-step's trial.
         linear_rows, linear_features: incomplete rows for the linear imputers, and their widths.
-        linear_seconds: after which the peer is stopped.
-        cells: (missing rates, seeds) of DVC's grid.
     """
 
     pixel: int = 32
@@ -54,8 +53,6 @@ class Sizes:
     e_step_resamples: int = 3
     linear_rows: int = 500
     linear_features: tuple[int, ...] = (16, 49)
-    linear_seconds: float = 45.0
-    cells: tuple[int, int] = (6, 3)
 
     def on_gpu(self) -> "Sizes":
         """Enough to fill a GPU: the batch sizes of the paper, and chunks as the stages use."""
@@ -66,11 +63,11 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Setting:
-    """Where, what and how much; the rows take everything from here.
+    """Where, what and how much; every benchmark of speed takes it from here.
 
     Attributes:
         runtime: device, the dtype that is native there, threads.
-        params: those of the profile `paper`.
+        params: those of a profile; the rows of `make bench` take `paper`.
         sizes: of the runs.
     """
 
@@ -93,18 +90,21 @@ class Setting:
 
     def incomplete(self, num_images: int) -> tuple[Tensor, Tensor]:
         """uint8 images and observed indicators at 50 %, both (N, 1, 28, 28). What they show does not matter."""
-        draws = torch.rand(2, num_images, 1, 28, 28, generator=self.generator("images"))
+        draws = torch.rand(2, num_images, *IMAGE_SHAPE, generator=self.generator("images"))
         return (255 * draws[0]).to(torch.uint8).to(self.device), (draws[1] < 0.5).to(self.device)
 
     def pixel_config(self) -> dict[str, Any]:
         """Arguments of the pixel U-Net, resampling by convolutions: then diffusers has the same network."""
-        return unet_config(self.params.ddpm.network, (1, 28, 28)) | {"resampling": "conv"}
+        return unet_config(self.params.ddpm.network, IMAGE_SHAPE) | {"resampling": "conv"}
 
     def latent_config(self) -> dict[str, Any]:
         """Arguments of the latent U-Net at 8 x 8, resampling by convolutions: then diffusers has the same network."""
-        network = self.params.ldmiss.network
-        config = unet_config(network, (self.params.vae.network.latent_channels, LATENT_SIZE, LATENT_SIZE))
-        return config | {"resampling": "conv", "attention_resolutions": [LATENT_SIZE]}
+        config = unet_config(self.params.ldmiss.network, self.latent_shape(EVEN_LATENT_SIZE))
+        return config | {"resampling": "conv", "attention_resolutions": [EVEN_LATENT_SIZE]}
+
+    def latent_shape(self, size: int = LATENT_SIZE) -> tuple[int, int, int]:
+        """Channels, height and width of the latents."""
+        return self.params.vae.network.latent_channels, size, size
 
     def dtypes(self) -> Iterator[torch.dtype]:
         """float32, and what is native besides."""
@@ -113,13 +113,30 @@ class Setting:
             yield self.runtime.dtype
 
 
-def paper_setting(compute: "Compute") -> Setting:
-    """The networks of the profile `paper`; no deterministic algorithms are forced, on ours or on a peer."""
-    paper = params.validate(yaml.safe_load(composed(["profile=paper"])), "profile=paper")
-    if compute.device != "cpu":
+def profile_params(*overrides: str) -> "Params":
+    """The params that these overrides compose, such as `profile=paper`."""
+    return params.validate(yaml.safe_load(composed(list(overrides), ROOT)), " ".join(overrides))
+
+
+def setting_of(profile: str, *, device: str = "auto", num_threads: int | str = "auto") -> Setting:
+    """The networks of a profile; deterministic algorithms are not forced, neither on ours nor on a peer.
+
+    Raises:
+        InputError: a device that is not there.
+    """
+    found = profile_params(
+        f"profile={profile}", f"compute.device={device}", f"compute.num_threads={num_threads}",
+        "compute.deterministic=false",
+    )  # fmt: skip
+    if device != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # the row `deterministic` needs it from the start
-    runtime = resolve(compute.model_copy(update={"deterministic": False}))
-    return Setting(runtime, paper, Sizes().on_gpu() if runtime.device.type == "cuda" else Sizes())
+    runtime = resolve(found.compute)
+    return Setting(runtime, found, Sizes().on_gpu() if runtime.device.type == "cuda" else Sizes())
+
+
+def unet_config(network: Any, shape: tuple[int, int, int]) -> dict[str, Any]:
+    """Arguments of `UNet` for a section `network` of the params and data of shape (C, H, W), H = W."""
+    return {"in_channels": shape[0], "size": shape[1], **network.model_dump()}
 
 
 def named(dtype: torch.dtype) -> str:

@@ -18,7 +18,7 @@ class Row:
         title: what it is, in words.
         function: "module.function" under `benchmarks`.
         needs: the peer's package, to be imported; None where the peer is here.
-        only_on: the type of device on which it says something; None for any.
+        only_on: the type of device that it is meant for; None for any.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Row:
     def left_out(self, device: str) -> str | None:
         """Why it cannot be measured here, and what to do about it; None where it can."""
         if self.only_on not in (None, device):
-            return f"it says something on {self.only_on} alone, and this is {device}"
+            return f"it is meant for {self.only_on} alone, and this is {device}"
         if self.needs is None or find_spec(self.needs) is not None:
             return None
         return f"{self.needs} is not installed: `pip install {PACKAGES[self.needs]}`, or this project with [bench]"
@@ -48,10 +48,10 @@ ROWS = [
     Row("train-pixel", "Training step, pixel U-Net", "rows_training.pixel_unet", "diffusers"),
     Row("train-latent", "Training step, latent U-Net at 8 x 8", "rows_training.latent_unet", "diffusers"),
     Row("train-vae", "Training step, autoencoder", "rows_training.vae", "diffusers"),
-    Row("train-pixel-compiled", "Training step, pixel U-Net, theirs compiled", "rows_compiled.pixel_unet", "diffusers",
-        only_on="cuda"),
-    Row("train-latent-compiled", "Training step, latent U-Net at 8 x 8, theirs compiled", "rows_compiled.latent_unet",
+    Row("train-pixel-compiled", "Training step, pixel U-Net, theirs compiled", "rows_training.pixel_compiled",
         "diffusers", only_on="cuda"),
+    Row("train-latent-compiled", "Training step, latent U-Net at 8 x 8, theirs compiled",
+        "rows_training.latent_compiled", "diffusers", only_on="cuda"),
     Row("sample-pixel", "Sampling, pixel U-Net", "rows_sampling.pixel", "diffusers"),
     Row("sample-latent", "Sampling, latent U-Net at 8 x 8", "rows_sampling.latent", "diffusers"),
     Row("guide-pixel", "Self-guided imputation, DDPM", "rows_guidance.pixel"),
@@ -59,9 +59,5 @@ ROWS = [
     Row("m-step", "DiffPuter, epoch of an M-step", "rows_diffputer.m_step"),
     Row("e-step", "DiffPuter, trial of an E-step", "rows_diffputer.e_step"),
     Row("linear", "Imputation by linear models", "rows_linear.against_sklearn", "sklearn"),
-    Row("optimiser", "Update of the weights", "rows_choices.optimiser"),
-    Row("deterministic", "Deterministic algorithms", "rows_choices.deterministic", only_on="cuda"),
-    Row("time-embedding", "Time embedding", "rows_choices.time_embedding"),
-    Row("noise", "Noise by row", "rows_choices.noise"),
-    Row("dvc", "DVC where nothing is to do", "rows_dvc.no_op"),
+    Row("deterministic", "Deterministic algorithms", "rows_training.deterministic", only_on="cuda"),
 ]  # fmt: skip

@@ -29,13 +29,11 @@ class Timed:
         run: does it once.
         num_units: what one run works off: images, image-steps, rows, items.
         dtype: of its matrix products; their limit is what it is compared with.
-        ours: for the figure's colours.
     """
 
     run: Run
     num_units: int
     dtype: torch.dtype = torch.float32
-    ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Comparison:
         label: what is compared.
         ours, peer: names of what is timed.
         target: the ratio asked for, where one is.
-        kind: its column in the README's table; none where it stands in the full table alone.
+        kind: its column in the short table; none where it stands in the full table alone.
     """
 
     label: str
@@ -57,15 +55,6 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Projection:
-    """What a number of units would take, from the measured time of one: `label` says what they are."""
-
-    label: str
-    timed: str
-    num_units: float
-
-
-@dataclass(frozen=True)
 class Case:
     """A row of the benchmark.
 
@@ -73,15 +62,13 @@ class Case:
         timed: what is timed, by name.
         comparisons: of any two of them.
         unit: the name of what `Timed.num_units` counts.
-        projections: to sizes that are too long to measure.
-        remarks: called once, after the timing: lines that say what times do not (quality, what did not finish).
+        remarks: called once, after the timing: lines that say what times do not, such as the quality of both.
         max_rounds: where one round is long.
     """
 
     timed: Mapping[str, Timed]
     comparisons: list[Comparison]
     unit: str
-    projections: tuple[Projection, ...] = ()
     remarks: Callable[[], list[str]] = list
     max_rounds: int | None = None
 
@@ -104,7 +91,6 @@ def measure(case: Case, *, rounds: int, device: torch.device) -> dict[str, Any]:
             "ms": 1000 * statistics.median(times),
             "ms_range": [1000 * min(times), 1000 * max(times)],
             "units": timed.num_units,
-            "ours": timed.ours,
             "units_per_second": timed.num_units / statistics.median(times),
             **peaks[name],
         }
@@ -126,14 +112,6 @@ def measure(case: Case, *, rounds: int, device: torch.device) -> dict[str, Any]:
         },
         "timed": results,
         "comparisons": [_compare(comparison, case.timed, seconds) for comparison in case.comparisons],
-        "projections": [
-            {
-                "label": projection.label,
-                "timed": projection.timed,
-                "hours": projection.num_units / results[projection.timed]["units_per_second"] / 3600,
-            }
-            for projection in case.projections
-        ],
         "remarks": case.remarks(),
     }
 

@@ -1,13 +1,11 @@
 """DiffPuter written down plainly from its published description (Zhang et al. 2025, Algorithms 1-3 and appendix D).
 
-Everything in float32, a DataLoader over the rows, the loss read at every step, one noise level for all rows of a draw
-(unless `shared_level` is false), and a network made anew and filled with the stored weights for every trial, as the
-authors do. It shares no code with ours.
+Everything in float32, a DataLoader over the rows, the loss read at every step, and one noise level for all rows of a
+draw, as the authors do. It shares no code with ours.
 """
 
 import math
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -79,18 +77,6 @@ class MStep:
         return (weight[:, None] * (self.model(x + noise, sigma) - x) ** 2).mean()
 
 
-def recreate(stored: bytes, dim: int, hidden: int, device: torch.device) -> Denoiser:
-    """The network of a trial: made, initialised, and filled from the stored weights."""
-    model = Denoiser(dim, hidden).to(device)
-    model.load_state_dict(safetensors.torch.load(stored))
-    return model
-
-
-def stored_weights(model: Denoiser) -> bytes:
-    """What `recreate` reads."""
-    return safetensors.torch.save({name: value.cpu() for name, value in model.state_dict().items()})
-
-
 @torch.no_grad()
 def trial(
     model: nn.Module,
@@ -100,10 +86,8 @@ def trial(
     num_steps: int,
     num_resamples: int,
     generator: torch.Generator,
-    shared_level: bool = True,
 ) -> Tensor:
     """One draw of the missing entries given the observed ones; x normalised (B, d), observed bool (B, d)."""
-    num_levels = 1 if shared_level else len(x)
     ramp = torch.arange(num_steps, dtype=torch.float64) / (num_steps - 1)
     top, bottom = SIGMA_MAX ** (1 / RHO), SIGMA_MIN ** (1 / RHO)
     sigmas = [*((top + ramp * (bottom - top)) ** RHO).tolist(), 0.0]
@@ -113,7 +97,7 @@ def trial(
         return torch.randn(x.shape, generator=generator, device=x.device)
 
     def slope(at: Tensor, sigma: float) -> Tensor:
-        return (at - model(at, torch.full((num_levels,), sigma, device=x.device))) / sigma
+        return (at - model(at, torch.full((1,), sigma, device=x.device))) / sigma
 
     def denoise_step(at: Tensor, sigma: float, sigma_next: float) -> Tensor:
         sigma_hat = sigma + gamma * sigma

@@ -7,7 +7,7 @@ BETA_MIN, BETA_MAX = 0.1, 20.0
 
 
 def alpha_and_sigma(t: Tensor) -> tuple[Tensor, Tensor]:
-    """Of the VP-SDE's kernel at times (B,), shaped (B, 1, 1, 1)."""
+    """Factor and standard deviation of the VP-SDE's kernel at times (B,), each (B, 1, 1, 1)."""
     alpha = torch.exp(-0.25 * t**2 * (BETA_MAX - BETA_MIN) - 0.5 * t * BETA_MIN)[:, None, None, None]
     return alpha, torch.sqrt(1 - alpha**2)
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from support import bench_world
 
-from benchmarks import pages, report, rows_dvc, run, table, timing
+from benchmarks import few_steps_page, pages, report, run, scaling_report, table, timing
 from benchmarks.page import write_table
 from benchmarks.table import ROWS, Row
-from benchmarks.timing import Case, Comparison, Projection, Timed, alternate, count_flop, measure
+from benchmarks.timing import Case, Comparison, Timed, alternate, count_flop, measure
 
 CPU = torch.device("cpu")
 
@@ -30,34 +30,34 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return wait
 
 
+BLOCKS = {
+    "speed": "make bench", "bench": "make bench",
+    "scaling": scaling_report.COMMAND, "few-steps": few_steps_page.COMMAND,
+}  # fmt: skip
+
+
 @pytest.fixture
 def results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A tiny setting, and a folder of its own for results and pages."""
-    for page, names in (("README.md", ["speed"]), ("performance.md", ["bench"])):
-        markers = [f"<!-- {name}: written by make bench -->\n<!-- {name}: end -->\n" for name in names]
-        (tmp_path / page).write_text("".join(markers))
-    with (tmp_path / "README.md").open("a") as file:
-        file.write("<!-- paper: written by python -m benchmarks.pages -->\n<!-- paper: end -->\n")
-    with (tmp_path / "performance.md").open("a") as file:
-        file.write("<!-- scaling: written by python -m benchmarks.scaling -->\n<!-- scaling: end -->\n")
-    monkeypatch.setattr(run, "paper_setting", lambda compute: bench_world.setting())
-    monkeypatch.setattr(report, "RESULTS", tmp_path)
-    monkeypatch.setattr(pages, "README", tmp_path / "README.md")
-    monkeypatch.setattr(pages, "PAGE", tmp_path / "performance.md")
+    """A tiny setting, and a folder of its own for results and the page."""
+    page = tmp_path / "performance.md"
+    page.write_text("".join(f"<!-- {name}: written by {by} -->\n<!-- {name}: end -->\n" for name, by in BLOCKS.items()))
+    monkeypatch.setattr(run, "setting_of", lambda profile, **options: bench_world.setting())
+    for module in (report, pages, few_steps_page):
+        monkeypatch.setattr(module, "RESULTS", tmp_path)
+    monkeypatch.setattr(pages, "PAGE", page)
     return tmp_path / "cpu"
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.name != "dvc"], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_row_builds_and_runs(row: Row) -> None:
-    """Each thing that is timed runs once, and comparisons and projections name things that are timed."""
+    """Each thing that is timed runs once, and comparisons name things that are timed."""
     with torch.compiler.set_stance("force_eager"):
         case = row.make(bench_world.setting())
         for timed in case.timed.values():
             timed.run()
             assert timed.num_units >= 1
     assert case.comparisons
-    named = {name for one in case.comparisons for name in (one.ours, one.peer)} | {p.timed for p in case.projections}
-    assert named <= case.timed.keys()
+    assert {name for one in case.comparisons for name in (one.ours, one.peer)} <= case.timed.keys()
     assert all(isinstance(remark, str) for remark in case.remarks())
 
 
@@ -73,13 +73,11 @@ def test_ratio_is_per_unit_and_the_median_over_rounds(clock: Callable[[float], N
         {"ours": Timed(lambda: clock(2.0), 4), "peer": Timed(lambda: clock(next(peer_seconds)), 2)},
         [Comparison("ours against peer", "ours", "peer", target=3.5)],
         "image",
-        projections=(Projection("much", "ours", 7200.0),),
     )
     measured = measure(case, rounds=3, device=CPU)
     (comparison,) = measured["comparisons"]
     assert (comparison["ratio"], comparison["range"], comparison["target"]) == (4.0, [3.0, 9.0], 3.5)
     assert measured["timed"]["ours"]["units_per_second"] == 2.0
-    assert measured["projections"][0]["hours"] == 1.0
     json.dumps(measured, allow_nan=False)
 
 
@@ -112,7 +110,8 @@ def test_a_missing_peer_is_named_and_the_other_rows_run(
     monkeypatch: pytest.MonkeyPatch, results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without diffusers the row says how to get it; results of rows that were not asked for stay."""
-    rows = [Row("peer", "With a peer", "rows_training.vae", "diffusers"), Row("own", "Own", "rows_choices.optimiser")]
+    peer, own = "rows_training.vae", "rows_training.deterministic"
+    rows = [Row("peer", "With a peer", peer, "diffusers"), Row("own", "Own", own)]
     monkeypatch.setattr(run, "ROWS", rows)
     monkeypatch.setattr(table, "find_spec", lambda name: None)
     assert run.main(["--rounds", "2"]) == 0
@@ -122,16 +121,14 @@ def test_a_missing_peer_is_named_and_the_other_rows_run(
     assert record["rows"]["own"]["comparisons"][0]["ratio"] > 0
     assert run.main(["--only", "peer"]) == 0
     assert json.loads((results / "bench.json").read_text())["rows"]["own"] == record["rows"]["own"]
-    table_text = (results / "bench.md").read_text()
-    assert "| Own | fused against torch's default |" in table_text
-    assert "With a peer: left out: diffusers is not installed" in table_text
-    assert (results / "bench.png").stat().st_size > 1000
-    assert "| Own | fused against torch's default |" in (results.parent / "performance.md").read_text()
+    text = pages.PAGE.read_text()
+    assert "| Own | its price |" in text
+    assert "With a peer: left out: diffusers is not installed" in text
 
 
 def test_conditions_that_differ_are_said(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row that was measured with other threads, or beside other work, says so; one that was not says nothing."""
-    rows = [Row("a", "A", "rows_choices.optimiser"), Row("b", "B", "rows_choices.optimiser")]
+    rows = [Row("a", "A", "rows_training.deterministic"), Row("b", "B", "rows_training.deterministic")]
     monkeypatch.setattr(run, "ROWS", rows)
     run.main(["--rounds", "1"])
     record = json.loads((results / "bench.json").read_text())
@@ -143,25 +140,36 @@ def test_conditions_that_differ_are_said(results: Path, monkeypatch: pytest.Monk
     assert "- B:" not in text
 
 
-def test_the_readme_has_the_ratios_by_kind(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_short_table_has_the_ratios_by_kind(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line for a row with a peer, none for a row without."""
     peer = Row("e-step", "E-step", "rows_diffputer.e_step")
-    monkeypatch.setattr(run, "ROWS", [peer, Row("own", "Own", "rows_choices.optimiser")])
+    monkeypatch.setattr(run, "ROWS", [peer, Row("own", "Own", "rows_training.deterministic")])
     run.main(["--rounds", "1"])
     comparisons = json.loads((results / "bench.json").read_text())["rows"]["e-step"]["comparisons"]
     ratios = {one["kind"]: f"{one['ratio']:.2f}" for one in comparisons}
-    text = (results.parent / "README.md").read_text()
+    text = report.short_table(json.loads((results / "bench.json").read_text()))
     assert f"| E-step | {ratios['float32']} | {ratios['native']} | {ratios['as run']} |" in text
     assert "Own" not in text
 
 
 def test_the_pages_show_the_committed_results(tmp_path: Path) -> None:
-    """README and docs/performance.md are as `benchmarks/results/` has it: to write them again changes nothing."""
-    for page, name, command, text in pages.blocks():
-        copy = tmp_path / page.name
-        copy.write_text(page.read_text())
+    """docs/performance.md is as `benchmarks/results/` has it: to write it again changes nothing."""
+    copy = tmp_path / "page.md"
+    for name, command, text in pages.blocks():
+        copy.write_text(pages.PAGE.read_text())
         write_table(copy, name, command, text)
-        assert copy.read_text() == page.read_text(), f"{page} is not of the committed results: `{command}` writes it"
+        assert copy.read_text() == pages.PAGE.read_text(), f"{name}: not of the committed results"
+
+
+def test_a_table_is_written_to_its_place(tmp_path: Path) -> None:
+    """And nowhere else; a page without the place is refused."""
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- a: written by b -->\nold\n<!-- a: end -->\nafter\n")
+    for text in ("new", "newer"):
+        write_table(page, "a", "b", text)
+    assert page.read_text() == "before\n<!-- a: written by b -->\nnewer\n<!-- a: end -->\nafter\n"
+    with pytest.raises(ValueError, match="no place for the table"):
+        write_table(page, "a", "c", "text")
 
 
 def test_a_row_that_fails_does_not_take_the_others_along(
@@ -172,8 +180,8 @@ def test_a_row_that_fails_does_not_take_the_others_along(
     def broken(setting: Any) -> Case:
         raise RuntimeError("no such thing")
 
-    monkeypatch.setattr("benchmarks.rows_choices.time_embedding", broken)
-    rows = [Row("a", "A", "rows_choices.time_embedding"), Row("b", "B", "rows_choices.optimiser")]
+    monkeypatch.setattr("benchmarks.rows_training.vae", broken)
+    rows = [Row("a", "A", "rows_training.vae"), Row("b", "B", "rows_training.deterministic")]
     monkeypatch.setattr(run, "ROWS", rows)
     assert run.main(["--rounds", "1"]) == 1
     record = json.loads((results / "bench.json").read_text())
@@ -190,21 +198,3 @@ def test_bad_arguments_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     if not torch.cuda.is_available():
         assert run.main(["--device", "cuda"]) == 1
         assert "cuda was asked for, but there is none" in capsys.readouterr().err
-
-
-def test_toy_commands_make_every_out() -> None:
-    """Files and folders, in the commands of a toy pipeline."""
-    pipeline = {"stages": {"a": {"cmd": "x", "outs": ["data/${item.seed}/a.npz", {"data/raw": {"push": False}}]}}}
-    commands = rows_dvc.with_toy_commands(pipeline)["stages"]["a"]["cmd"]
-    assert commands == [
-        "mkdir -p $(dirname data/${item.seed}/a.npz) && echo x > data/${item.seed}/a.npz",
-        "mkdir -p $(dirname data/raw/file) && echo x > data/raw/file",
-    ]
-
-
-@pytest.mark.slow
-def test_dvc_has_nothing_to_do() -> None:
-    """Two cells from the run of one: what is timed says that all is up to date."""
-    folder = rows_dvc.toy_project(2, 1)
-    assert "Data and pipelines are up to date." in rows_dvc.dvc(folder, "repro")
-    assert rows_dvc.num_items(folder) > rows_dvc.num_items(rows_dvc.toy_project(1, 1))

@@ -8,23 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from support import tiny
 from support.imports import ROOT
 
 from benchmarks import constant_studies, constants
-from benchmarks.constants import choose, evaluations, table
+from benchmarks.constants import choose, table
 from benchmarks.held_out import NUM_HELD_OUT, Split, per_image
+from benchmarks.setting import profile_params
 from ldmiss.autoencoding import objective as autoencoder_objective
 from ldmiss.autoencoding.encoder_input import remask
-from ldmiss.classifier.network import Classifier
-from ldmiss.core.noise import torch_generator
 from ldmiss.errors import InputError
-from ldmiss.files.tensors import save_tensors
-from ldmiss.networks.layers import build, init_torch_default
 from ldmiss_pipeline.artifacts.json_files import load_json, save_json
-from ldmiss_pipeline.config import params
-from ldmiss_pipeline.config.compose import composed
 from ldmiss_pipeline.datasets import registry as datasets
 
 
@@ -83,7 +77,7 @@ def test_benchmarks_measure_the_library_of_this_clone(tmp_path: Path) -> None:
 
 def test_a_study_without_the_test_split(splits: list[str]) -> None:
     """Ridge, whole: every candidate at every rate, nothing but "train" is read, and what is known of others stays."""
-    kept = {"machine": "m", "dtype": "d", "torch": "t", "seed": 0, "seconds": 1.0, "classifier": None,
+    kept = {"machine": "m", "dtype": "d", "torch": "t", "seed": 0, "seconds": 1.0,
             "rows": [{**row, "seconds": 1.0} for row in _rows("diffputer.std_floor", **{"0.1": [0.1]})]}  # fmt: skip
     save_json(constants.RESULTS, {"studies": {"diffputer": kept, "ridge": {**kept, "rows": []}}})
     rows = run("--only", "ridge")
@@ -126,14 +120,10 @@ def test_the_encoder_study_varies_the_share_and_puts_it_back(
 
 
 @pytest.mark.slow
-def test_every_study_runs(splits: list[str], tmp_path: Path) -> None:
+def test_every_study_runs(splits: list[str]) -> None:
     """All of them at tiny sizes; none reads the test split."""
-    network = build(Classifier, "cpu", init_torch_default, torch_generator("cpu", 0, "classifier"))
-    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
-    save_tensors(tmp_path / "classifier.safetensors", weights, kind="classifier", facts={"size": 28})
-    rows = run("--classifier", str(tmp_path / "classifier.safetensors"))
+    rows = run()
     assert set(rows) == set(constant_studies.STUDIES)
-    assert load_json(constants.RESULTS)["studies"]["ldmiss_few_steps"]["classifier"]
     assert splits == ["train"]
 
 
@@ -161,23 +151,20 @@ def _rows(constant: str, **scores: list[float | None]) -> list[dict[str, Any]]:
 
 def test_the_rule_of_choice() -> None:
     """Lowest mean over rates; for steps the cheapest within 5 %; the paper's value within 5 %; references never."""
-    assert choose(_rows("baselines.ridge", a=[0.1, 0.5], b=[0.2, 0.3], faithful_input=[0.0, 0.0])) == "b"
+    assert choose(_rows("baselines.train.ridge", a=[0.1, 0.5], b=[0.2, 0.3], faithful_input=[0.0, 0.0])) == "b"
     assert choose(_rows("diffputer.std_floor", a=[0.1], none=[None])) == "a"
     steps = {"20": [1.06], "50": [1.04], "100": [1.0]}
     assert choose(_rows("ldmiss.impute.guidance.num_steps", **steps)) == "50"
     assert choose(_rows("diffputer.std_floor", **steps)) == "100"
     assert choose(_rows("ldmiss.impute.guidance.weight", **{"0.5": [1.0], "1.0": [1.04]})) == "1.0"
     assert choose(_rows("ldmiss.impute.guidance.weight", **{"0.5": [1.0], "1.0": [1.06]})) == "0.5"
-    samplers = {"heun_12": [5.0], "dpm_25": [5.01], "dpm_40": [4.9], "real_images": [1.0]}
-    assert choose(_rows("ldmiss.sample", **samplers)) == "heun 12"
-    assert [evaluations(name) for name in ("50", "dpm_solver_pp 25", "heun 12")] == [50, 25, 23]
 
 
 def test_a_value_in_use_that_is_not_the_chosen_one_is_marked() -> None:
     """By how much it exceeds the lowest, or that it was no candidate."""
-    profile = params.validate(yaml.safe_load(composed(["profile=lite"])), "profile=lite")
+    profile = profile_params("profile=lite")
     rows = [{**row, "seconds": 1.0} for row in _rows("diffputer.std_floor", **{"0.01": [0.1], "0.05": [0.11]})]
-    made = {"machine": "m", "dtype": "d", "torch": "t", "seed": 0, "seconds": 1.0, "classifier": None}
+    made = {"machine": "m", "dtype": "d", "torch": "t", "seed": 0, "seconds": 1.0}
     assert table({"studies": {"diffputer": {**made, "rows": rows}}}, profile).endswith("| 0.01 | 0.05 (+10.0%) |\n")
     assert table({"studies": {"diffputer": {**made, "rows": rows[:1]}}}, profile).endswith("(not a candidate) |\n")
 
@@ -193,5 +180,5 @@ def test_the_list_in_docs_is_of_the_recorded_studies_and_todays_values() -> None
     """`docs/constants.md` follows from results and profile; `python -m benchmarks.constants --only` writes it again."""
     record = load_json(constants.RESULTS)
     assert set(record["studies"]) == set(constant_studies.STUDIES)
-    profile = params.validate(yaml.safe_load(composed(["profile=lite"])), "profile=lite")
+    profile = profile_params("profile=lite")
     assert constants.TABLE.read_text() == table(record, profile)

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import few_steps, few_steps_page
-from benchmarks.few_steps_page import groups_of
+from benchmarks import few_steps, few_steps_page, pages
+from benchmarks.few_steps_page import groups_of, load_rows
 from benchmarks.few_steps_rule import cheapest, equal_fid, not_worse
 from ldmiss.evaluation.pixel import errors_by_image, mse
 from ldmiss.evaluation.uncertainty import crps, missing_pixels
-from ldmiss_pipeline.artifacts.json_files import load_json
 
 REFERENCE = ("euler_maruyama", 6)
 FIDS = [100.0, 102.0, 104.0]  # mean 102, sd 2
@@ -90,8 +89,7 @@ def test_scores_are_those_of_the_library() -> None:
 @pytest.fixture
 def run(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The command on the tiny project with a short reference; returns its rows."""
-    monkeypatch.setattr(few_steps, "REFERENCE", REFERENCE)
-    monkeypatch.setattr(few_steps_page, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(few_steps_page, "REFERENCE", REFERENCE)
 
     def command(*arguments: str) -> list[dict[str, Any]]:
         before = Path.cwd()
@@ -101,40 +99,42 @@ def run(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             assert few_steps.main(given) == 0
         finally:
             os.chdir(before)
-        return few_steps.load_rows(tmp_path / "cpu/rows.jsonl")
+        return load_rows(tmp_path / "cpu/few_steps.jsonl")
 
     return command
 
 
-def test_measured_rows_are_kept(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every sampler in both tasks and methods; a second run measures only what is new; page and figure are written."""
-    page = tmp_path / "page.md"
-    page.write_text(f"a\n<!-- few-steps-cpu: written by {few_steps_page.COMMAND} -->\n<!-- few-steps-cpu: end -->\nb\n")
+def test_measured_rows_are_kept(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every sampler in both tasks and methods; a second run measures only what is new; tables and figure are made."""
+    page = pages.PAGE.read_text()
     first = run("--methods", "ldmiss", "ddpm", "--steps", "3", "--num-seeds", "1")
     assert len(first) == 2 * 2 * 6
     assert {row["num_evaluations"] for row in first} == {3, 5}
-    assert "Not judged" in page.read_text()
-    (tmp_path / "cpu/rows.jsonl").write_text(
-        "".join(json.dumps(row) + "\n" for row in first[:-1])
-    )  # cut before its end
+    assert "Not judged" in capsys.readouterr().out
+    cut = "".join(json.dumps(row) + "\n" for row in first[:-1])
+    (tmp_path / "cpu/few_steps.jsonl").write_text(cut)
     for sampler, num_steps in (("ddim", "3"), REFERENCE):
         again = run("--methods", "ldmiss", "ddpm", "--samplers", sampler, "--steps", str(num_steps))
     assert again[: len(first) - 1] == first[:-1]
     assert len(again) == len(first) - 1 + 2 * 2 * (2 + 3)
     identities = [few_steps.identity(row) for row in again]
     assert len(set(identities)) == len(identities)
-    record = load_json(tmp_path / "cpu/few_steps.json")
-    assert [(group["method"], group["task"]) for group in record] == [
+    groups = groups_of(again, REFERENCE)
+    assert {(group.shared["method"], group.shared["task"]) for group in groups} == {
         (method, task) for method in ("ldmiss", "ddpm") for task in ("generation", "imputation")
-    ]
+    }
     fids, scores = (
-        {(each["sampler"], each["num_steps"]): each["verdicts"] for each in group["settings"]} for group in record[:2]
+        next(group for group in groups if (group.shared["method"], group.shared["task"]) == ("ldmiss", task))
+        for task in ("generation", "imputation")
     )
-    assert set(fids["ddim", 3]) == {"fid"}
-    assert fids["heun", 3] == {}  # one seed decides nothing of an FID
-    assert set(scores["heun", 3]) == {"mse", "crps"}  # images in pairs do
-    assert scores[REFERENCE]["mse"]["difference"] == 0
-    assert "| FID: steps | euler_maruyama |" in page.read_text()
+    assert set(fids.verdicts(("ddim", 3))) == {"fid"}
+    assert fids.verdicts(("heun", 3)) == {}  # one seed decides nothing of an FID
+    assert set(scores.verdicts(("heun", 3))) == {"mse", "crps"}  # images in pairs do
+    assert scores.verdicts(REFERENCE)["mse"].difference == 0
+    assert "| FID: steps | euler_maruyama |" in capsys.readouterr().out
+    assert pages.PAGE.read_text() == page
     assert (tmp_path / "cpu/few_steps.png").stat().st_size > 10_000
     monkeypatch.setattr(few_steps.Case, "generation", None)  # nothing is left to be measured, and nothing is
     assert run("--steps", "3", "--samplers", "ddim") == again
@@ -160,12 +160,3 @@ def test_a_folder_without_a_project_is_one_line(tmp_path: Path, capsys: pytest.C
             os.chdir(before)
         assert capsys.readouterr().err.startswith("error: ")
     assert not (tmp_path / "out").exists()
-
-
-def test_the_page_shows_the_committed_results() -> None:
-    """Of every device in `benchmarks/results/few_steps/`, to the letter."""
-    page = few_steps_page.PAGE.read_text()
-    tables = sorted(few_steps.RESULTS.glob("*/few_steps.md"))
-    assert tables
-    for table in tables:
-        assert table.read_text().split("`.\n\n", 1)[1].strip() in page

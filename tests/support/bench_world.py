@@ -10,7 +10,7 @@ from support import tiny
 SIZES = Sizes(
     pixel=2, latent=2, vae=2, sample=2, sample_steps=2, guide_pixel=2, guide_latent=2, guide_steps=2,
     em_rows=8, em_batch=4, e_step_rows=4, e_step_levels=3, e_step_resamples=2,
-    linear_rows=40, linear_features=(4,), linear_seconds=0.5, cells=(2, 1),
+    linear_rows=40, linear_features=(4,),
 )  # fmt: skip
 
 
