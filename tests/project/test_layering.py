@@ -1,4 +1,4 @@
-"""Imports go one way; the mathematics touches no files, no configs and no global random state; the library stands alone."""
+"""Imports go one way; the mathematics touches no files, no configs and no global random state."""
 
 import ast
 import subprocess

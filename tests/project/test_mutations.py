@@ -54,7 +54,7 @@ MUTATIONS = [
         ("tests/ldmiss/networks/test_unet.py::test_a_shared_time_is_every_rows_time",),
     ),
     Mutation(
-        "observed pixels are not pasted", "imputation/interface.py",
+        "observed pixels are not pasted", "imputation/imputer.py",
         "return torch.where(observed, x_obs, x_hat.clamp(0, 1))", "return x_hat.clamp(0, 1)",
         ("tests/ldmiss/imputation/test_imputer.py::test_observed_bit_for_bit_and_the_rest_clipped",),
     ),
@@ -75,7 +75,7 @@ MUTATIONS = [
         ("tests/ldmiss/diffusion/test_losses.py::test_times_are_uniform_from_tau",),
     ),
     Mutation(
-        "the time grid ends at 0", "diffusion/samplers.py",
+        "the time grid ends at 0", "sampling/time_grids.py",
         "torch.linspace(1.0, tau, num_steps, dtype=torch.float64)",
         "torch.linspace(1.0, 1e-5, num_steps, dtype=torch.float64)",
         ("tests/ldmiss/sampling/test_samplers.py::test_grid", "tests/pipeline/config/test_paper_profile.py::test_time_grid_and_schedule"),
@@ -91,18 +91,18 @@ MUTATIONS = [
         ("tests/ldmiss/autoencoding/test_codecs.py::test_latent_scale_gives_unit_variance",),
     ),
     Mutation(
-        "the guidance's norm is taken over the batch", "diffusion/guidance.py",
+        "the guidance's norm is taken over the batch", "sampling/guidance.py",
         "norm = vectors.flatten(1).norm(dim=1).clamp(min=_MIN_NORM)",
         "norm = vectors.norm().clamp(min=_MIN_NORM).expand(len(vectors))",
         ("tests/ldmiss/sampling/test_guidance.py::test_guidance_has_the_norm_of_the_score",
          "tests/ldmiss/sampling/test_guidance.py::test_rows_do_not_see_their_batch_mates"),
     ),
     Mutation(
-        "the E-step sums its draws", "imputation/diffputer.py", "total / num_trials", "total",
+        "the E-step sums its draws", "diffputer/em.py", "total / num_trials", "total",
         ("tests/ldmiss/diffputer/test_em.py::test_average_draws",),
     ),
     Mutation(
-        "the E-step keeps its last draw", "imputation/diffputer.py",
+        "the E-step keeps its last draw", "diffputer/em.py",
         "total += draw_conditional(denoise, x_obs, observed, noise, sampling)",
         "total = num_trials * draw_conditional(denoise, x_obs, observed, noise, sampling)",
         ("tests/ldmiss/diffputer/test_em.py::test_average_draws",),
