@@ -20,7 +20,7 @@ class Checkpoint(Protocol):
         ...
 
     def offer(self, slot: str, make: MakeTensors) -> bool:
-        """At a safe point: the state of a slot, made only if it is saved now. Whether it was."""
+        """Offer the state of a slot at a safe point; it is made only if it is saved now. Whether it was."""
         ...
 
     def drop(self, prefix: str) -> None:

@@ -1,4 +1,4 @@
-"""Every switch of METHODS section 8 in its real place: each choice runs its stage and changes what the stage makes."""
+"""Every switch of docs/fidelity.md in its real place: each choice runs its stage and changes what the stage makes."""
 
 import shutil
 from pathlib import Path

@@ -15,7 +15,7 @@ from ldmiss.core.pixels import network_from_unit, unit_from_network
 
 
 class Codec(Protocol):
-    """Between images in [0, 1] and the space of diffusion."""
+    """A map between images in [0, 1] and the space of diffusion."""
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -1,7 +1,7 @@
 """What the encoder sees of an incomplete image: the paper's filled image, or the recipe that survives a change of rate.
 
 The zero-filled image alone cannot tell black from missing, and an encoder trained at one missing rate fails at another
-(METHODS sections 0 and 10). The robust recipe is grey fill, a channel of observed-indicators, and in training a random
+(docs/fidelity.md). The robust recipe is grey fill, a channel of observed-indicators, and in training a random
 share of the observed pixels hidden from the encoder, but not from the loss. Each part alone is worse somewhere.
 """
 

@@ -12,7 +12,7 @@ from ldmiss.core.pixels import unit_from_uint8
 
 LATENT_SOURCES = ("mean", "sample")
 _BATCH_SIZE = 100
-"""As for the classifier's features: more is slower on a CPU."""
+"""Images at a time; more is slower on a CPU."""
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """Baselines nobody should omit: pixel mean, neighbour average and the linear Gaussian conditional mean (numpy).
 
-At 50 % missing the Gaussian comes within a few per cent of published deep imputers (METHODS sections 0 and 7);
+At 50 % missing the Gaussian comes within a few per cent of published deep imputers (docs/claims.md);
 without these an MSE axis cannot be read. All take and give images in [0, 1], float64 inside.
 """
 

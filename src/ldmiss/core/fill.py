@@ -3,7 +3,7 @@
 from torch import Tensor
 
 FILL_VALUES = {"black": 0.0, "grey": 0.5}
-"""What a network sees where a pixel is missing, in [0, 1] units (METHODS section 8, A1; the paper says zero)."""
+"""What a network sees where a pixel is missing, in [0, 1] units (the paper says zero; docs/fidelity.md, A1)."""
 
 FILLS = [*FILL_VALUES, "mean"]
 """All fills: a constant, or the mean of each pixel over the training images in which it is observed."""

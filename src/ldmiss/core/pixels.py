@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 RANGES = {"symmetric": (-1.0, 1.0), "unit": (0.0, 1.0)}
-"""The range of the pixels that networks see, by name (METHODS section 8, A2; the paper does not say)."""
+"""The range of the pixels that networks see, by name (the paper does not say; docs/fidelity.md, A2)."""
 
 
 def unit_from_uint8(images: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class Normalizer:
     def fit(cls, x: Tensor, observed: Tensor, *, std_floor: float, per_feature: bool = True) -> "Normalizer":
         """Moments over observed training entries, x and observed (N, d); one for all features if not `per_feature`.
 
-        Pixels that are (almost) never lit have no spread to divide by: the floor stands in (METHODS section 0, 9).
+        Pixels that are (almost) never lit have no spread to divide by: the floor stands in.
         A feature never observed gets mean 0 and the floor.
         """
         axis = (0,) if per_feature else (0, 1)

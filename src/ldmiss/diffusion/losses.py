@@ -58,7 +58,7 @@ def mean_over_observed(loss: Tensor, observed: Tensor) -> Tensor:
 
 
 def mean_over_observed_batch(loss: Tensor, observed: Tensor) -> Tensor:
-    """As `mean_over_observed`, but divided once, by the number observed in the whole batch (MissDiff's code); ()."""
+    """The mean over observed values, divided once, by the number observed in the whole batch (MissDiff's code); ()."""
     return torch.where(observed, loss, 0.0).sum() / observed.sum().clamp(min=1)
 
 

@@ -1,7 +1,7 @@
 """FID, IS, KID and precision / recall of the evaluation classifier's features, by torch-fidelity's functions (A.3).
 
 Features are extracted once per set; torch-fidelity's statistics functions do the rest. Its cache is never used: its
-key omits the extractor's weights (METHODS section 6).
+key omits the extractor's weights.
 """
 
 from typing import Any

@@ -37,9 +37,9 @@ from ldmiss.evaluation.uncertainty import (
 
 CONFIDENCE = 0.9
 NUM_RESAMPLES = 200
-"""Of the images: a standard error is then itself known to 5 %."""
+"""Resamples of the images: a standard error is then itself known to 5 %."""
 NUM_FID_RESAMPLES = 50
-"""Each takes a covariance of all features; the standard error is known to 10 %."""
+"""Resamples for an FID, each of which takes a covariance of all features; the standard error is known to 10 %."""
 
 Pixels = NDArray[np.float32]
 

@@ -32,7 +32,7 @@ def crps(draws: Values, truth: Values) -> float:
     """Fair continuous ranked probability score, averaged over pixels; lower is better, in units of the pixels.
 
     mean_k |x_k - y| - 1 / (2 K (K - 1)) sum_{k != l} |x_k - x_l|, whose expectation does not depend on K (Ferro 2014,
-    "Fair scores for ensemble forecasts"; METHODS section 9). With the draws sorted, x_(1) <= ... <= x_(K), each appears
+    "Fair scores for ensemble forecasts"). With the draws sorted, x_(1) <= ... <= x_(K), each appears
     2 k - K - 1 times net in the pairwise sum, which is thus 2 sum_k (2 k - K - 1) x_(k): O(K log K), not O(K^2).
 
     Args:

@@ -11,7 +11,7 @@ from typing import IO, Any
 from ldmiss.errors import InputError
 
 TEMPORARY_SUFFIX = ".tmp"
-"""Of the temporary files, `.<name>.<pid>.tmp`; `.dvcignore` names it, so that one left by a kill changes no hash."""
+"""Ending of temporary files, `.<name>.<pid>.tmp`; `.dvcignore` names it, so that one left by a kill changes no hash."""
 
 
 def atomic_write(path: Path, write: Callable[[IO[bytes]], Any]) -> None:

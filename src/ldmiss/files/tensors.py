@@ -90,6 +90,6 @@ def with_prefix(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Of the tensors, those that `with_prefix` put under this prefix, by their own names."""
+    """The tensors that `with_prefix` put under this prefix, by their own names."""
     start = f"{prefix}."
     return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}

@@ -28,7 +28,7 @@ def self_guided_score(
     unconditional score ("equal magnitude", section 5), so that the 1/sigma^2 of Eq. 5 and 6 has no effect, and one
     row's result does not depend on its batch-mates.
 
-    The push never fades near the constraint, so draws are less dispersed than the posterior (METHODS section 4).
+    The push never fades near the constraint, so draws are less dispersed than the posterior.
 
     Args:
         denoiser: score and posterior mean in diffusion space.

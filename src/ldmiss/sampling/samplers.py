@@ -125,7 +125,7 @@ _DPM_SOLVERS = {
 """Name -> order of `dpm_solver_pp`, and whether it takes noise."""
 
 SAMPLERS = ("euler_maruyama", "heun", *_DPM_SOLVERS)
-"""By name; the first is the paper's, and it and the last two add noise on the way."""
+"""Samplers by name; the first is the paper's, and it and the last two add noise on the way."""
 
 
 def sample_from_prior(

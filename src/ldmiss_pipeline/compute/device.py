@@ -35,7 +35,7 @@ class Runtime:
         return min(MOST_AT_A_TIME, max(1, num_cores() // self.num_threads)) if self.device.type == "cpu" else 1
 
     def record(self) -> dict[str, Any]:
-        """For the `runs/` record and the checkpoint's key: all that low-order bits depend on."""
+        """All that low-order bits depend on, for the `runs/` record and the checkpoint's key."""
         return {
             "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu",
             "cpu": processor(),

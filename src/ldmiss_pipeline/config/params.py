@@ -35,7 +35,7 @@ def validate(document: Any, where: str) -> Params:
 
 
 _MOST_PROBLEMS = 10
-"""In one line: a document that is wrong all over is not listed in full."""
+"""Most problems that one line names: a document that is wrong all over is not listed in full."""
 
 
 def _explain(problem: Any) -> str:

@@ -95,7 +95,7 @@ class FileCheckpoint:
         self._charge(time.monotonic() - start)
 
     def offer(self, slot: str, make: MakeTensors) -> bool:
-        """At a safe point: the state of a slot, made only if it is saved. Whether it was.
+        """Offer the state of a slot at a safe point; it is made only if it is saved. Whether it was.
 
         Raises:
             Stopped: the process was asked to leave; everything offered was saved.

@@ -55,7 +55,7 @@ def test_errors_of_draws_and_of_their_mean_differ_by_the_variance() -> None:
 
 
 def test_posterior_draws_err_twice_as_much_as_their_mean() -> None:
-    """Truth and draws from one law: one draw errs by 2 Var, the mean of many by Var (METHODS section 0, 2)."""
+    """Truth and draws from one law: one draw errs by 2 Var, the mean of many by Var."""
     rng = numpy_generator(1)
     truth, draws = rng.normal(size=(50, 20, 20)), rng.normal(size=(50, 50, 20, 20))
     nothing = np.zeros(truth.shape, dtype=bool)
