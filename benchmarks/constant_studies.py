@@ -97,8 +97,8 @@ def paired(constant: str, found: Mapping[str, tuple[Scores, float] | None], rate
 
 def ridge(bench: Bench) -> Iterator[Row]:
     """The ridge of the linear Gaussian baseline; fitted once per rate, for the ridge is only added at the end."""
-    truth, known = bench.split.to_score(bench.size(500))
-    truth, known = truth.reshape(len(truth), -1), known.reshape(len(known), -1)
+    truth, observed = bench.split.to_score(bench.size(500))
+    truth, observed = truth.reshape(len(truth), -1), observed.reshape(len(observed), -1)
     for rate in RATES:
         images, observed = bench.split.incomplete(bench.size(55_000), rate)
         x, observed = (images / 255).astype(np.float32).reshape(len(images), -1), observed.reshape(len(images), -1)
@@ -106,16 +106,16 @@ def ridge(bench: Bench) -> Iterator[Row]:
         found = {}
         for value in (0.001, 0.003, 0.01):
             start = time.perf_counter()
-            x_obs = np.where(known, truth, np.float32(0))
-            x_hat = impute_gaussian(x_obs, known, mean, covariance + value * np.eye(len(mean)))
-            found[str(value)] = per_image(x_hat.clip(0, 1), truth, known), time.perf_counter() - start
+            x_obs = np.where(observed, truth, np.float32(0))
+            x_hat = impute_gaussian(x_obs, observed, mean, covariance + value * np.eye(len(mean)))
+            found[str(value)] = per_image(x_hat.clip(0, 1), truth, observed), time.perf_counter() - start
         yield from paired("baselines.train.ridge", found, rate)
 
 
 def diffputer(bench: Bench) -> Iterator[Row]:
     """DiffPuter's floor of the standard deviation and its normalisation: one M-step, then the mean of two draws."""
     images, observed = bench.tensors(bench.size(NUM_TRAIN), TRAIN_RATE)
-    rows, known = unit_from_uint8(images).flatten(1), observed.flatten(1)
+    rows, observed = unit_from_uint8(images).flatten(1), observed.flatten(1)
     section, runtime = bench.params.diffputer, bench.runtime
     config = {"num_features": rows.shape[1], **section.network.model_dump()}
     recipe = with_epochs(section.em.train_first, bench.size(20), batch_size=128)
@@ -126,8 +126,8 @@ def diffputer(bench: Bench) -> Iterator[Row]:
 
     def measure(std_floor: float, *, per_feature: bool = True) -> tuple[Scores, float] | None:
         start = time.perf_counter()
-        normalizer = Normalizer.fit(rows, known, std_floor=std_floor, per_feature=per_feature)
-        x = torch.where(known, normalizer.normalize(rows), 0.0)  # the feature mean where missing, as EM starts
+        normalizer = Normalizer.fit(rows, observed, std_floor=std_floor, per_feature=per_feature)
+        x = torch.where(observed, normalizer.normalize(rows), 0.0)  # the feature mean where missing, as EM starts
         try:
             fitted = fit_network(
                 DiffPuterMLP, config, lambda network: m_step_loss(denoiser_of(network, runtime.dtype), x),

@@ -101,9 +101,9 @@ class Case:
         settings = getattr(self.params, self.method).impute.guidance.model_dump()
         complete = partial(self.model.impute_by_guidance, **settings | {"sampler": sampler, "num_steps": num_steps})
         imputer = Imputer(complete, stochastic=True)
-        incomplete, known = load_incomplete(self.item.observed("test"), self.runtime.device)
+        incomplete, observed = load_incomplete(self.item.observed("test"), self.runtime.device)
         numbers = torch.from_numpy(evenly_spread(len(incomplete), num_images)).to(self.runtime.device)
-        x_obs, observed = unit_from_uint8(incomplete[numbers]), known[numbers]
+        x_obs, observed = unit_from_uint8(incomplete[numbers]), observed[numbers]
         root = derive_seed(seed, "few-steps", "impute", self.method)
         start = self.clock()
         parts = []

@@ -1,7 +1,7 @@
 """Measure one cell: generation by FID and IS, imputation by squared errors, FID, IS and accuracy (paper A.3), and more.
 
-`ldmiss.evaluation.measurement` lists the metrics. Reads the raw images: the only stage after `mask` that sees the truth, apart from
-the classifier's. Files of other methods are removed from the cell's input folders first (they stay in DVC's cache):
+`ldmiss.evaluation.measurement` lists the metrics. Reads the raw images: the only stage after `mask` that sees the
+truth, apart from the classifier's. Files of other methods are removed from the cell's input folders first (they stay in DVC's cache):
 DVC hashes these folders as a whole.
 """
 

@@ -82,7 +82,7 @@ def rows_to_impute(num_images: int, subset: NDArray[np.int64], num_draws: int) -
 
 
 def _noise_of(seed: int, numbers: Tensor, draws: Tensor, rows: slice) -> RowNoise:
-    """Noise by the number of the image in the test set, so that a draw does not depend on how many images are imputed."""
+    """Noise by the number of the image in the test set: a draw does not depend on how many images are imputed."""
     return RowNoise(seed, numbers[rows], draws[rows])
 
 

@@ -1,4 +1,4 @@
-"""What is not a stage: `python -m ldmiss_pipeline {repro,report,compose,claims,verify,grid} ...`, from the project's root."""
+"""What is not a stage: `python -m ldmiss_pipeline COMMAND ...`, from the project's root."""
 
 import importlib
 import sys

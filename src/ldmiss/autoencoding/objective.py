@@ -34,12 +34,12 @@ def autoencoder_loss(
     """
 
     def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
-        known = observed[batch]
+        observed_pixels = observed[batch]
         x = unit_from_uint8(images[batch])
-        seen = remask(known, generator) if encoder_input.robust else known
+        seen = remask(observed_pixels, generator) if encoder_input.robust else observed_pixels
         posterior = DiagonalGaussian(*encoder(encoder_input(x, seen)).chunk(2, dim=1))
         eps = torch.randn(posterior.mean.shape, generator=generator, device=generator.device)
         x_hat, target = decoder(posterior.sample(eps)), network_from_unit(x, encoder_input.value_range)
-        return masked_negative_elbo(target, x_hat, known, posterior.kl(), kl_weight=kl_weight)
+        return masked_negative_elbo(target, x_hat, observed_pixels, posterior.kl(), kl_weight=kl_weight)
 
     return loss

@@ -29,14 +29,14 @@ def impute_neighbours(x: Images, observed: Indicators) -> Images:
         observed: bool (N, H, W).
     """
     values = np.where(observed, x, np.float32(0))
-    known = observed.copy()
+    filled = observed.copy()
     while True:
-        value_sum, count = _sum_of_neighbours(values), _sum_of_neighbours(known.astype(np.float32))
-        newly = ~known & (count > 0)
+        value_sum, count = _sum_of_neighbours(values), _sum_of_neighbours(filled.astype(np.float32))
+        newly = ~filled & (count > 0)
         if not newly.any():
             return values
         values = np.where(newly, value_sum / np.maximum(count, 1), values)
-        known = known | newly
+        filled = filled | newly
 
 
 def _sum_of_neighbours(x: Images) -> Images:

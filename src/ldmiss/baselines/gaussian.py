@@ -24,10 +24,10 @@ def fit_gaussian(x: Images, observed: Indicators, *, ridge: float) -> tuple[Mome
         observed: bool (N, d).
         ridge: >= 0.
     """
-    known = observed.astype(np.float64)
-    mean = np.where(observed, x, 0).sum(0, dtype=np.float64) / np.maximum(known.sum(0), 1)
+    indicators = observed.astype(np.float64)
+    mean = np.where(observed, x, 0).sum(0, dtype=np.float64) / np.maximum(indicators.sum(0), 1)
     centred = np.where(observed, x - mean, 0.0)
-    covariance = (centred.T @ centred) / np.maximum(known.T @ known, 1)
+    covariance = (centred.T @ centred) / np.maximum(indicators.T @ indicators, 1)
     eigenvalues, vectors = scipy.linalg.eigh(covariance)
     covariance = (vectors * np.maximum(eigenvalues, 0)) @ vectors.T
     return mean, covariance + ridge * np.eye(len(mean))
@@ -36,12 +36,12 @@ def fit_gaussian(x: Images, observed: Indicators, *, ridge: float) -> tuple[Mome
 def impute_gaussian(x: Images, observed: Indicators, mean: Moments, covariance: Moments) -> Images:
     """Conditional mean of the missing given the observed entries of each row; float32 (N, d)."""
     completed = np.empty_like(x)
-    for i, known in enumerate(observed):
-        deviation = x[i, known] - mean[known]
+    for i, of_row in enumerate(observed):
+        deviation = x[i, of_row] - mean[of_row]
         weights = (
-            scipy.linalg.solve(covariance[np.ix_(known, known)], deviation, assume_a="pos")
-            if known.any()
+            scipy.linalg.solve(covariance[np.ix_(of_row, of_row)], deviation, assume_a="pos")
+            if of_row.any()
             else deviation
         )
-        completed[i] = mean + covariance[:, known] @ weights
+        completed[i] = mean + covariance[:, of_row] @ weights
     return np.where(observed, x, completed)

@@ -57,10 +57,10 @@ def pixel_score_loss(
     """
 
     def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
-        known = observed[batch]
-        x_0 = network_from_unit(fill_missing(unit_from_uint8(images[batch]), known, fill), value_range)
+        observed_pixels = observed[batch]
+        x_0 = network_from_unit(fill_missing(unit_from_uint8(images[batch]), observed_pixels, fill), value_range)
         loss = _score_loss(forward, sde, x_0, tau, weighting, generator)
-        return OBSERVED_MEANS[normalizer](loss, known).mean()
+        return OBSERVED_MEANS[normalizer](loss, observed_pixels).mean()
 
     return loss
 

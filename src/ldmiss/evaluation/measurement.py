@@ -123,15 +123,15 @@ def measure_imputation(
         metrics, and float64 (B, 3) as from `ldmiss.evaluation.uncertainty.reliability`.
     """
     num_images = len(completed)
-    truth, known = unit_from_uint8(torch.from_numpy(reference.images[rows])).numpy(), observed[rows]
+    truth, observed = unit_from_uint8(torch.from_numpy(reference.images[rows])).numpy(), observed[rows]
     x_hat, x_draws = completed.astype(np.float32), draws.astype(np.float32)
     labels = torch.tensor(reference.labels[rows])
     weights, subset_weights = reference.weights(num_images), reference.weights(len(subset))
     of_sets, _, logits = reference.measure(completed)
     right = (logits.argmax(1) == labels).double().numpy()
-    of_draw, of_mean, counts = errors_of_draws_by_image(x_draws, truth[subset], known[subset])
+    of_draw, of_mean, counts = errors_of_draws_by_image(x_draws, truth[subset], observed[subset])
     metrics = {
-        **_mse_with_se("mse", *errors_by_image(x_hat, truth, known), weights),
+        **_mse_with_se("mse", *errors_by_image(x_hat, truth, observed), weights),
         **_mse_with_se("mse_draw", of_draw, counts, subset_weights),
         **_mse_with_se("mse_mean", of_mean, counts, subset_weights),
         "mse_all": mse_all(x_hat, truth),
@@ -139,7 +139,7 @@ def measure_imputation(
         "accuracy": accuracy(logits, labels),
         "accuracy_se": ratio_se(right, np.ones(num_images), weights),
     }
-    of_draws, curve = measure_draws(x_draws, truth[subset], known[subset])
+    of_draws, curve = measure_draws(x_draws, truth[subset], observed[subset])
     return metrics | of_draws, curve
 
 

@@ -20,7 +20,7 @@ def errors_by_image(x_hat: Images, truth: Images, observed: NDArray[np.bool_]) -
 def errors_of_draws_by_image(
     draws: Images, truth: Images, observed: NDArray[np.bool_]
 ) -> tuple[Errors, Errors, Errors]:
-    """Squared errors by image, as from `errors_by_image`, of one draw (mean over the K), squared errors of the draws' mean, counts.
+    """Squared errors of one draw (mean over the K) and of the draws' mean, and counts, as from `errors_by_image`.
 
     For draws from one distribution E|draw - x|^2 = E|mean - x|^2 + (1 - 1/K) variance; a method that reports its
     mean and one that reports a draw can only be compared on the same of the two.

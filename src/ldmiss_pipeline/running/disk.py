@@ -1,4 +1,4 @@
-"""One look at the disk before a grid runs. A disk that fills up all the same stops a stage with a message of its own."""
+"""One look at the disk before a grid runs. One that fills up all the same stops a stage with a message of its own."""
 
 import shutil
 from pathlib import Path

@@ -1,7 +1,8 @@
 """Run one item of one stage: `python -m stages NAME [--missing-rate R --seed S] [--method M]`.
 
 Validates the whole params document and the inputs first, hands the stage its context, turns bad input into one line
-and an exit status of 1, and appends what the run took to `runs/`. For SIGTERM and Ctrl-C see `ldmiss_pipeline.running.signals`.
+and an exit status of 1, and appends what the run took to `runs/`. For SIGTERM and Ctrl-C see
+`ldmiss_pipeline.running.signals`.
 """
 
 import argparse

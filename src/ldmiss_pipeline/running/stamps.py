@@ -1,8 +1,8 @@
 """Where inputs are from: their stamps against the params, and their contents against what DVC recorded.
 
-Every artifact of ours says in its facts which item of which stage made it, and with which params (`StageItem.stamp`). So a
-model of another cell, or one that older params made, is refused by name, with DVC or without. Under DVC the contents
-are hashed as well: DVC itself trusts a cache object of which a bit has flipped, and hands it out.
+Every artifact of ours says in its metadata which item of which stage made it, and with which params
+(`StageItem.stamp`). So a model of another cell, or one that older params made, is refused by name, with DVC or without.
+Under DVC the contents are hashed as well (`lockfile.check_recorded`).
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """The typed schema of `params.yaml`: one class per section, nothing filled in, nothing converted.
 
 It refuses; it never supplies: no field has a default, so that what a stage computes follows from `params.yaml` alone
-and this package need not be a dependency of every stage (a test holds both). `ldmiss_pipeline.config.params` loads the document and
-words the errors.
+and this package need not be a dependency of every stage (a test holds both). `ldmiss_pipeline.config.params` loads
+the document and words the errors.
 """
 
 from ldmiss_pipeline.config.schema.base import Section as Section

@@ -1,4 +1,4 @@
-"""Sections on which methods are trained by the stage `train`, what is made and measured with them, and for which cells."""
+"""Sections on what is made and measured with trained models, and for which cells; the methods of the stage `train`."""
 
 import math
 from typing import Annotated, Any, Literal
