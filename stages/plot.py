@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from numpy.typing import NDArray
 
 from ldmiss.files.atomic import atomic_write, save_text
 from ldmiss_pipeline.artifacts.arrays import load_arrays
 from ldmiss_pipeline.artifacts.curves import load_curve
 from ldmiss_pipeline.artifacts.json_files import load_checked_json, save_json
 from ldmiss_pipeline.artifacts.paths import CLAIMS, CURVES, PLOTS, SUMMARY, TABLE, Item, remove_others
-from ldmiss_pipeline.paper.claims import claims_document
-from ldmiss_pipeline.paper.figures import Drawn, Shown, draw_figures
+from ldmiss_pipeline.paper.figures import FigureInputs, FigureWithData, ImageGrid, draw_figures
 from ldmiss_pipeline.paper.published import compare_published
 from ldmiss_pipeline.paper.tables import summarise, tidy
+from ldmiss_pipeline.paper.verdicts import claims_document
 from ldmiss_pipeline.running.context import Context
 
 if TYPE_CHECKING:
@@ -39,13 +38,13 @@ def run(context: Context) -> str:
 
     cells = [load_checked_json(item.metrics()) for item in items]
     table = tidy(cells)
-    sheets = {
-        (float(cell["missing_rate"]), int(cell["seed"])): _sheet(item, cell)
+    image_grids = {
+        (float(cell["missing_rate"]), int(cell["seed"])): _image_grid(item, cell)
         for item, cell in zip(items, cells, strict=True)
     }
     one_seed = [item for item in items if item.seed == grid.seeds[0]]
     curves = {(model, str(item.missing_rate)): load_curve(item.curve(model)) for model in models for item in one_seed}
-    figures = draw_run(cells, table, sheets, curves, grid, num_columns)
+    figures = draw_run(cells, table, image_grids, curves, grid, num_columns)
     save_figures(PLOTS, figures)
     save_text(TABLE, table.to_csv(index=False))
     save_json(SUMMARY, summarise(cells))
@@ -56,26 +55,26 @@ def run(context: Context) -> str:
 def draw_run(
     cells: Sequence[Mapping[str, Any]],
     table: pd.DataFrame,
-    sheets: Mapping[tuple[float, int], Mapping[str, NDArray[Any]]],
+    image_grids: Mapping[tuple[float, int], ImageGrid],
     curves: Mapping[tuple[str, str], list[float]],
     grid: "Grid",
     num_columns: int,
-) -> dict[str, Drawn]:
+) -> dict[str, FigureWithData]:
     """The figures of a run, by name, from its cells (not all of the grid need be there) and their table."""
-    shown = Shown(
+    inputs = FigureInputs(
         rates=grid.missing_rates,
         seeds=grid.seeds,
         generators=_methods(cells, "generation"),
         imputers=_methods(cells, "imputation"),
-        sheets=sheets,
+        image_grids=image_grids,
         curves=curves,
         published=compare_published(table).mse,
         num_columns=num_columns,
     )
-    return draw_figures(table, shown)
+    return draw_figures(table, inputs)
 
 
-def save_figures(folder: Path, figures: Mapping[str, Drawn], *, tables: bool = True) -> None:
+def save_figures(folder: Path, figures: Mapping[str, FigureWithData], *, tables: bool = True) -> None:
     """Write each figure as PNG, beside the CSV that it was drawn from where `tables` are wanted."""
     for name, (table, figure) in figures.items():
         if tables:
@@ -90,7 +89,7 @@ def _methods(cells: Sequence[Mapping[str, Any]], task: str) -> list[str]:
     return list(dict.fromkeys(method for cell in cells for method in cell[task]))
 
 
-def _sheet(item: Item, cell: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+def _image_grid(item: Item, cell: Mapping[str, Any]) -> ImageGrid:
     names = [f"samples/{method}" for method in cell["generation"]]
     names += [f"{kind}/{imputer}" for imputer in cell["imputation"] for kind in ("imputed", "reliability")]
     names += ["truth", "observed"]

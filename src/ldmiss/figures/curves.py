@@ -24,7 +24,7 @@ def against_rate(
     """Mean and standard deviation over seeds, one row per missing rate.
 
     Args:
-        table: tidy (`ldmiss_pipeline.paper.tables.tidy`).
+        table: tidy, one number a row: missing_rate, seed, task, method, metric, value.
         task: "generation" or "imputation".
         metrics: which.
         rates: that have a row in any case, of NaN where nothing was measured.
