@@ -60,7 +60,7 @@ def draw_run(
     grid: "Grid",
     num_columns: int,
 ) -> dict[str, FigureWithData]:
-    """The figures of a run, by name, from its cells (not all of the grid need be there) and their table."""
+    """The figures of a run, by name, from its cells and their table."""
     inputs = FigureInputs(
         rates=grid.missing_rates,
         seeds=grid.seeds,

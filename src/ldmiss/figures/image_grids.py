@@ -12,8 +12,6 @@ from ldmiss.figures.style import new_figure
 
 MISSING_GREY = 110
 """How a missing pixel is shown in the row of observed images."""
-ABSENT_GREY = 210
-"""An image that was not made."""
 
 
 def image_rows(panel: str, row: str, images: NDArray[np.uint8]) -> list[dict[str, Any]]:

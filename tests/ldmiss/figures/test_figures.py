@@ -1,7 +1,5 @@
 """Figures and the tables they are drawn from."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,19 +8,23 @@ from ldmiss.figures.curves import against_rate, draw_against_rate, draw_training
 from ldmiss.figures.image_grids import draw_image_grids, image_rows
 from ldmiss.figures.reliability import COLUMNS, draw_uncertainty, uncertainty_table
 from ldmiss.figures.style import colour_of, marker_of, new_figure
-from ldmiss_pipeline.paper.tables import tidy
 
-
-def cell(rate: float, seed: int, ldmiss: float, ddpm: float) -> dict[str, Any]:
-    """A cell with two generators and an imputer."""
-    return {
-        "missing_rate": rate, "seed": seed,
-        "generation": {"ldmiss": {"fid": ldmiss, "is": 9.0}, "ddpm": {"fid": ddpm, "is": 8.0}},
-        "imputation": {"mean": {"mse": 0.1, "mse_draw": 0.2}}, "classifier": {"sha256": "abc"},
-    }  # fmt: skip
-
-
-TABLE = tidy([cell(0.5, 42, 1.0, 10.0), cell(0.5, 43, 4.0, 30.0), cell(0.1, 42, 2.0, 5.0)])  # rates not in order
+TABLE = pd.DataFrame(  # rates not in order
+    [
+        (rate, seed, task, method, metric, value)
+        for rate, seed, ldmiss, ddpm in ((0.5, 42, 1.0, 10.0), (0.5, 43, 4.0, 30.0), (0.1, 42, 2.0, 5.0))
+        for task, method, metric, value in (
+            ("generation", "ldmiss", "fid", ldmiss),
+            ("generation", "ldmiss", "is", 9.0),
+            ("generation", "ddpm", "fid", ddpm),
+            ("generation", "ddpm", "is", 8.0),
+            ("imputation", "mean", "mse", 0.1),
+            ("imputation", "mean", "mse_draw", 0.2),
+            ("classifier", "classifier", "sha256", "abc"),
+        )
+    ],
+    columns=["missing_rate", "seed", "task", "method", "metric", "value"],
+)
 
 
 def test_against_rate() -> None:
