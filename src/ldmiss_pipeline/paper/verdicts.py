@@ -85,11 +85,12 @@ def _runs(table: pd.DataFrame, variants: Mapping[str, pd.DataFrame] | None) -> d
 
 def _check_variant(name: str, facts: Mapping[str, str], main: Mapping[str, str]) -> None:
     """A variant differs from the main table in the one setting it is named after."""
-    setting, _, wanted, override = _VARIANTS[name]
-    if facts.get(setting) != wanted:
-        found = facts.get(setting, "not recorded")
-        raise InputError(f"its {setting} is {found}; it must be {wanted} (make it with `-S {override}`)")
-    for fact in sorted({*facts, *main} - {setting, "params_sha256"}):
+    variant = _VARIANTS[name]
+    if (found := facts.get(variant.setting, "not recorded")) != variant.of_variant:
+        raise InputError(
+            f"its {variant.setting} is {found}; it must be {variant.of_variant} (make it with `-S {variant.override}`)"
+        )
+    for fact in sorted({*facts, *main} - {variant.setting, "params_sha256"}):
         # of the tuned run only the DDPM is compared, which has no encoder
         if facts.get(fact) != main.get(fact) and not (name == "tuned" and fact == "encoder_input"):
             label = f"classifier {fact}" if fact in SHARED_CLASSIFIER_FACTS else fact
@@ -130,14 +131,14 @@ def _check_runs(claim: Claim, runs: Mapping[str, Results]) -> None:
     """A question about two runs needs both, and they have to differ."""
     if claim.variant is None:
         return
-    setting, wanted, _, override = _VARIANTS[claim.variant]
-    if (found := runs["main"].facts.get(setting, wanted)) != wanted:
-        raise MissingEstimate(f"the main table's {setting} is {found}; it must be {wanted}")
-    if claim.variant == "tuned" and (profile := runs["main"].facts.get("profile", "paper")) != "paper":
+    variant, facts = _VARIANTS[claim.variant], runs["main"].facts
+    if (found := facts.get(variant.setting, variant.of_main)) != variant.of_main:
+        raise MissingEstimate(f"the main table's {variant.setting} is {found}; it must be {variant.of_main}")
+    if claim.variant == "tuned" and (profile := facts.get("profile", "paper")) != "paper":
         raise MissingEstimate(f"profile {profile} has rates of its own; recipes differ in profile paper alone")
     if claim.variant not in runs:
         raise MissingEstimate(
-            f"needs the table of a second run (`dvc exp run -S {override}` on the same grid), given to "
+            f"needs the table of a second run (`dvc exp run -S {variant.override}` on the same grid), given to "
             f"`python -m ldmiss_pipeline claims TABLE --{claim.variant} TABLE`"
         )
 
