@@ -7,7 +7,7 @@ COMMANDS = {
     "repro": "ldmiss_pipeline.running.repro",
     "report": "ldmiss_pipeline.paper.report",
     "compose": "ldmiss_pipeline.config.compose",
-    "claims": "ldmiss_pipeline.paper.command",
+    "claims": "ldmiss_pipeline.paper.claims_command",
     "verify": "ldmiss_pipeline.running.verify",
     "grid": "ldmiss_pipeline.grid.__main__",
 }

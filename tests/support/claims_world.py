@@ -1,15 +1,15 @@
 """A synthetic table in which every claim holds, ways to change it, and its verdicts."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ldmiss_pipeline.paper.claims import claims_records
 from ldmiss_pipeline.paper.tables import COLUMNS
+from ldmiss_pipeline.paper.verdicts import claims_document
 
 IDS = [*map(str, range(1, 15)), "Q1", "Q2", "Q3"]
 RATES = (0.0, 0.1, 0.3, 0.5, 0.6, 0.8)
@@ -125,8 +125,18 @@ def variants(**kwargs: Any) -> dict[str, pd.DataFrame]:
     return {"tuned": world(recipe="tuned", params_sha256="c7", **kwargs), "robust": robust}
 
 
+def deciding(record: Mapping[str, Any]) -> list[str]:
+    """What decides a claim, in the order of reading: `task.method.metric`, and `run:` before those of a second run."""
+    names = []
+    for number in record["numbers"]:
+        run = "" if number["run"] == "main" else f"{number['run']}:"
+        if number["decides"]:
+            names.append(f"{run}{number['task']}.{number['method']}.{number['metric']}")
+    return list(dict.fromkeys(names))
+
+
 def judge(table: pd.DataFrame, others: dict[str, pd.DataFrame] | None = None) -> dict[str, dict[str, Any]]:
     """Records by id, checked to be JSON without NaN."""
-    records = claims_records(table, variants() if others is None else others)
-    assert json.loads(json.dumps(records, allow_nan=False)) == records
-    return {record["id"]: record for record in records}
+    document = claims_document(table, variants() if others is None else others)
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    return {record["id"]: record for record in document["claims"]}

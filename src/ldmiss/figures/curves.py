@@ -18,16 +18,13 @@ TITLES = {
 }
 
 
-def against_rate(
-    table: pd.DataFrame, task: str, metrics: Sequence[str], *, rates: Sequence[float] = ()
-) -> pd.DataFrame:
+def against_rate(table: pd.DataFrame, task: str, metrics: Sequence[str]) -> pd.DataFrame:
     """Mean and standard deviation over seeds, one row per missing rate.
 
     Args:
-        table: tidy (`ldmiss_pipeline.paper.tables.tidy`).
+        table: tidy, one number a row: missing_rate, seed, task, method, metric, value.
         task: "generation" or "imputation".
         metrics: which.
-        rates: that have a row in any case, of NaN where nothing was measured.
 
     Returns:
         missing_rate, then `<metric>_<method>` and `<metric>_<method>_std` (ddof 1; NaN for one seed).
@@ -41,21 +38,17 @@ def against_rate(
         for method in rows.loc[rows["metric"] == metric, "method"].unique()
         for statistic in ("mean", "std")
     }
-    frame = pd.DataFrame(columns).sort_index()
-    index = pd.Index(sorted({*frame.index, *rates}), name="missing_rate")
-    return frame.reindex(index).reset_index()
+    return pd.DataFrame(columns).sort_index().reset_index()
 
 
 def draw_against_rate(
-    wide: pd.DataFrame, metrics: Sequence[str], *,
-    methods: Sequence[str] = (), published: Mapping[str, float] | None = None, at: float = 0.5,
-) -> Figure:  # fmt: skip
+    wide: pd.DataFrame, metrics: Sequence[str], *, published: Mapping[str, float] | None = None, at: float = 0.5
+) -> Figure:
     """One panel per metric, one line per method, bars of one standard deviation over seeds.
 
     Args:
-        wide: from `against_rate`; a line below the panels says what it lacks.
+        wide: from `against_rate`.
         metrics: one panel each.
-        methods: that the line names, too, where they have no column.
         published: method -> published MSE, drawn in the "mse" panel at the training rate `at` only: the only point of
             a curve that is like for like. None draws nothing.
         at: that rate.
@@ -81,21 +74,7 @@ def draw_against_rate(
             _draw_published(axis, published, at)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    if absent := _absent(wide, metrics[0], methods):
-        figure.suptitle(f"not measured: {absent}", fontsize="small", color="0.4")
     return figure
-
-
-def _absent(wide: pd.DataFrame, metric: str, methods: Sequence[str]) -> str:
-    """The methods without a number at some rates, and where, or at all: `ddpm at 0.6, 0.8; diffputer`."""
-    names = [name for name in map(str, wide) if name.startswith(f"{metric}_") and not name.endswith("_std")]
-    lacking = {name: wide.loc[wide[name].isna(), "missing_rate"] for name in names}
-    parts = [
-        f"{name.removeprefix(f'{metric}_')} at {', '.join(f'{rate:g}' for rate in rates)}"
-        for name, rates in lacking.items()
-        if len(rates)
-    ]
-    return "; ".join(parts + [method for method in methods if f"{metric}_{method}" not in wide])
 
 
 def _draw_published(axis: Axes, published: Mapping[str, float], at: float) -> None:

@@ -1,4 +1,4 @@
-"""Sheets of images: generated (Figure 2) and imputed digits (Figure 4), each drawn from a table of pixels."""
+"""Grids of images: generated (Figure 2) and imputed digits (Figure 4), each drawn from a table of pixels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +12,6 @@ from ldmiss.figures.style import new_figure
 
 MISSING_GREY = 110
 """How a missing pixel is shown in the row of observed images."""
-ABSENT_GREY = 210
-"""An image that was not made."""
 
 
 def image_rows(panel: str, row: str, images: NDArray[np.uint8]) -> list[dict[str, Any]]:
@@ -24,7 +22,7 @@ def image_rows(panel: str, row: str, images: NDArray[np.uint8]) -> list[dict[str
     ]
 
 
-def draw_sheets(table: pd.DataFrame, *, num_panel_columns: int, row_title: str) -> Figure:
+def draw_image_grids(table: pd.DataFrame, *, num_panel_columns: int, row_title: str) -> Figure:
     """One panel per value of `panel`, each with one row of images per value of `row`, in the table's order.
 
     Args:

@@ -25,7 +25,7 @@ def uncertainty_table(
     Args:
         curves: (missing rate, imputer) -> the reliability of each seed, float64 (B, 3) with columns predicted, actual,
             count, as from `ldmiss.evaluation.uncertainty.reliability`; (0, 3) for imputers with too few draws.
-        table: tidy (`ldmiss_pipeline.paper.tables.tidy`), for coverage and coverage_level.
+        table: tidy, as of `curves.against_rate`, for coverage and coverage_level.
 
     Returns:
         kind, missing_rate, imputer, predicted, actual, count. Kind "reliability": root mean square errors of a bin,

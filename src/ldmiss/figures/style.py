@@ -4,27 +4,33 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-_KNOWN = [
-    "ldmiss", "ddpm", "diffputer", "ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement",
-    "autoencoder", "mean", "neighbour", "gaussian",
-]  # fmt: skip
-_COLOURS = {
-    "ldmiss": 0, "ldmiss-guidance": 0, "ddpm": 1, "ddpm-guidance": 1, "ddpm-replacement": 3, "diffputer": 2,
-    "diffputer-replacement": 2, "autoencoder": 4, "mean": 7, "neighbour": 8, "gaussian": 5,
-}  # fmt: skip
-_MARKERS = "os^DvP*Xhd<>"
+_COLOURS_AND_MARKERS = {
+    "ldmiss": (0, "o"),
+    "ldmiss-guidance": (0, "D"),
+    "ddpm": (1, "s"),
+    "ddpm-guidance": (1, "v"),
+    "ddpm-replacement": (3, "P"),
+    "diffputer": (2, "^"),
+    "diffputer-replacement": (2, "*"),
+    "autoencoder": (4, "X"),
+    "mean": (7, "h"),
+    "neighbour": (8, "d"),
+    "gaussian": (5, "<"),
+}
+"""Method -> which colour of seaborn's palette `colorblind`, and matplotlib's marker."""
+_OTHER_METHODS = (6, "o")
 
 
 def colour_of(method: str) -> tuple[float, float, float]:
-    """The colour of a method; methods not known here share the last ones by name."""
-    palette = sns.color_palette("colorblind", 10)
-    colour: tuple[float, float, float] = palette[_COLOURS.get(method, 6)]
+    """The colour of a method, red, green and blue in [0, 1]; all methods not known here share one."""
+    index, _ = _COLOURS_AND_MARKERS.get(method, _OTHER_METHODS)
+    colour: tuple[float, float, float] = sns.color_palette("colorblind", 10)[index]
     return colour
 
 
 def marker_of(method: str) -> str:
-    """The marker of a method."""
-    return _MARKERS[_KNOWN.index(method) % len(_MARKERS)] if method in _KNOWN else "o"
+    """The marker of a method; all methods not known here share one."""
+    return _COLOURS_AND_MARKERS.get(method, _OTHER_METHODS)[1]
 
 
 def new_figure(rows: int, columns: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]:

@@ -1,47 +1,32 @@
 """Published errors on the same measure, beside ours: missing-pixel RMSE on MNIST, half of the pixels missing at random.
 
+The numbers are in `published.csv` beside this file. Its columns: rmse, on the missing pixels, in [0, 1] units (EMFlow
+paper, Table 2, which re-ran the other methods); accuracy on the imputed digits, of a classifier trained on complete
+ones (Table 3; a LeNet, not ours; empty where not given); images, of the test set; source.
+
 Like for like only where a run uses the canonical MNIST and masks half of the pixels in training and in test: the
-published methods were trained and tested at one and the same rate, on 60,000 and 10,000 digits, pixels in [0, 1].
+published methods were trained and tested at one and the same rate, on 60,000 and 10,000 digits.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 
 import pandas as pd
 
-from ldmiss_pipeline.paper.results import Lacking, Results, check_table
+from ldmiss_pipeline.paper.estimates import MissingEstimate, Results
+from ldmiss_pipeline.paper.table_check import check_table
 
 RATE = 0.5
 DATASET = "mnist"
-EMFLOW_PAPER = "EMFlow paper (Data Imputation in Latent Space via EM and Deep Flow Models, OpenReview 2022)"
+_COLUMNS = ["method", "statistic", "rmse", "mse", "accuracy", "num_seeds", "images", "source"]
 
 
-@dataclass(frozen=True)
-class Published:
-    """A method's numbers on MNIST at a training and test missing rate of 0.5.
-
-    Attributes:
-        rmse: on the missing pixels, in [0, 1] units; EMFlow paper, Table 2 (which re-ran the others).
-        accuracy: of a classifier trained on complete digits, on the imputed ones (EMFlow paper, Table 3; a LeNet, not
-            ours); None where not given.
-    """
-
-    rmse: float
-    accuracy: float | None = None
-
-    @property
-    def mse(self) -> float:
-        """The square of the RMSE."""
-        return self.rmse**2
-
-
-PUBLISHED: Mapping[str, Published] = {
-    "EMFlow": Published(0.0986, 0.9860),
-    "MCFlow": Published(0.1027, 0.9840),
-    "MisGAN": Published(0.1311),
-    "GAIN": Published(0.1723),
-}
+def load_published() -> pd.DataFrame:
+    """The published numbers, in the file's order, with the columns of `Comparison.table`; mse is the square of rmse."""
+    with (files("ldmiss_pipeline.paper") / "published.csv").open() as file:
+        published = pd.read_csv(file, dtype={"images": str})
+    return published.assign(statistic="as published", mse=published["rmse"] ** 2, num_seeds=0)[_COLUMNS]
 
 
 @dataclass(frozen=True)
@@ -61,7 +46,9 @@ class Comparison:
     @property
     def mse(self) -> dict[str, float]:
         """Published method -> MSE, for Figure 3; empty where nothing is comparable."""
-        return {} if self.table is None else {name: of.mse for name, of in PUBLISHED.items()}
+        if self.table is None:
+            return {}
+        return dict(load_published()[["method", "mse"]].itertuples(index=False))
 
 
 def compare_published(table: pd.DataFrame) -> Comparison:
@@ -71,7 +58,7 @@ def compare_published(table: pd.DataFrame) -> Comparison:
     them); for imputers without draws the two differ by the images only. RMSE is the root of the MSE's mean over seeds.
 
     Args:
-        table: tidy, as for `ldmiss_pipeline.paper.claims.claims_records`.
+        table: tidy, as for `ldmiss_pipeline.paper.verdicts.claims_document`.
 
     Raises:
         InputError: as `check_table`.
@@ -79,11 +66,8 @@ def compare_published(table: pd.DataFrame) -> Comparison:
     results = check_table(table)
     if reason := _not_comparable(results):
         return Comparison(None, reason)
-    rows = [
-        (name, "as published", of.rmse, of.mse, of.accuracy, 0, "10000", EMFLOW_PAPER) for name, of in PUBLISHED.items()
-    ] + _own_rows(results)
-    columns = ["method", "statistic", "rmse", "mse", "accuracy", "num_seeds", "images", "source"]
-    frame = pd.DataFrame(rows, columns=columns).astype({"accuracy": float})
+    rows = [*load_published().itertuples(index=False, name=None), *_own_rows(results)]
+    frame = pd.DataFrame(rows, columns=_COLUMNS).astype({"accuracy": float})
     return Comparison(frame.sort_values("rmse", kind="stable", ignore_index=True), "")
 
 
@@ -106,11 +90,11 @@ def _own_rows(results: Results) -> list[tuple[str, str, float, float, float | No
             images = results.facts.get(fact, "not recorded")
             try:
                 error = results.estimate("imputation", method, metric, RATE)
-            except Lacking:
+            except MissingEstimate:
                 continue  # a table of a run without this imputer or metric at 0.5: there is no row to show
             try:
                 accuracy = results.estimate("imputation", method, "accuracy", RATE).mean if metric == "mse" else None
-            except Lacking:
+            except MissingEstimate:
                 accuracy = None
             rows.append(
                 (method, statistic, math.sqrt(error.mean), error.mean, accuracy, error.num_seeds, images, "this run")

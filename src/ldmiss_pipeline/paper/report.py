@@ -1,6 +1,8 @@
 """Print the metrics and claims of the last run and where its figures are: `python -m ldmiss_pipeline report`."""
 
+import argparse
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -8,7 +10,7 @@ import pandas as pd
 from ldmiss.errors import InputError
 from ldmiss_pipeline.artifacts.json_files import load_checked_json, load_json
 from ldmiss_pipeline.artifacts.paths import CLAIMS, CLASSIFIER_FACTS, PLOTS, SUMMARY, TABLE
-from ldmiss_pipeline.paper.claims import verdict_lines
+from ldmiss_pipeline.paper.verdicts import verdict_lines
 
 
 def report(summary: dict[str, Any]) -> str:
@@ -28,25 +30,22 @@ def verdicts(claims: list[dict[str, Any]]) -> str:
     return "\n".join([verdict_lines(decided), left] if decided else [left])
 
 
-def yardstick(facts: dict[str, Any]) -> str:
+def classifier_line(facts: dict[str, Any]) -> str:
     """Which classifier the FIDs are under, and what they compare with."""
     if facts["source"] == "trained":
         return f"classifier {facts['sha256'][:12]} is this run's own: its FIDs compare with no other run's"
     return f"classifier {facts['sha256'][:12]} is the committed one: FIDs compare between all runs under it"
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Print the report; the exit status."""
+    argparse.ArgumentParser(prog="python -m ldmiss_pipeline report", description=__doc__).parse_args(arguments)
     try:
         print(report(load_json(SUMMARY)))
-        print(yardstick(load_checked_json(CLASSIFIER_FACTS)))
+        print(classifier_line(load_checked_json(CLASSIFIER_FACTS)))
         print(f"\nthe paper's claims at this run's size\n{verdicts(load_json(CLAIMS)['claims'])}")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(f"\nevery number of every cell: {TABLE}\nfigures: {', '.join(map(str, sorted(PLOTS.glob('*.png'))))}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

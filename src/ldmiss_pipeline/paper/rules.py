@@ -1,50 +1,21 @@
-"""The rules that decide the paper's claims, and their thresholds, stated once.
+"""The rules that decide the paper's claims, in code; which claim has which is in `ldmiss_pipeline.paper.claims`.
 
-A rule reads estimates through a `Reader` (which keeps what was read) and returns an `Outcome`. Rates above 0.8 lie
-outside the paper's grid (A.2.3) and are not looked at. Standard errors of a difference are combined in quadrature. For
-methods measured on the same test images that is too large: on the safe side where a difference has to show, and lenient
-where it must not ("no step improves", claims 3 and 7, which therefore must also lose clearly from first to last rate).
+A rule reads estimates through an `EstimateReader` (which keeps what was read) and returns an `Outcome`. Where a claim
+is a word ("most stable", "most reliable", "loses detail"), the rule here is our reading of it.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
+from statistics import fmean
 from typing import Literal
 
-from ldmiss_pipeline.paper.results import Estimate, Lacking, Results
+from ldmiss_pipeline.paper.estimates import Column, EstimateReader, MissingEstimate, combined_error, gain, listed
+from ldmiss_pipeline.paper.thresholds import THRESHOLDS
 
 Verdict = Literal["holds", "fails", "consistent", "not tested"]
 
-
-@dataclass(frozen=True)
-class Thresholds:
-    """Every number that a verdict depends on, and nothing else.
-
-    Attributes:
-        better: a difference counts if it exceeds so many of its standard errors (over seeds; one seed: of a bootstrap
-            over images). "Degrades with every step" is monotone within as many.
-        stable: FID at 0.5 is at most so many times FID at 0.
-        robust: MSE at 0.8 is at most so many times MSE at 0.
-        competitive: at most so many times the best.
-        variance_seeds: claims about variance need so many seeds, and are at most `consistent`.
-        span: a claim about every rate needs these: both ends of the paper's rates and the middle.
-        low: rates up to here are "low"; `moderate`: up to here "low to moderate"; from `high` on "high".
-    """
-
-    better: float = 2.0
-    stable: float = 1.5
-    robust: float = 1.5
-    competitive: float = 1.1
-    variance_seeds: int = 3
-    span: tuple[float, ...] = (0.0, 0.5, 0.8)
-    low: float = 0.3
-    moderate: float = 0.5
-    high: float = 0.6
-
-
-THRESHOLDS = Thresholds()
-LARGER_IS_BETTER = ("is", "accuracy")
 PAPER_IMPUTERS = ("ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement", "autoencoder")
 
 
@@ -56,71 +27,13 @@ class Outcome:
     reason: str
 
 
-@dataclass(frozen=True)
-class Column:
-    """One number per rate: of which run ("main", or a variant), task, method and metric."""
-
-    task: str
-    method: str
-    metric: str
-    run: str = "main"
-
-    def __str__(self) -> str:
-        """`task.method.metric`, and `run:` before it for another run than the main one."""
-        return f"{'' if self.run == 'main' else self.run + ':'}{self.task}.{self.method}.{self.metric}"
+Rule = Callable[[EstimateReader], Outcome]
 
 
-@dataclass
-class Reader:
-    """Gives estimates and keeps what it gave, in order.
-
-    Attributes:
-        runs: "main" and perhaps variants, each a checked table.
-        read: (column, rate) -> the estimate, of what decides the claim.
-        shown: the same, of what is only shown beside it.
-    """
-
-    runs: Mapping[str, Results]
-    read: dict[tuple[Column, float], Estimate] = field(default_factory=dict)
-    shown: dict[tuple[Column, float], Estimate] = field(default_factory=dict)
-
-    def __call__(self, column: Column, rate: float) -> Estimate:
-        """The estimate of a column at a rate; raises `Lacking`."""
-        estimate = self.runs[column.run].estimate(column.task, column.method, column.metric, rate)
-        self.read[(column, rate)] = estimate
-        return estimate
-
-    def rates(self, *needed: float) -> list[float]:
-        """The rates of the paper's range that all runs of this reader have; raises `Lacking` if a needed one is not."""
-        shared = [rate for rate in self.runs["main"].rates if rate <= THRESHOLDS.span[-1]]
-        shared = [rate for rate in shared if all(rate in results.seeds for results in self.runs.values())]
-        if absent := [rate for rate in needed if rate not in shared]:
-            raise Lacking(f"lacks missing rate {listed(absent)}; there are {listed(shared) or 'none'}")
-        return shared
-
-
-Rule = Callable[[Reader], Outcome]
-
-
-def listed(rates: Sequence[float]) -> str:
-    """Rates as a text."""
-    return ", ".join(f"{rate:g}" for rate in rates)
-
-
-def gain(first: Estimate, second: Estimate, metric: str) -> tuple[float, float]:
-    """By how much the first is better, and the standard error of that.
-
-    Raises:
-        Lacking: an estimate of one seed without a bootstrap error.
-    """
-    difference = second.mean - first.mean
-    return (-difference if metric in LARGER_IS_BETTER else difference), _se(first, second)
-
-
-def better(pairs: Sequence[tuple[Column, Column]], rates: Callable[[Reader], Sequence[float]]) -> Rule:
+def better(pairs: Sequence[tuple[Column, Column]], rates: Callable[[EstimateReader], Sequence[float]]) -> Rule:
     """The first of each pair is better than the second, by `THRESHOLDS.better` standard errors, at every rate."""
 
-    def rule(reader: Reader) -> Outcome:
+    def rule(reader: EstimateReader) -> Outcome:
         used = rates(reader)
         failed: list[str] = []
         margins: list[tuple[float, str]] = []
@@ -134,7 +47,7 @@ def better(pairs: Sequence[tuple[Column, Column]], rates: Callable[[Reader], Seq
                 margins.append((difference / se if se > 0 else math.inf, where))
         smallest, where = min(margins)
         margin = f"smallest margin {smallest:.1f} se, {where}" if math.isfinite(smallest) else "no spread"
-        return decide(failed, f"at rates {listed(used)}; {margin}")
+        return _decide(failed, f"at rates {listed(used)}; {margin}")
 
     return rule
 
@@ -142,15 +55,15 @@ def better(pairs: Sequence[tuple[Column, Column]], rates: Callable[[Reader], Seq
 def ratio_at_most(columns: Sequence[Column], rate: float, base: float, factor: float) -> Rule:
     """Each column at `rate` is at most `factor` times itself at `base` (smaller is better)."""
 
-    def rule(reader: Reader) -> Outcome:
+    def rule(reader: EstimateReader) -> Outcome:
         reader.rates(base, rate)
-        told, failed = [], []
+        details, failed = [], []
         for column in columns:
             start, end = reader(column, base), reader(column, rate)
-            told.append(f"{column.method} {times(end.mean, start.mean)}")
+            details.append(f"{column.method} {_ratio_text(end.mean, start.mean)}")
             if end.mean > factor * start.mean:
-                failed.append(f"{told[-1]}, more than {factor:g}")
-        return decide(failed, f"{', '.join(told)} from {base:g} to {rate:g}; at most {factor:g} allowed")
+                failed.append(f"{details[-1]}, more than {factor:g}")
+        return _decide(failed, f"{', '.join(details)} from {base:g} to {rate:g}; at most {factor:g} allowed")
 
     return rule
 
@@ -161,9 +74,9 @@ def degrades(columns: Sequence[Column]) -> Rule:
     The second part keeps a flat curve from passing.
     """
 
-    def rule(reader: Reader) -> Outcome:
+    def rule(reader: EstimateReader) -> Outcome:
         rates = reader.rates(*THRESHOLDS.span)
-        failed, told = [], []
+        details, failed = [], []
         for column in columns:
             estimates = {rate: reader(column, rate) for rate in rates}
             for before, after in pairwise(rates):
@@ -173,10 +86,10 @@ def degrades(columns: Sequence[Column]) -> Rule:
                         f"{column.method} improves from {before:g} to {after:g} ({difference:.3g}, se {se:.2g})"
                     )
             rise, se = gain(estimates[rates[0]], estimates[rates[-1]], column.metric)
-            told.append(f"{column.method} loses {rise:.3g} (se {se:.2g})")
+            details.append(f"{column.method} loses {rise:.3g} (se {se:.2g})")
             if rise <= THRESHOLDS.better * se:
                 failed.append(f"{column.method} is not clearly worse at {rates[-1]:g} than at {rates[0]:g}")
-        return decide(failed, f"{', '.join(told)} from {rates[0]:g} to {rates[-1]:g}, over rates {listed(rates)}")
+        return _decide(failed, f"{', '.join(details)} from {rates[0]:g} to {rates[-1]:g}, over rates {listed(rates)}")
 
     return rule
 
@@ -184,19 +97,140 @@ def degrades(columns: Sequence[Column]) -> Rule:
 def rises_faster(fast: Column, slow: Column) -> Rule:
     """From the lowest rate (low) to the highest (high), `fast` loses more than `slow`, beyond the standard errors."""
 
-    def rule(reader: Reader) -> Outcome:
+    def rule(reader: EstimateReader) -> Outcome:
         rates = reader.rates()
         if not rates or rates[0] > THRESHOLDS.low or rates[-1] < THRESHOLDS.high:
-            raise Lacking(
+            raise MissingEstimate(
                 f"needs a missing rate of at most {THRESHOLDS.low:g} and one of at least {THRESHOLDS.high:g}; "
                 f"there are {listed(rates) or 'none'}"
             )
         ends = {column: (reader(column, rates[0]), reader(column, rates[-1])) for column in (fast, slow)}
         rise = {column.method: gain(first, last, column.metric)[0] for column, (first, last) in ends.items()}
-        difference, se = rise[fast.method] - rise[slow.method], _se(*ends[fast], *ends[slow])
-        told = ", ".join(f"{method} loses {value:.3g}" for method, value in rise.items())
-        text = f"{told} from {rates[0]:g} to {rates[-1]:g}; difference {difference:+.3g}, se {se:.2g}"
-        return decide([text] if difference <= THRESHOLDS.better * se else [], text)
+        difference, se = rise[fast.method] - rise[slow.method], combined_error(*ends[fast], *ends[slow])
+        losses = ", ".join(f"{method} loses {value:.3g}" for method, value in rise.items())
+        text = f"{losses} from {rates[0]:g} to {rates[-1]:g}; difference {difference:+.3g}, se {se:.2g}"
+        return _decide([text] if difference <= THRESHOLDS.better * se else [], text)
+
+    return rule
+
+
+def most_stable(columns: Sequence[Column], base: float) -> Rule:
+    """The first column grows by the smallest factor from `base` to every higher rate (smaller values are better)."""
+
+    def rule(reader: EstimateReader) -> Outcome:
+        rates = reader.rates(base, THRESHOLDS.span[-1])
+        checks: dict[str, bool] = {}
+        for rate in (rate for rate in rates if rate > base):
+            ends = {column.method: (reader(column, rate).mean, reader(column, base).mean) for column in columns}
+            own, *others = (end / start if start > 0 else math.inf for end, start in ends.values())
+            growth = ", ".join(f"{method} {_ratio_text(*pair)}" for method, pair in ends.items())
+            checks[f"{base:g} to {rate:g}: {growth}"] = own < min(others)
+        return _decide(_failing(checks), "; ".join(checks))
+
+    return rule
+
+
+def lowest_variance(columns: Sequence[Column], rivals: Sequence[str]) -> Rule:
+    """Each column's variance over seeds, averaged over the rates, is below that of each rival; at most `consistent`."""
+
+    def rule(reader: EstimateReader) -> Outcome:
+        rates = reader.rates(*THRESHOLDS.span)
+        checks: dict[str, bool] = {}
+        for column in columns:
+            spread = {
+                method: _spread(reader, Column(column.task, method, column.metric), rates)
+                for method in (column.method, *rivals)
+            }
+            own, *others = spread.values()
+            text = f"{column.metric}: " + ", ".join(f"{method} {value:.3g}" for method, value in spread.items())
+            checks[f"{text} (sd over seeds, rates {listed(rates)})"] = own < min(others)
+        outcome = _decide(_failing(checks), "; ".join(checks))
+        return Outcome("consistent", outcome.reason) if outcome.verdict == "holds" else outcome
+
+    return rule
+
+
+def _spread(reader: EstimateReader, column: Column, rates: Sequence[float]) -> float:
+    """The root of a column's variance over seeds, averaged over the rates."""
+    variances = []
+    for estimate in [reader(column, rate) for rate in rates]:
+        if estimate.std is None or estimate.num_seeds < THRESHOLDS.variance_seeds:
+            raise MissingEstimate(
+                f"needs {THRESHOLDS.variance_seeds} seeds at every rate; "
+                f"there are {estimate.num_seeds} of {estimate.name}"
+            )
+        variances.append(estimate.std**2)
+    return math.sqrt(fmean(variances))
+
+
+def competitive(method: str, metric: str) -> Rule:
+    """At every low and moderate rate an imputer's error is at most `THRESHOLDS.competitive` times the paper's best."""
+
+    def rule(reader: EstimateReader) -> Outcome:
+        rates = [rate for rate in reader.rates(THRESHOLDS.moderate) if rate <= THRESHOLDS.moderate]
+        if rates[0] > THRESHOLDS.low:
+            raise MissingEstimate(f"needs a missing rate of at most {THRESHOLDS.low:g} too; there are {listed(rates)}")
+        checks: dict[str, bool] = {}
+        for rate in rates:
+            errors = {other: reader(Column("imputation", other, metric), rate).mean for other in PAPER_IMPUTERS}
+            best = min(errors, key=lambda other: errors[other])
+            text = f"at {rate:g} {_ratio_text(errors[method], errors[best])} the best ({best})"
+            checks[text] = errors[method] <= THRESHOLDS.competitive * errors[best]
+        return _decide(_failing(checks), "; ".join(checks))
+
+    return rule
+
+
+def loses_detail(method: str, other: str) -> Rule:
+    """At 0.8 the imputed digits of `method` have a worse FID and accuracy than those of `other`, and than its own at 0.
+
+    Worse: by more than `THRESHOLDS.better` standard errors, in all four comparisons.
+    """
+
+    def rule(reader: EstimateReader) -> Outcome:
+        first, last = THRESHOLDS.span[0], THRESHOLDS.span[-1]
+        reader.rates(first, last)
+        checks: dict[str, bool] = {}
+        for name, rate in ((other, last), (method, first)):
+            for metric in ("fid", "accuracy"):
+                reference = reader(Column("imputation", name, metric), rate)
+                loss, se = gain(reference, reader(Column("imputation", method, metric), last), metric)
+                text = f"{metric} at {last:g} against {name} at {rate:g}: loses {loss:.3g} (se {se:.2g})"
+                checks[text] = loss > THRESHOLDS.better * se
+        return _decide(_failing(checks), "; ".join(checks))
+
+    return rule
+
+
+def reaches_only(method: str, other: str, metric: str, inside: Sequence[float]) -> Rule:
+    """An imputer's error is competitive with another's at the rates `inside`, and at no other rate."""
+
+    def rule(reader: EstimateReader) -> Outcome:
+        checks: dict[str, bool] = {}
+        for rate in reader.rates(*THRESHOLDS.span):
+            error, reference = (reader(Column("imputation", name, metric), rate).mean for name in (method, other))
+            reached = error <= THRESHOLDS.competitive * reference
+            checks[f"at {rate:g} {_ratio_text(error, reference)}"] = reached == (rate in inside)
+        return _decide(_failing(checks), f"{method} against {other}: {', '.join(checks)}")
+
+    return rule
+
+
+def most_reliable(method: str, metric: str) -> Rule:
+    """Of the paper's imputers, the lowest error at its worst rate, and a mean over rates competitive with the best."""
+
+    def rule(reader: EstimateReader) -> Outcome:
+        rates = reader.rates(*THRESHOLDS.span)
+        errors = {
+            name: [reader(Column("imputation", name, metric), rate).mean for rate in rates] for name in PAPER_IMPUTERS
+        }
+        checks: dict[str, bool] = {}
+        for words, of, factor in (("worst rate", max, 1.0), ("mean over rates", fmean, THRESHOLDS.competitive)):
+            scores = {name: of(values) for name, values in errors.items()}
+            best = min(scores, key=lambda name: (scores[name], name != method))
+            text = f"{words}: {method} {scores[method]:.3g}, best {best} {scores[best]:.3g}"
+            checks[text] = scores[method] <= factor * scores[best]
+        return _decide(_failing(checks), f"{'; '.join(checks)}; rates {listed(rates)}")
 
     return rule
 
@@ -204,29 +238,27 @@ def rises_faster(fast: Column, slow: Column) -> Rule:
 def both_ways(make: Callable[[str], Rule], metric: str, other: str) -> Rule:
     """Decide by `metric`, and say what `other` would give: one draw and the mean of draws rank methods differently."""
 
-    def rule(reader: Reader) -> Outcome:
+    def rule(reader: EstimateReader) -> Outcome:
         outcome = make(metric)(reader)
         try:
-            verdict: str = make(other)(Reader(reader.runs, reader.shown)).verdict
-        except Lacking as lacking:
-            verdict = f"not tested ({lacking})"
+            verdict: str = make(other)(EstimateReader(reader.runs, reader.shown)).verdict
+        except MissingEstimate as missing:
+            verdict = f"not tested ({missing})"
         return Outcome(outcome.verdict, f"{outcome.reason}; by {other}: {verdict}")
 
     return rule
 
 
-def _se(*estimates: Estimate) -> float:
-    for estimate in estimates:
-        if estimate.se is None:
-            raise Lacking(f"one seed, and no bootstrap standard error of {estimate.name}")
-    return math.hypot(*(estimate.se for estimate in estimates if estimate.se is not None))
+def _failing(checks: Mapping[str, bool]) -> list[str]:
+    """The texts of the checks that did not pass."""
+    return [text for text, passed in checks.items() if not passed]
 
 
-def times(value: float, base: float) -> str:
+def _decide(failed: Sequence[str], details: str) -> Outcome:
+    """`fails` with what failed, else `holds` with the details."""
+    return Outcome("fails", "; ".join(failed)) if failed else Outcome("holds", details)
+
+
+def _ratio_text(value: float, base: float) -> str:
     """A ratio as a text; the two numbers where there is none."""
     return f"x{value / base:.2f}" if base > 0 else f"{base:.3g} to {value:.3g}"
-
-
-def decide(failed: Sequence[str], told: str) -> Outcome:
-    """`fails` with what failed, else `holds` with what to tell."""
-    return Outcome("fails", "; ".join(failed)) if failed else Outcome("holds", told)

@@ -30,20 +30,6 @@ def tidy(cells: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def of_whole_seeds(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the seeds that have every cell and method that any seed has; all rows where no seed has.
-
-    A mean over seeds of which some lack a method would compare methods on different seeds.
-    """
-    of_seed = {
-        seed: set(zip(rows["missing_rate"], rows["task"], rows["method"], strict=True))
-        for seed, rows in table.groupby("seed")
-    }
-    every = set().union(*of_seed.values())
-    whole = [seed for seed, found in of_seed.items() if found == every]
-    return table[table["seed"].isin(whole)] if whole else table
-
-
 def summarise(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Means over the cells under fixed keys (no rate or seed in them), so that two experiments can be compared.
 

@@ -18,7 +18,8 @@ from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.config.yaml_files import load_yaml
 
 PIPELINE_FILE = Path("dvc.yaml")
-CODE_FOLDERS = (("src",), ("stages",))
+CODE_FOLDERS, CODE_SUFFIXES = ("src", "stages"), (".py", ".csv")
+"""What `.dvcignore` leaves of the folders of code."""
 
 
 @dataclass(frozen=True)
@@ -118,15 +119,15 @@ class Pipeline:
 def files_in(paths: list[Path]) -> Iterator[Path]:
     """The files among the paths and in the folders among them, as DVC sees them (`.dvcignore` says the same).
 
-    Of folders of code, those are the `*.py`. Temporary files are never among them.
+    Of folders of code, those are the code and the tables it reads. Temporary files are never among them.
     """
     for path in paths:
         if not path.is_dir():
             yield path
             continue
-        code = path.parts[:1] in CODE_FOLDERS
+        is_code = path.parts[0] in CODE_FOLDERS if path.parts else False
         for file in path.rglob("*"):
-            if file.is_file() and not is_temporary(file) and (file.suffix == ".py" or not code):
+            if file.is_file() and not is_temporary(file) and (file.suffix in CODE_SUFFIXES or not is_code):
                 yield file
 
 

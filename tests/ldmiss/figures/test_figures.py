@@ -1,28 +1,30 @@
 """Figures and the tables they are drawn from."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from ldmiss.figures.curves import against_rate, draw_against_rate, draw_training_curves, training_curves
-from ldmiss.figures.image_grids import draw_sheets, image_rows
+from ldmiss.figures.image_grids import draw_image_grids, image_rows
 from ldmiss.figures.reliability import COLUMNS, draw_uncertainty, uncertainty_table
 from ldmiss.figures.style import colour_of, marker_of, new_figure
-from ldmiss_pipeline.paper.tables import tidy
 
-
-def cell(rate: float, seed: int, ldmiss: float, ddpm: float) -> dict[str, Any]:
-    """A cell with two generators and an imputer."""
-    return {
-        "missing_rate": rate, "seed": seed,
-        "generation": {"ldmiss": {"fid": ldmiss, "is": 9.0}, "ddpm": {"fid": ddpm, "is": 8.0}},
-        "imputation": {"mean": {"mse": 0.1, "mse_draw": 0.2}}, "classifier": {"sha256": "abc"},
-    }  # fmt: skip
-
-
-TABLE = tidy([cell(0.5, 42, 1.0, 10.0), cell(0.5, 43, 4.0, 30.0), cell(0.1, 42, 2.0, 5.0)])  # rates not in order
+TABLE = pd.DataFrame(  # rates not in order
+    [
+        (rate, seed, task, method, metric, value)
+        for rate, seed, ldmiss, ddpm in ((0.5, 42, 1.0, 10.0), (0.5, 43, 4.0, 30.0), (0.1, 42, 2.0, 5.0))
+        for task, method, metric, value in (
+            ("generation", "ldmiss", "fid", ldmiss),
+            ("generation", "ldmiss", "is", 9.0),
+            ("generation", "ddpm", "fid", ddpm),
+            ("generation", "ddpm", "is", 8.0),
+            ("imputation", "mean", "mse", 0.1),
+            ("imputation", "mean", "mse_draw", 0.2),
+            ("classifier", "classifier", "sha256", "abc"),
+        )
+    ],
+    columns=["missing_rate", "seed", "task", "method", "metric", "value"],
+)
 
 
 def test_against_rate() -> None:
@@ -102,11 +104,11 @@ def test_image_rows() -> None:
     assert rows[1] == {"panel": "ddpm", "row": "0.5", "index": 1, "p0": 4, "p1": 5, "p2": 6, "p3": 7}
 
 
-def test_draw_sheets() -> None:
+def test_draw_image_grids() -> None:
     """A panel per method; in it the images side by side, a white line after each, and a labelled line per rate."""
     first, second = np.full((3, 2, 2), 7, dtype=np.uint8), np.full((3, 2, 2), 9, dtype=np.uint8)
     rows = [row for panel in "abc" for row in image_rows(panel, "0.1", first) + image_rows(panel, "0.5", second)]
-    figure = draw_sheets(pd.DataFrame(rows), num_panel_columns=2, row_title="rate")
+    figure = draw_image_grids(pd.DataFrame(rows), num_panel_columns=2, row_title="rate")
     shown = [axis for axis in figure.axes if axis.axison]
     assert len(figure.axes) == 4  # 2 x 2, the last one empty
     assert [axis.get_title() for axis in shown] == ["a", "b", "c"]

@@ -27,7 +27,7 @@ from ldmiss_pipeline.artifacts.observed import load_observed
 from ldmiss_pipeline.config import document, params
 from ldmiss_pipeline.datasets.registry import _read_idx
 from ldmiss_pipeline.models.classifier import restore_classifier, restore_committed
-from ldmiss_pipeline.paper.command import read_table
+from ldmiss_pipeline.paper.claims_command import read_table
 from ldmiss_pipeline.running import pipeline as work
 from ldmiss_pipeline.running import uncommitted
 from ldmiss_pipeline.running.checkpoint import Checkpoint

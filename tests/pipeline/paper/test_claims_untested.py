@@ -1,13 +1,12 @@
 """What leaves a claim untested: rates, methods, numbers and seeds that lack."""
 
 import itertools
-from typing import Any
 
 import pandas as pd
 import pytest
-from support.claims_world import IDS, RATES, SEEDS, expected_verdict, judge, variants, where, world
+from support.claims_world import IDS, RATES, SEEDS, deciding, expected_verdict, judge, variants, where, world
 
-from ldmiss_pipeline.paper.statements import CLAIMS
+from ldmiss_pipeline.paper.claims import CLAIMS, Claim
 
 NEEDED = {  # rates without which a claim is not tested
     "1": (0.0, 0.5, 0.8), "2": (0.0, 0.5), "3": (0.0, 0.5, 0.8), "4": (0.5, 0.8), "5": (0.0, 0.5, 0.8), "6": (0.0, 0.8),
@@ -49,26 +48,32 @@ def test_grids_of_the_profiles() -> None:
     assert "at rates 0, 0.5, 0.8" in three["1"]["reason"]
 
 
-def runs_for(claim: Any) -> dict[str, pd.DataFrame]:
+def runs_for(claim: Claim) -> dict[str, pd.DataFrame]:
     """The tables that a claim reads, with few rates."""
     rates = (0.0, 0.5, 0.8)
     others = variants(rates=rates) if claim.variant else {}
     return {"main": world(rates)} | {name: table for name, table in others.items() if name == claim.variant}
 
 
+def columns_of(claim: Claim) -> list[tuple[str, str]]:
+    """(run, `task.method.metric`) of all that decides a claim."""
+    runs = runs_for(claim)
+    names = deciding(judge(runs.pop("main"), runs)[claim.id])
+    return [(name.rpartition(":")[0] or "main", name.rpartition(":")[2]) for name in names]
+
+
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
-def test_numbers_that_are_none_leave_a_claim_untested(claim: Any) -> None:
+def test_numbers_that_are_none_leave_a_claim_untested(claim: Claim) -> None:
     """NaN, infinite and empty values of any column that a claim reads, at one rate and seed; the reason names it."""
     rate = {"6": 0.8, "9": 0.8, "11": 0.8, "8": 0.0}.get(claim.id, 0.5)  # one that the claim looks at
     values = itertools.cycle([float("nan"), float("inf"), None, ""])
-    for column, value in zip(claim.columns, values, strict=False):
+    for (run, name), value in zip(columns_of(claim), values, strict=False):
         runs = runs_for(claim)
-        name = f"{column.task}.{column.method}.{column.metric}"
-        table = runs[column.run].astype({"value": object})
+        table = runs[run].astype({"value": object})
         rows = where(table, name, rate) & (table["seed"] == 43)
         assert rows.sum() == 1
         table.loc[rows, "value"] = value
-        runs[column.run] = table
+        runs[run] = table
         record = judge(runs.pop("main"), runs)[claim.id]
         assert record["verdict"] == "not tested"
         found = "inf" if value == float("inf") else "nan"
@@ -76,13 +81,12 @@ def test_numbers_that_are_none_leave_a_claim_untested(claim: Any) -> None:
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
-def test_lacking_methods_leave_a_claim_untested(claim: Any) -> None:
+def test_lacking_methods_leave_a_claim_untested(claim: Claim) -> None:
     """A column that a claim reads is not in the table, or not for one seed: `not tested`, naming it."""
-    for column, seeds in zip(claim.columns, itertools.cycle([SEEDS, (44,)]), strict=False):
+    for (run, name), seeds in zip(columns_of(claim), itertools.cycle([SEEDS, (44,)]), strict=False):
         runs = runs_for(claim)
-        name = f"{column.task}.{column.method}.{column.metric}"
-        table = runs[column.run]
-        runs[column.run] = table[~(where(table, name) & table["seed"].isin(seeds))]
+        table = runs[run]
+        runs[run] = table[~(where(table, name) & table["seed"].isin(seeds))]
         record = judge(runs.pop("main"), runs)[claim.id]
         assert record["verdict"] == "not tested"
         assert record["reason"].startswith(f"no {name} at missing rate "), record["reason"]

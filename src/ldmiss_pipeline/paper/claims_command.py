@@ -1,4 +1,4 @@
-"""Judge the paper's claims on the table of a run: `python -m ldmiss_pipeline claims TABLE [TABLE ...] [--tuned T] [--robust T]`.
+"""Judge the paper's claims on the table of a run: `python -m ldmiss_pipeline claims TABLE ...`.
 
 Several tables are merged: cells of one grid that ran in several places. They must come from the same classifier, data
 set and settings, and share no cell. `--tuned` and `--robust` name the table of a second run, for the questions that
@@ -7,6 +7,7 @@ compare two. Not a stage: the `plot` stage judges its own table.
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -14,12 +15,12 @@ import pandas as pd
 from ldmiss.errors import InputError
 from ldmiss_pipeline.artifacts.json_files import save_json
 from ldmiss_pipeline.artifacts.paths import CLAIMS, TABLE
-from ldmiss_pipeline.paper.claims import claims_document, claims_markdown, verdict_lines
 from ldmiss_pipeline.paper.published import compare_published, published_markdown
-from ldmiss_pipeline.paper.results import check_table
+from ldmiss_pipeline.paper.table_check import check_table
+from ldmiss_pipeline.paper.verdicts import claims_document, claims_markdown, verdict_lines
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Judge and print; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m ldmiss_pipeline claims", description=__doc__.split("\n")[0])
     parser.add_argument("tables", nargs="+", type=Path, metavar="TABLE", help=f"a run's {TABLE}")
@@ -84,7 +85,3 @@ def merge(paths: list[Path]) -> pd.DataFrame:
     merged = pd.concat(tables.values(), ignore_index=True)
     check_table(merged)
     return merged
-
-
-if __name__ == "__main__":
-    sys.exit(main())

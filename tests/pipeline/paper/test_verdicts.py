@@ -1,4 +1,4 @@
-"""What the verdicts are given for: bad tables are refused, variants must fit, the document says what was judged."""
+"""The document of all verdicts: it says what was judged; second runs must fit the first; and as text."""
 
 import io
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from support.claims_world import changed, judge, where, world
 
 from ldmiss.errors import InputError
-from ldmiss_pipeline.paper.claims import claims_document, claims_markdown, claims_records, verdict_lines
+from ldmiss_pipeline.paper.verdicts import claims_document, claims_markdown, verdict_lines
 
 
 @pytest.mark.parametrize("dtype", [None, {"value": str}])
@@ -30,51 +30,15 @@ def test_the_document_says_what_was_judged() -> None:
     assert len(document["claims"]) == 17
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda t: pd.concat([t, t.iloc[[3]]]),
-         "missing_rate 0.0, seed 42, task generation, method ldmiss, metric is is there twice"),
-        (lambda t: t.drop(columns="seed"), "no column seed"),
-        (lambda t: t.iloc[:0], "no rows"),
-        (lambda t: changed(t, "generation.ddpm.fid", 0.5, "many"),
-         "missing_rate 0.5, seed 42, task generation, method ddpm, metric fid is 'many'; it must be a number"),
-        (lambda t: changed(t, "imputation.gaussian.mse", 0.5, True), "metric mse is True; it must be a number"),
-        (lambda t: changed(t, "classifier.classifier.sha256", 0.5, "def"),
-         "classifier sha256 differs: abc at missing_rate 0, seed 42; def at missing_rate 0.5, seed 42"),
-        (lambda t: changed(t, "classifier.classifier.dataset", 0.8, "mnist5k"), "classifier dataset differs: mnist at"),
-        (lambda t: changed(t, "classifier.classifier.fid_layer", 0.8, "logits"),
-         "classifier fid_layer differs: penultimate at missing_rate 0, seed 42; logits at missing_rate 0.8, seed 42"),
-        (lambda t: changed(t, "run.run.profile", 0.8, "quick"), "run profile differs: paper at"),
-        (lambda t: changed(t, "run.run.protocol", 0.8, "fast"), "run protocol differs: exact at"),
-        (lambda t: changed(t, "run.run.deterministic", 0.8, False),
-         "run deterministic differs: True at missing_rate 0, seed 42; False at missing_rate 0.8, seed 42"),
-        (lambda t: t[~where(t, "run.run.test_rate", 0.1)], "no run test_rate at missing_rate 0.1, seed 42"),
-        (lambda t: t[~where(t, "classifier.classifier.sha256", 0.1)], "no classifier sha256 at missing_rate 0.1"),
-        (lambda t: t[~where(t, "classifier.*.*")], "no classifier sha256 at missing_rate 0, seed 42"),
-        (lambda t: t.replace({"missing_rate": {0.5: 1.5}}), "missing_rate is 1.5; it must be a number in [0, 1)"),
-        (lambda t: t.replace({"missing_rate": {0.5: float("nan")}}), "missing_rate is nan"),
-        (lambda t: t.astype({"seed": object}).replace({"seed": {43: "x"}}), "seed is 'x'; it must be an integer"),
-    ],
-)  # fmt: skip
-def test_bad_tables_are_refused(change: Any, message: str) -> None:
-    """One line that names the row, and what is allowed; in memory and as CSV."""
-    table = change(world().astype({"value": object}))
-    with pytest.raises(InputError) as refused:
-        claims_records(table)
-    assert message in str(refused.value)
-    assert "\n" not in str(refused.value)
-
-
 def test_a_run_may_not_say_what_it_is() -> None:
     """Without any row of task "run" the paper's claims are judged; the variants cannot be compared."""
     table = world()
     table = table[~where(table, "run.*.*")]
     assert judge(table, {})["14"]["verdict"] == "holds"
     with pytest.raises(InputError, match=r"the tuned table: its recipe is not recorded; it must be tuned"):
-        claims_records(world(), {"tuned": table})
+        claims_document(world(), {"tuned": table})
     with pytest.raises(InputError, match=r"its deterministic is True, the main table's is not recorded"):
-        claims_records(table, {"robust": world(encoder_input="robust")})
+        claims_document(table, {"robust": world(encoder_input="robust")})
 
 
 @pytest.mark.parametrize(
@@ -94,7 +58,7 @@ def test_variants_that_differ_in_more_are_refused(name: str, facts: dict[str, An
     """Another classifier or data set, the wrong setting, or further settings that differ."""
     right = {"tuned": {"recipe": "tuned"}, "robust": {"encoder_input": "robust"}}[name]
     with pytest.raises(InputError) as refused:
-        claims_records(world(), {name: world(**(right | facts))})
+        claims_document(world(), {name: world(**(right | facts))})
     assert message in str(refused.value)
 
 
@@ -106,7 +70,7 @@ def test_variants_that_are_not_there_are_asked_for() -> None:
     assert (records["Q2"]["verdict"], records["Q3"]["verdict"]) == ("not tested", "not tested")
     assert judge(world(recipe="tuned"), {})["Q2"]["reason"] == "the main table's recipe is tuned; it must be paper"
     with pytest.raises(InputError, match="unknown 'other'; allowed: tuned, robust"):
-        claims_records(world(), {"other": world()})
+        claims_document(world(), {"other": world()})
 
 
 def test_variants_are_compared_at_the_rates_both_have() -> None:
@@ -122,7 +86,7 @@ def test_variants_are_compared_at_the_rates_both_have() -> None:
 
 def test_markdown_and_lines() -> None:
     """One row per claim with equally many cells, the numbers that decide with their spread, and a caption."""
-    records = claims_records(world((0.0, 0.5, 0.8)))
+    records = claims_document(world((0.0, 0.5, 0.8)))["claims"]
     text = claims_markdown(records)
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 17
@@ -137,6 +101,6 @@ def test_markdown_and_lines() -> None:
 def test_recipes_are_compared_in_the_paper_profile_only() -> None:
     """The other profiles have learning rates of their own, so their "tuned" run would be no better tuned."""
     tables = {"tuned": world(profile="lite", recipe="tuned")}
-    verdict = next(r for r in claims_records(world(profile="lite"), tables) if r["id"] == "Q2")
+    verdict = judge(world(profile="lite"), tables)["Q2"]
     assert verdict["verdict"] == "not tested"
     assert "profile lite has rates of its own" in verdict["reason"]

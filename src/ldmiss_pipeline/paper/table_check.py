@@ -1,102 +1,31 @@
-"""The tidy table, checked: what the verdicts on the paper's claims are computed from.
+"""Is this a tidy table of one run, from which verdicts on the paper's claims can be computed?
 
-Errors of the whole table (a text where a number belongs, a row twice, two classifiers) raise `InputError`; what only
-one claim lacks (a rate, a method, a NaN) raises `Lacking` when it is read, and makes that claim `not tested`.
+Errors of the whole table (a text where a number belongs, a row twice, two classifiers) raise `InputError` here; what
+only one claim lacks (a rate, a method, a NaN) raises `MissingEstimate` when it is read, and makes that claim `not
+tested`.
 """
 
 import math
-import statistics
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ldmiss.errors import InputError
+from ldmiss_pipeline.paper.estimates import Results
 from ldmiss_pipeline.paper.tables import COLUMNS
 
 KEYS = COLUMNS[:-1]
 _NUMERIC_TASKS = ("generation", "imputation")
-YARDSTICK = ("sha256", "dataset", "fid_layer")
+SHARED_CLASSIFIER_FACTS = ("sha256", "dataset", "fid_layer")
 """Facts of the classifier that must be the same in all cells: FIDs compare under one classifier and layer only."""
-SETTINGS = (
+SHARED_SETTINGS = (
     "profile", "recipe", "protocol", "encoder_input", "test_rate", "fill", "deterministic", "num_generated",
     "num_imputed", "num_draws", "num_draw_images", "params_sha256",
 )  # fmt: skip
 """Facts of a run (task "run"), the same in all cells: FIDs of different numbers of images do not compare."""
 _REQUIRED = ("sha256", "dataset")  # the others were not always recorded: all cells have them, or none
-
-
-class Lacking(Exception):
-    """What a claim reads is not in the table; the message says what."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A metric of one method at one missing rate.
-
-    Attributes:
-        mean: over the seeds.
-        std: over the seeds, ddof 1; None for one seed.
-        se: standard error of the mean: std / sqrt(number of seeds); for one seed that of a bootstrap over images (the
-            row `<metric>_se`), which knows nothing of the noise of training; None where neither is there.
-        num_seeds: how many.
-        name: for messages.
-    """
-
-    mean: float
-    std: float | None
-    se: float | None
-    num_seeds: int
-    name: str
-
-
-@dataclass(frozen=True)
-class Results:
-    """A checked table.
-
-    Attributes:
-        values: (task, method, metric) -> (missing rate, seed) -> number.
-        seeds: missing rate -> its seeds; rates and seeds in rising order.
-        facts: the texts that all cells share, of the classifier (`YARDSTICK`) and the run (`SETTINGS`).
-    """
-
-    values: Mapping[tuple[str, str, str], Mapping[tuple[float, int], float]]
-    seeds: Mapping[float, tuple[int, ...]]
-    facts: Mapping[str, str]
-
-    @property
-    def rates(self) -> list[float]:
-        """The missing rates, rising."""
-        return list(self.seeds)
-
-    def estimate(self, task: str, method: str, metric: str, rate: float) -> Estimate:
-        """A metric of one method at one missing rate, over all seeds that the table has at that rate.
-
-        Raises:
-            Lacking: no such row for one of the seeds, a value that is not finite, or a mean of a single draw.
-        """
-        name = f"{task}.{method}.{metric} at missing rate {rate:g}"
-        if metric == "mse_mean" and self.facts.get("num_draws") == "1":
-            raise Lacking("no mean of several draws: num_draws is 1")
-        by_cell = self.values.get((task, method, metric), {})
-        values = []
-        for seed in self.seeds.get(rate, ()):
-            value = by_cell.get((rate, seed))
-            if value is None:
-                raise Lacking(f"no {name}, seed {seed}")
-            if not math.isfinite(value):
-                raise Lacking(f"{name}, seed {seed}, is {value}")
-            values.append(value)
-        if not values:
-            raise Lacking(f"no {name}")
-        mean = statistics.fmean(values)
-        if len(values) > 1:
-            std = statistics.stdev(values)
-            return Estimate(mean, std, std / math.sqrt(len(values)), len(values), name)
-        se = self.values.get((task, method, f"{metric}_se"), {}).get((rate, self.seeds[rate][0]), math.nan)
-        return Estimate(mean, None, se if math.isfinite(se) and se >= 0 else None, 1, name)
 
 
 def check_table(table: pd.DataFrame) -> Results:
@@ -134,8 +63,8 @@ def check_table(table: pd.DataFrame) -> Results:
         values=values,
         seeds={rate: tuple(seed for at, seed in cells if at == rate) for rate, _ in cells},
         facts={
-            **_shared(rows, cells, "classifier", YARDSTICK),
-            **_shared(rows, cells, "run", SETTINGS),
+            **_shared(rows, cells, "classifier", SHARED_CLASSIFIER_FACTS),
+            **_shared(rows, cells, "run", SHARED_SETTINGS),
         },
     )
 

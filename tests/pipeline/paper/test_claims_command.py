@@ -1,4 +1,4 @@
-"""The command that judges tables of several runs, and the report of the last one."""
+"""The command that judges tables of several runs."""
 
 import json
 import os
@@ -11,10 +11,8 @@ import pytest
 from support.claims_world import RATES, changed, world
 from support.imports import ROOT
 
-import ldmiss_pipeline.paper.report
-from ldmiss_pipeline.artifacts.json_files import save_checked_json
-from ldmiss_pipeline.paper.claims import claims_document
-from ldmiss_pipeline.paper.command import main
+from ldmiss_pipeline.paper.claims_command import main
+from ldmiss_pipeline.paper.verdicts import claims_document
 
 
 def save(folder: Path, name: str, table: pd.DataFrame) -> str:
@@ -94,22 +92,3 @@ def test_exit_status_of_the_process(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "ldmiss_pipeline", "claims", save(tmp_path, "table.csv", world((0.5,)))]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.count("not tested")) == (0, 16), done.stderr
-
-
-def test_report_prints_the_verdicts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """After the metrics; without the file it says which is missing."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "metrics").mkdir()
-    summary = {"generation": {"ldmiss": {"fid": 1.0}}, "imputation": {"mean": {"mse": 0.1}}, "classifier": {}}
-    (tmp_path / "metrics/summary.json").write_text(json.dumps(summary))
-    (tmp_path / "models").mkdir()
-    save_checked_json(tmp_path / "models/classifier.json", {"source": "trained", "sha256": 64 * "a"})
-    assert ldmiss_pipeline.paper.report.main() == 1
-    assert "metrics/claims.json: missing file" in capsys.readouterr().err
-    (tmp_path / "metrics/claims.json").write_text(json.dumps(claims_document(world())))
-    assert ldmiss_pipeline.paper.report.main() == 0
-    printed = capsys.readouterr().out
-    assert " 14  holds       LDMiss beats the pixel DDPM on imputation at all rates" in printed
-    assert "classifier aaaaaaaaaaaa is this run's own: its FIDs compare with no other run's" in printed

@@ -1,0 +1,78 @@
+"""The figures of a run: which there are, and what the grids of images show."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from support.claims_world import world
+
+from ldmiss.figures.image_grids import MISSING_GREY
+from ldmiss_pipeline.paper.figures import FigureInputs, draw_figures, imputation_grid, sample_grid
+
+RATES, SEEDS = (0.0, 0.5), (42, 43)
+GENERATORS, IMPUTERS = ["ldmiss", "ddpm"], ["ldmiss-guidance", "gaussian"]
+
+
+def images(value: int) -> NDArray[np.uint8]:
+    """Five images of 2 x 2 pixels; the n-th one is brighter by n."""
+    return np.arange(value, value + 5, dtype=np.uint8)[:, None, None].repeat(2, axis=1).repeat(2, axis=2)
+
+
+def arrays(rate: float, seed: int) -> dict[str, NDArray[Any]]:
+    """What is kept of a cell: bright in the second half of the methods, by 10 with the rate, by 100 with the seed."""
+    value = int(20 * rate) + 100 * (seed - SEEDS[0])
+    kept = {f"samples/{method}": images(value + 30 * i) for i, method in enumerate(GENERATORS)}
+    kept |= {f"imputed/{imputer}": images(value + 30 * i) for i, imputer in enumerate(IMPUTERS)}
+    kept |= {f"reliability/{imputer}": np.full((1, 3), [0.1, 0.2, seed]) for imputer in IMPUTERS}
+    observed = np.ones((5, 2, 2), dtype=bool)
+    observed[:, 0, 0] = False
+    return {**kept, "truth": images(200), "observed": observed}
+
+
+INPUTS = FigureInputs(
+    rates=RATES,
+    seeds=SEEDS,
+    generators=GENERATORS,
+    imputers=IMPUTERS,
+    image_grids={(rate, seed): arrays(rate, seed) for rate in RATES for seed in SEEDS},
+    curves={("vae", str(rate)): [2.0, 1.0] for rate in RATES},
+    published={"EMFlow": 0.01},
+    num_columns=3,
+)
+
+
+def first_pixels(grid: pd.DataFrame, panel: str) -> dict[str, list[int]]:
+    """Row -> the first pixel of each image."""
+    return {str(row): part["p0"].tolist() for row, part in grid[grid["panel"] == panel].groupby("row", sort=False)}
+
+
+def test_samples() -> None:
+    """A panel per generator, a row per rate, as many images as asked for, of the first seed."""
+    grid = sample_grid(INPUTS)
+    assert list(dict.fromkeys(grid["panel"])) == GENERATORS
+    assert first_pixels(grid, "ldmiss") == {"0.0": [0, 1, 2], "0.5": [10, 11, 12]}
+    assert first_pixels(grid, "ddpm") == {"0.0": [30, 31, 32], "0.5": [40, 41, 42]}
+
+
+def test_imputed_images() -> None:
+    """A panel per imputer: the truth, the observed pixels with the others grey, and a row per rate."""
+    grid = imputation_grid(INPUTS)
+    assert list(dict.fromkeys(grid["panel"])) == IMPUTERS
+    assert first_pixels(grid, "gaussian") == {
+        "truth": [200, 201, 202], "observed": 3 * [MISSING_GREY], "0.0": [30, 31, 32], "0.5": [40, 41, 42],
+    }  # fmt: skip
+    observed = grid[(grid["panel"] == "gaussian") & (grid["row"] == "observed")]
+    assert observed["p1"].tolist() == [200, 201, 202]
+
+
+def test_each_figure_with_its_data() -> None:
+    """Six figures; the published numbers stand in Figure 3, and the uncertainty is pooled over all seeds."""
+    figures = draw_figures(world(RATES, SEEDS), INPUTS)
+    assert list(figures) == ["figure1", "figure2", "figure3", "figure4", "training_curves", "uncertainty"]
+    assert "fid_ldmiss" in figures["figure1"][0]
+    assert "mse_gaussian" in figures["figure3"][0]
+    legend = [text.get_text() for text in figures["figure3"][1].legends[0].get_texts()]
+    assert "EMFlow (published 0.0100)" in legend
+    assert figures["training_curves"][0]["vae@0.5"].tolist() == [2.0, 1.0]
+    assert figures["uncertainty"][0]["count"].tolist() == 4 * [sum(SEEDS)]

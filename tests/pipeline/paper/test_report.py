@@ -1,0 +1,30 @@
+"""The report of the last run."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support.claims_world import world
+
+from ldmiss_pipeline.artifacts.json_files import save_checked_json
+from ldmiss_pipeline.paper.report import main
+from ldmiss_pipeline.paper.verdicts import claims_document
+
+
+def test_report_prints_the_verdicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After the metrics; without the file it says which is missing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "metrics").mkdir()
+    summary = {"generation": {"ldmiss": {"fid": 1.0}}, "imputation": {"mean": {"mse": 0.1}}, "classifier": {}}
+    (tmp_path / "metrics/summary.json").write_text(json.dumps(summary))
+    (tmp_path / "models").mkdir()
+    save_checked_json(tmp_path / "models/classifier.json", {"source": "trained", "sha256": 64 * "a"})
+    assert main([]) == 1
+    assert "metrics/claims.json: missing file" in capsys.readouterr().err
+    (tmp_path / "metrics/claims.json").write_text(json.dumps(claims_document(world())))
+    assert main([]) == 0
+    printed = capsys.readouterr().out
+    assert " 14  holds       LDMiss beats the pixel DDPM on imputation at all rates" in printed
+    assert "classifier aaaaaaaaaaaa is this run's own: its FIDs compare with no other run's" in printed
