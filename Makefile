@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro grid test test-slow test-mutations test-faults test-cluster rehearse-slices check verify verify-determinism format bench params classifier lock clean
+.PHONY: help setup repro grid test test-slow test-mutations test-faults test-cluster check verify verify-determinism format bench params classifier lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -36,11 +36,11 @@ grid: setup  ## run the grid of params.yaml, on the engine named in GRID="--engi
 	python -m ldmiss_pipeline grid run $(GRID)
 	python -m ldmiss_pipeline grid collect
 
-test: setup  ## the fast tests (about 9 minutes on 2 cores)
-	python -m pytest -q
+test: setup  ## the fast tests, side by side (3 minutes on 2 cores)
+	python -m pytest -q -n auto
 
 test-slow: setup  ## all tests, the long ones included
-	python -m pytest -q -m "not mutation"
+	python -m pytest -q -n auto -m "not mutation"
 
 test-mutations: setup  ## seeded slips in the code must turn tests of docs/fidelity.md red
 	python -m pytest -q -m mutation tests/project/test_mutations.py
@@ -53,9 +53,6 @@ test-cluster: setup  ## the grid on real Slurm and Ray with two nodes each, and 
 	$(BIN)/uv pip install --quiet --python $(CLUSTER)/bin/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(CLUSTER)/bin/python --no-build-isolation -c requirements.lock -e '.[ray]'
 	PYTHONPATH=tests $(CLUSTER)/bin/python -m cluster --write docs/scaling.md
-
-rehearse-slices: setup  ## GPU slices on a CPU: a kill, two machines, merged (docs/gpu-slices.md; some minutes)
-	python -m pytest -q -s -m slow tests/test_slice_rehearsal.py
 
 verify: setup  ## re-hash every out and every object of DVC's cache
 	python -m ldmiss_pipeline verify

@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +17,15 @@ from numpy.typing import NDArray
 from ldmiss.classifier.features import extract_features, unit_images
 from ldmiss.core.subsets import evenly_spread
 from ldmiss.errors import InputError
-from ldmiss.evaluation.measurement import Yardstick, measure_generation, measure_imputation
+from ldmiss.evaluation.measurement import ReferenceMetrics, measure_generation, measure_imputation
 from ldmiss_pipeline.artifacts.arrays import load_arrays, save_arrays
 from ldmiss_pipeline.artifacts.incomplete import load_observed
 from ldmiss_pipeline.artifacts.json_files import save_checked_json
 from ldmiss_pipeline.artifacts.paths import CLASSIFIER, CLASSIFIER_FACTS, RAW, remove_others
+from ldmiss_pipeline.config.schema import Params
 from ldmiss_pipeline.datasets.registry import load_split
 from ldmiss_pipeline.models.classifier import load_facts, restore_classifier
 from ldmiss_pipeline.running.context import Context
-
-if TYPE_CHECKING:
-    from ldmiss_pipeline.config.schema import Params
 
 SHEET_IMAGES = 20
 """Images of each kind kept for the figures."""
@@ -53,7 +51,7 @@ class Measured:
 
 
 class Evaluation:
-    """What the images of one cell are measured with: the yardstick, the truth, what was observed of it.
+    """What the images of one cell are measured with: the reference, the truth, what was observed of it.
 
     The images of one method are measured without those of the others, so that a cell can be put together from parts.
     """
@@ -64,7 +62,7 @@ class Evaluation:
         self.classifier_facts = load_facts(CLASSIFIER_FACTS)
         classifier = restore_classifier(CLASSIFIER, context.runtime.device, sha256=self.classifier_facts["sha256"])
         layer = self.params.evaluate.fid_layer
-        self.yardstick = Yardstick(classifier, test, layer=layer, seed=self.item.root_seed)
+        self.reference = ReferenceMetrics(classifier, test.images, test.labels, layer=layer, seed=self.item.root_seed)
         self.incomplete, self.observed = load_observed(self.item.observed("test"))
         wanted = self.params.impute.num_images
         num_test = len(test.images)
@@ -74,7 +72,7 @@ class Evaluation:
         """Generated images of one method."""
         (samples,) = load_arrays(path, "images")
         sheet = {f"samples/{path.stem}": _to_uint8(samples[:SHEET_IMAGES])}
-        return Measured({path.stem: measure_generation(self.yardstick, samples)}, sheet)
+        return Measured({path.stem: measure_generation(self.reference, samples)}, sheet)
 
     def imputed(self, folder: Path) -> Measured:
         """Test images that one method imputed, a file an imputer."""
@@ -82,7 +80,7 @@ class Evaluation:
         for path in image_files(folder):
             completed, rows, subset, draws = load_arrays(path, "images", "rows", "subset", "draws")
             measured.metrics[path.stem], measured.sheet[f"reliability/{path.stem}"] = measure_imputation(
-                self.yardstick, completed, rows, subset, draws, self.observed
+                self.reference, completed, rows, subset, draws, self.observed
             )
             measured.sheet[f"imputed/{path.stem}"] = _to_uint8(completed[:SHEET_IMAGES])
         return measured
@@ -91,7 +89,7 @@ class Evaluation:
         """What the figures show beside imputed images: the truth, and what was observed of it."""
         shown = self.rows[:SHEET_IMAGES]
         return {
-            "truth": self.yardstick.test.images[shown],
+            "truth": self.reference.images[shown],
             "observed_images": self.incomplete[shown],
             "observed": self.observed[shown],
         }
@@ -103,16 +101,16 @@ class Evaluation:
         as there are test images, against the test images), `fid_floor_generated` (as many as are generated) and
         `fid_floor_imputed` (the imputed test images as they really are: what a perfect imputer would get).
         """
-        item, params, yardstick = self.item, self.params, self.yardstick
+        item, params, reference = self.item, self.params, self.reference
         num_generated, num_train = params.sample.num_images, len(self.train.images)
         real = self.train.images[evenly_spread(num_train, min(num_generated, num_train))]
-        features, _ = extract_features(yardstick.classifier, unit_images(real), yardstick.layer)
+        features, _ = extract_features(reference.classifier, unit_images(real), reference.layer)
         return {
             "missing_rate": item.missing_rate, "seed": item.seed,
             "classifier": {
-                **_yardstick_facts(self.classifier_facts, yardstick.layer),
-                "fid_floor_generated": yardstick.floor(features),
-                "fid_floor_imputed": yardstick.floor(yardstick.features[self.rows]),
+                **_classifier_facts(self.classifier_facts, reference.layer),
+                "fid_floor_generated": reference.floor(features),
+                "fid_floor_imputed": reference.floor(reference.features[self.rows]),
             },
             "run": {
                 "profile": params.profile, "recipe": params.recipe, "protocol": params.protocol,
@@ -127,7 +125,7 @@ class Evaluation:
     def statistics(self, path: Path) -> dict[str, NDArray[np.float32]]:
         """`mu/<name>` and `sigma/<name>` of the images in a file: mean and covariance of their features."""
         (images,) = load_arrays(path, "images")
-        statistics = self.yardstick.statistics(images)
+        statistics = self.reference.statistics(images)
         return {f"{kind}/{path.stem}": np.asarray(statistics[kind], np.float32) for kind in ("mu", "sigma")}
 
 
@@ -168,13 +166,13 @@ def _union(measured: list[Measured]) -> dict[str, dict[str, float]]:
     return {method: metrics for part in measured for method, metrics in part.metrics.items()}
 
 
-def _yardstick_facts(facts: dict[str, Any], layer: str) -> dict[str, Any]:
+def _classifier_facts(facts: dict[str, Any], layer: str) -> dict[str, Any]:
     """The classifier's facts, with the FID floor of the layer in use."""
     others = {name: value for name, value in facts.items() if name != "fid_floors"}
     return {**others, "fid_layer": layer, "fid_floor": facts["fid_floors"][layer]}
 
 
-def params_sha256(params: "Params") -> str:
+def params_sha256(params: Params) -> str:
     """Hash of all params that a metric follows from, given the classifier: cells of one grid have the same."""
     sections = {name: _relevant(getattr(params, name).model_dump()) for name in _SECTIONS}
     return hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()

@@ -7,7 +7,6 @@ everything would cost K times the whole rest). Draw 0 of the subset is the one d
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
@@ -17,7 +16,6 @@ from torch import Tensor
 from ldmiss.core.batching import in_chunks
 from ldmiss.core.noise import RowNoise
 from ldmiss.core.pixels import unit_from_uint8
-from ldmiss.core.progress import progress_bar
 from ldmiss.core.randomness import derive_seed
 from ldmiss.core.subsets import draw_subset, evenly_spread
 from ldmiss.errors import InputError
@@ -25,7 +23,6 @@ from ldmiss.files.tensors import load_facts
 from ldmiss.imputation.imputer import Imputer
 from ldmiss_pipeline.artifacts.arrays import save_arrays
 from ldmiss_pipeline.artifacts.incomplete import load_dataset_name, load_incomplete
-from ldmiss_pipeline.compute.batching import chunk_size
 from ldmiss_pipeline.running.context import Context
 
 
@@ -37,7 +34,6 @@ def run(context: Context) -> str:
     (S, K, H, W), K = 1 for an imputer that is not stochastic.
     """
     item, params, device = context.item, context.params.impute, context.runtime.device
-    assert isinstance(context.method, ModuleType)
     assert item.method is not None
     refuse_other_dataset(item.model(item.method), item.observed("test"))
     images, observed = load_incomplete(item.observed("test"), device)
@@ -101,7 +97,7 @@ def _complete(
     def compute(rows: slice) -> Tensor:
         return imputer(x_obs[images[rows]], observed[images[rows]], noise_of(rows))[:, 0].half()
 
-    size = chunk_size(context, context.params.impute.chunk_size)
-    at_a_time = context.runtime.num_at_a_time
-    with progress_bar(name, len(images), "image") as bar:
-        return in_chunks(context.checkpoint, name, len(images), size, compute, bar.update, at_a_time)
+    return in_chunks(
+        compute, len(images), name=name, chunk_size=context.chunk_size(context.params.impute.chunk_size),
+        num_at_a_time=context.runtime.num_at_a_time, checkpoint=context.checkpoint,
+    )  # fmt: skip

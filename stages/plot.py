@@ -6,7 +6,7 @@ folders (they stay in DVC's cache), so that they neither enter a mean nor change
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from numpy.typing import NDArray
@@ -16,14 +16,12 @@ from ldmiss_pipeline.artifacts.arrays import load_arrays
 from ldmiss_pipeline.artifacts.curves import load_curve
 from ldmiss_pipeline.artifacts.json_files import load_checked_json, save_json
 from ldmiss_pipeline.artifacts.paths import CLAIMS, CURVES, PLOTS, SUMMARY, TABLE, Item, remove_others
+from ldmiss_pipeline.config.schema import Grid
 from ldmiss_pipeline.paper.claims import claims_document
 from ldmiss_pipeline.paper.figures import Drawn, Shown, draw_figures
 from ldmiss_pipeline.paper.published import compare_published
 from ldmiss_pipeline.paper.tables import summarise, tidy
 from ldmiss_pipeline.running.context import Context
-
-if TYPE_CHECKING:
-    from ldmiss_pipeline.config.schema import Grid
 
 _DPI = 150
 
@@ -44,7 +42,12 @@ def run(context: Context) -> str:
         for item, cell in zip(items, cells, strict=True)
     }
     one_seed = [item for item in items if item.seed == grid.seeds[0]]
-    curves = {(model, str(item.missing_rate)): load_curve(item.curve(model)) for model in models for item in one_seed}
+    curves = {
+        (model, str(item.missing_rate)): losses
+        for model in models
+        for item in one_seed
+        if (losses := load_curve(item.curve(model)))  # a method in closed form has none
+    }
     figures = draw_run(cells, table, sheets, curves, grid, num_columns)
     save_figures(PLOTS, figures)
     save_text(TABLE, table.to_csv(index=False))
@@ -58,7 +61,7 @@ def draw_run(
     table: pd.DataFrame,
     sheets: Mapping[tuple[float, int], Mapping[str, NDArray[Any]]],
     curves: Mapping[tuple[str, str], list[float]],
-    grid: "Grid",
+    grid: Grid,
     num_columns: int,
 ) -> dict[str, Drawn]:
     """The figures of a run, by name, from its cells (not all of the grid need be there) and their table."""

@@ -9,24 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from ldmiss.classifier.features import extract_layers, unit_images
+from ldmiss.classifier.features import extract_layers
 from ldmiss.classifier.frechet import accuracy
 from ldmiss.classifier.network import Classifier
-from ldmiss.classifier.objective import classifier_loss
-from ldmiss.core.noise import torch_generator
+from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.errors import InputError
 from ldmiss.files.atomic import atomic_write
-from ldmiss.fitting.classifier import describe_classifier
-from ldmiss.networks.layers import at_precision, build, init_torch_default
-from ldmiss.training.loop import Training
+from ldmiss.fitting.classifier import describe_classifier, fit_classifier
+from ldmiss.networks.restore import restore_network
+from ldmiss.training.loop import Recipe
 from ldmiss_pipeline.artifacts.curves import save_curve
 from ldmiss_pipeline.artifacts.json_files import save_checked_json
 from ldmiss_pipeline.artifacts.paths import CLASSIFIER, CLASSIFIER_FACTS, CURVES, RAW
-from ldmiss_pipeline.datasets.registry import Images, load_split
+from ldmiss_pipeline.datasets.dataset import Images
+from ldmiss_pipeline.datasets.registry import load_split
 from ldmiss_pipeline.models.classifier import restore_committed, save_classifier
 from ldmiss_pipeline.running.context import Context
-from ldmiss_pipeline.running.training import recipe_from, run_training
 
 ACCURACY_TOLERANCE = 0.002
 """How far the accuracy measured here may lie from the one a committed file says: rounding flips a few digits only."""
@@ -47,7 +47,7 @@ def run(context: Context) -> str:
 def _take(context: Context, path: Path, test: Images) -> tuple[dict[str, Any], list[float]]:
     """The committed file, unless it is of another data set, altered, or not as good as it says."""
     classifier, facts = restore_committed(path, context.runtime.device, dataset=context.params.dataset.name)
-    layers = extract_layers(classifier, unit_images(test.images))
+    layers = extract_layers(classifier, unit_from_uint8(_tensor(test)))
     found = accuracy(layers["logits"], torch.tensor(test.labels))
     if abs(found - facts["accuracy"]) > ACCURACY_TOLERANCE:
         raise InputError(
@@ -61,14 +61,19 @@ def _take(context: Context, path: Path, test: Images) -> tuple[dict[str, Any], l
 
 def _train(context: Context, train: Images, test: Images) -> tuple[dict[str, Any], list[float]]:
     params, device = context.params.classifier, context.runtime.device
-    generator = torch_generator("cpu", params.seed, "classifier", "init")
-    network = build(lambda: Classifier(dropout=params.dropout), device, init_torch_default, generator)
-    training = Training(network, recipe_from(params.train), num_items=len(train.labels), seed=params.seed)
-    images, labels = torch.tensor(train.images)[:, None].to(device), torch.tensor(train.labels).to(device)
-    batch_loss = classifier_loss(at_precision(network, context.runtime.dtype), images, labels)
-    run_training(training, batch_loss, context.checkpoint, "classifier")
-    weights = training.result()
-    network.load_state_dict(weights)  # what is measured is what is kept
-    facts = describe_classifier(network, train, test, dataset=context.params.dataset.name)
-    save_classifier(CLASSIFIER, weights, facts, size=train.images.shape[1])
-    return facts, training.curve
+    images, labels = _tensor(train), torch.tensor(train.labels)
+    fitted = fit_classifier(
+        images.to(device), labels.to(device),
+        recipe=Recipe(**params.train.model_dump()), dropout=params.dropout,
+        seed=params.seed, dtype=context.runtime.dtype, checkpoint=context.checkpoint,
+    )  # fmt: skip
+    network = restore_network(Classifier, fitted.config, fitted.weights, device=device)
+    facts = describe_classifier(network, images, _tensor(test), torch.tensor(test.labels))
+    facts["dataset"] = context.params.dataset.name
+    save_classifier(CLASSIFIER, fitted.weights, facts, size=fitted.config["size"])
+    return facts, fitted.curve
+
+
+def _tensor(split: Images) -> Tensor:
+    """The images as uint8 (N, 1, H, W)."""
+    return torch.tensor(split.images)[:, None]

@@ -1,15 +1,15 @@
 """Train the score network of LDMiss on scaled latents (paper section 3 and appendix B)."""
 
-from ldmiss.diffusion.objectives import latent_score_loss
+from ldmiss.diffusion.sde import VPSDE
 from ldmiss.errors import InputError
-from ldmiss.files.networks import with_prefix
-from ldmiss.files.tensors import load_tensors, save_tensors
-from ldmiss.networks.layers import at_precision, init_fan_avg
-from ldmiss.networks.unet import UNet
-from ldmiss_pipeline.models.autoencoder import carried
-from ldmiss_pipeline.models.unet import sde_from, unet_config
+from ldmiss.files.tensors import load_tensors, save_tensors, with_prefix
+from ldmiss.fitting.ldm import fit_ldm
+from ldmiss.training.loop import Recipe
+from ldmiss_pipeline.artifacts.curves import save_curve
 from ldmiss_pipeline.running.context import Context
-from ldmiss_pipeline.running.training import new_network, train_network
+
+_OF_THE_VAE = ("vae", "value_range", "robust", "dataset")
+"""Metadata of the autoencoder's file that the model's file repeats: it carries the autoencoder along."""
 
 
 def run(context: Context) -> str:
@@ -20,22 +20,21 @@ def run(context: Context) -> str:
     if latents_facts["vae"] != vae_facts["digest"]:
         raise InputError(f"{item.latents()}: latents and scale of another VAE than {item.model('vae')}; `dvc repro`")
     latents = (stored["latents"] * stored["scale"]).to(runtime.device)
-    channels, height, width = latents.shape[1:]
-    config = unet_config(params.network, (channels, height, width))
-    network = new_network(context, "ldmiss", lambda: UNet(**config), init_fan_avg)
-
-    batch_loss = latent_score_loss(
-        at_precision(network, runtime.dtype), sde_from(diffusion), latents,
-        tau=diffusion.tau, weighting=params.loss.weighting,
+    fitted = fit_ldm(
+        latents,
+        network=params.network.model_dump(),
+        recipe=Recipe(**params.train.model_dump()),
+        sde=VPSDE(diffusion.beta_min, diffusion.beta_max), tau=diffusion.tau, weighting=params.loss.weighting,
+        seed=item.root_seed, dtype=runtime.dtype, checkpoint=context.checkpoint,
     )  # fmt: skip
-    training = train_network(context, "ldmiss", network, params.train, len(latents), batch_loss)
     save_tensors(
         item.model("ldmiss"),
-        with_prefix("unet", training.result()) | vae_tensors | {"scale": stored["scale"]},
+        with_prefix("unet", fitted.weights) | vae_tensors | {"scale": stored["scale"]},
         kind="ldmiss",
         facts={
-            "unet": config, "diffusion": diffusion.model_dump(), "shape": [channels, height, width],
-            **carried(vae_facts), **context.stamp,
+            "unet": fitted.config, "diffusion": diffusion.model_dump(), "shape": list(latents.shape[1:]),
+            **{name: vae_facts[name] for name in _OF_THE_VAE}, **context.stamp,
         },
     )  # fmt: skip
-    return f"latent score network, final loss {training.curve[-1]:.4f}"
+    save_curve(item.curve("ldmiss"), fitted.curve)
+    return f"latent score network, final loss {fitted.curve[-1]:.4f}"

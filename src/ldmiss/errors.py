@@ -1,4 +1,4 @@
-"""The one exception for everything a user can get wrong, and the form of its messages."""
+"""What goes wrong: bad input, and a computation that diverges; and the form of their messages."""
 
 
 class InputError(ValueError):
@@ -7,6 +7,10 @@ class InputError(ValueError):
     The message is one line that names the culprit, what was wrong with it and what is allowed;
     the stage runner prints it without a traceback.
     """
+
+
+class DivergenceError(ArithmeticError):
+    """A training or a sampler gave values that are not finite. The message is one line, as that of `InputError`."""
 
 
 def one_line(text: object, *, longest: int = 300) -> str:

@@ -1,18 +1,21 @@
 """Which of our source files a module imports when it runs, read off the source (imports inside functions included)."""
 
 import ast
+from collections.abc import Collection
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
+PACKAGES = {"ldmiss": "src", "ldmiss_pipeline": "src", "stages": "."}
+"""Our packages, by the folder they are in."""
 
 
 def module_file(name: str) -> Path | None:
     """The file of one of our modules, relative to the root; None for foreign modules."""
-    base = Path("src" if name.split(".")[0] == "ldmiss" else ".", *name.split("."))
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if (ROOT / path).is_file() and name.split(".")[0] in ("ldmiss", "stages"):
-            return path
-    return None
+    package = name.split(".")[0]
+    if package not in PACKAGES:
+        return None
+    base = Path(PACKAGES[package], *name.split("."))
+    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if (ROOT / path).is_file()), None)
 
 
 def imported_names(path: Path) -> set[str]:
@@ -35,13 +38,18 @@ def imported_names(path: Path) -> set[str]:
     return names
 
 
-def closure(module: str) -> set[Path]:
-    """All our files that a module imports, directly or not, with its own; packages' `__init__` files left out."""
+def closure(module: str, without: Collection[str] = ()) -> set[Path]:
+    """All our files that a module imports, directly or not, with its own; packages' `__init__` files left out.
+
+    Args:
+        module: dotted name.
+        without: prefixes of paths that are left out, with what only they import.
+    """
     found: set[Path] = set()
     waiting = [module_file(module)]
     while waiting:
         path = waiting.pop()
-        if path is None or path in found:
+        if path is None or path in found or str(path).startswith(tuple(without)):
             continue
         found.add(path)
         waiting += [module_file(name) for name in imported_names(path)]

@@ -14,7 +14,7 @@ import yaml
 from ldmiss_pipeline.artifacts.arrays import save_arrays
 from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.config.compose import composed
-from ldmiss_pipeline.config.registry import GENERATORS, METHODS
+from ldmiss_pipeline.config.registry import GENERATORS, METHODS, TRAINED_BY_TRAIN
 from ldmiss_pipeline.running.runner import run_stage
 from support.imports import ROOT
 
@@ -61,7 +61,7 @@ ITEMS = [
     ("train_ldm", CELL),
     ("train_ddpm", CELL),
     ("train_diffputer", CELL),
-    ("train_baselines", CELL),
+    *[("train", Item(RATE, SEED, method)) for method in TRAINED_BY_TRAIN],
     *[("sample", Item(RATE, SEED, method)) for method in GENERATORS],
     *[("impute", Item(RATE, SEED, method)) for method in METHODS],
     ("evaluate", CELL),
@@ -74,7 +74,7 @@ MADE = ("data/observed", "data/latents", "data/samples", "data/imputed", "models
 
 def document(**changes: Any) -> dict[str, Any]:
     """The committed params with the tiny sizes, and `changes` on top."""
-    return merged(merged(yaml.safe_load(composed([])), TINY), changes)
+    return merged(merged(yaml.safe_load(composed([], ROOT)), TINY), changes)
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def digits() -> dict[str, dict[str, np.ndarray[Any, Any]]]:
 def make_project(folder: Path, raw: dict[str, dict[str, np.ndarray[Any, Any]]], **changes: Any) -> Path:
     """A project with the raw data in place, as after `download`."""
     folder.mkdir()
-    for name in ("src", "stages", "conf"):
+    for name in ("src", "stages", "conf", "hydra_plugins"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "assets").mkdir()
     shutil.copy(ROOT / "dvc.yaml", folder / "dvc.yaml")

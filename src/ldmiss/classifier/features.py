@@ -1,6 +1,6 @@
 """Features of images under the classifier, for every distance that is taken of them."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -8,10 +8,6 @@ from torch import Tensor
 
 from ldmiss.classifier.network import Classifier
 from ldmiss.core.pixels import unit_from_uint8
-
-if TYPE_CHECKING:
-    pass
-
 
 _BATCH_SIZE = 100
 """More is slower on a CPU: memory for larger activations comes afresh from the system for every layer."""

@@ -2,16 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ldmiss.networks.layers import channels_last_on_cpu, drop
-
-if TYPE_CHECKING:
-    pass
 
 
 class Classifier(nn.Module):

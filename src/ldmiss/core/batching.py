@@ -3,68 +3,73 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
-from ldmiss.errors import InputError
-from ldmiss_pipeline.running.checkpoint import Checkpoint
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
+from ldmiss.errors import DivergenceError
+from ldmiss.progress import progress_bar
 
 
 def in_chunks(
-    checkpoint: Checkpoint,
-    slot: str,
+    compute: Callable[[slice], Tensor],
     num_rows: int,
+    *,
     chunk_size: int,
-    compute: Callable[[slice], "Tensor"],
-    advance: Callable[[int], object],
+    name: str,
     num_at_a_time: int = 1,
-) -> "Tensor":
+    checkpoint: Checkpoint = NO_CHECKPOINT,
+    progress: bool = True,
+) -> Tensor:
     """Rows computed chunk by chunk, and saved from time to time: (num_rows, ...), CPU.
 
     Args:
-        slot: name of these rows in the checkpoint.
         compute: a slice of the rows -> their results; called in several threads where `num_at_a_time` is above 1.
-        advance: told the number of rows done, for the progress bar.
+        num_rows: how many there are.
+        chunk_size: rows at a time.
+        name: of these rows, for the checkpoint, the progress bar and errors.
         num_at_a_time: chunks that are computed side by side. The results do not depend on it.
+        checkpoint: where finished rows are kept.
+        progress: show a bar on a terminal.
 
     Raises:
-        InputError: values that are not finite.
+        DivergenceError: values that are not finite.
     """
     parts: list[Tensor] = []
     start = 0
-    group = _Group(checkpoint, slot, start)
-    with _side_by_side(compute, num_rows, chunk_size, num_at_a_time) as computed:
+    group = _Group(checkpoint, name, start)
+    with (
+        progress_bar(name, num_rows, "row", shown=progress) as bar,
+        _side_by_side(compute, num_rows, chunk_size, num_at_a_time) as computed,
+    ):
         while start < num_rows:
-            stored = checkpoint.load(f"{slot}-{start}")
+            stored = checkpoint.load(f"{name}-{start}")
             if stored is not None:
                 parts.append(stored["rows"])
                 start += len(parts[-1])
-                group = _Group(checkpoint, slot, start)
+                group = _Group(checkpoint, name, start)
             else:
                 rows = slice(start, min(start + chunk_size, num_rows))
-                parts.append(_finite(computed(rows), f"{slot}, rows {rows.start} to {rows.stop - 1}"))
+                parts.append(_finite(computed(rows), f"{name}, rows {rows.start} to {rows.stop - 1}"))
                 start = rows.stop
                 if group.add(parts[-1]):
-                    group = _Group(checkpoint, slot, start)
-            advance(len(parts[-1]))
+                    group = _Group(checkpoint, name, start)
+            bar.update(len(parts[-1]))
     return torch.cat(parts)
 
 
 @contextmanager
 def _side_by_side(
-    compute: Callable[[slice], "Tensor"], num_rows: int, chunk_size: int, num_at_a_time: int
-) -> Iterator[Callable[[slice], "Tensor"]]:
+    compute: Callable[[slice], Tensor], num_rows: int, chunk_size: int, num_at_a_time: int
+) -> Iterator[Callable[[slice], Tensor]]:
     """`compute` to the CPU, with the chunks that come next begun in other threads meanwhile.
 
     Threads do, and processes need not: torch holds Python's lock only between its operations. On the way out nothing
     is waited for, so that a stage that is asked to leave does.
     """
 
-    def on_cpu(rows: slice) -> "Tensor":
+    def on_cpu(rows: slice) -> Tensor:
         return compute(rows).cpu().contiguous()
 
     if num_at_a_time == 1:
@@ -74,7 +79,7 @@ def _side_by_side(
     # A new thread of Python's takes torch's number of threads only with its first operation of some kinds.
     pool = ThreadPoolExecutor(num_at_a_time, initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),))
 
-    def computed(rows: slice) -> "Tensor":
+    def computed(rows: slice) -> Tensor:
         for start in range(rows.start, min(rows.start + num_at_a_time * chunk_size, num_rows), chunk_size):
             if start not in begun:
                 begun[start] = pool.submit(on_cpu, slice(start, min(start + chunk_size, num_rows)))
@@ -89,16 +94,18 @@ def _side_by_side(
 class _Group:
     """Consecutive chunks that are saved together, under the number of their first row."""
 
-    def __init__(self, checkpoint: Checkpoint, slot: str, start: int) -> None:
-        self._checkpoint, self._slot, self._chunks = checkpoint, f"{slot}-{start}", list["Tensor"]()
+    def __init__(self, checkpoint: Checkpoint, name: str, start: int) -> None:
+        self._checkpoint, self._name, self._chunks = checkpoint, f"{name}-{start}", list[Tensor]()
 
-    def add(self, chunk: "Tensor") -> bool:
+    def add(self, chunk: Tensor) -> bool:
         """Whether the group was saved, and so is complete."""
         self._chunks.append(chunk)
-        return self._checkpoint.offer(self._slot, lambda: {"rows": torch.cat(self._chunks)})
+        return self._checkpoint.offer(self._name, lambda: {"rows": torch.cat(self._chunks)})
 
 
-def _finite(rows: "Tensor", what: str) -> "Tensor":
+def _finite(rows: Tensor, what: str) -> Tensor:
     if not bool(torch.isfinite(rows).all()):
-        raise InputError(f"{what}: values that are not finite: the sampler diverged; more num_steps or more training")
+        raise DivergenceError(
+            f"{what}: values that are not finite: the sampler diverged; more num_steps or more training"
+        )
     return rows

@@ -1,12 +1,6 @@
-"""The fill of missing pixels, by name (apart from the mechanisms: adding one of those retrains nothing).
+"""The fill of missing pixels, by name (apart from the mechanisms: adding one of those retrains nothing)."""
 
-Imports no torch: the params are checked against the names here, by stages that need none and start in half the time.
-"""
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from torch import Tensor
 
 FILL_VALUES = {"black": 0.0, "grey": 0.5}
 """What a network sees where a pixel is missing, in [0, 1] units (METHODS section 8, A1; the paper says zero)."""
@@ -15,7 +9,7 @@ FILLS = [*FILL_VALUES, "mean"]
 """All fills: a constant, or the mean of each pixel over the training images in which it is observed."""
 
 
-def fill_image(fill: str, x: "Tensor", observed: "Tensor") -> "Tensor":
+def fill_image(fill: str, x: Tensor, observed: Tensor) -> Tensor:
     """What stands at missing pixels: float32 (1, 1, 1), or (C, H, W) for "mean", in [0, 1].
 
     Args:

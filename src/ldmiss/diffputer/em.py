@@ -8,19 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ldmiss.core.noise import RowNoise
 from ldmiss.diffputer.edm import (
     DenoiseFn,
+    Preconditioned,
     churn_to_gamma,
-    edm_loss,
     karras_sigmas,
     ode_step,
-    sample_heun,
-    sample_sigmas,
 )
-from ldmiss.training.loop import BatchLoss
+from ldmiss.networks.layers import at_precision
 
 SIGMA_DATA = 0.5
 """Rows are normalised to this standard deviation, EDM's sigma_data."""
@@ -56,6 +54,11 @@ class Normalizer:
         return x / SIGMA_DATA * self.std + self.mean
 
 
+def denoiser_of(network: nn.Module, dtype: torch.dtype = torch.float32) -> Preconditioned:
+    """The EDM denoiser around a network whose layers compute at precision `dtype`."""
+    return Preconditioned(at_precision(network, dtype), SIGMA_DATA)
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How DiffPuter draws: noise levels, repetitions per level (the authors' N = 20) and EDM's S_churn."""
@@ -67,18 +70,6 @@ class Sampling:
     def num_evaluations(self) -> int:
         """Network evaluations of one conditional draw: 1961 at the authors' 50 steps and 20 repetitions."""
         return (self.num_steps - 1) * self.num_resamples * 2 + 1
-
-
-def m_step_loss(denoise: DenoiseFn, rows: Tensor) -> BatchLoss:
-    """EDM's loss on completed, normalised rows (N, d), mean over all coordinates, observed or imputed."""
-
-    def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
-        x_0 = rows[batch]
-        sigma = sample_sigmas(len(x_0), generator)
-        eps = torch.randn(x_0.shape, generator=generator, device=generator.device)
-        return edm_loss(denoise, x_0, sigma, eps, sigma_data=SIGMA_DATA).mean()
-
-    return loss
 
 
 @torch.no_grad()
@@ -151,26 +142,3 @@ def expectation_maximisation(
     if denoise is None:
         raise ValueError("no EM iteration to do")
     return denoise
-
-
-@dataclass(frozen=True)
-class DiffPuterModel:
-    """A fitted DiffPuter on images of a given size."""
-
-    denoise: DenoiseFn
-    normalizer: Normalizer
-    size: int
-
-    @torch.no_grad()
-    def generate(self, num_rows: int, noise: RowNoise, *, num_steps: int, churn: float = 1.0) -> Tensor:
-        """Unconditional images in [0, 1], (num_rows, 1, H, W): EDM's stochastic Heun sampler."""
-        sigmas = karras_sigmas(num_steps, device=self.normalizer.mean.device)
-        x = sigmas[0] * noise(self.normalizer.mean.expand(num_rows, -1))
-        x = sample_heun(self.denoise, x, sigmas=sigmas, churn=churn, noise=noise)
-        return self.normalizer.denormalize(x).reshape(num_rows, 1, self.size, self.size).clamp(0, 1)
-
-    def impute(self, x_obs: Tensor, observed: Tensor, noise: RowNoise, sampling: Sampling) -> Tensor:
-        """One conditional draw; x_obs in [0, 1] and observed (B, 1, H, W) -> (B, 1, H, W)."""
-        rows, known = x_obs.flatten(1), observed.flatten(1)
-        draw = draw_conditional(self.denoise, self.normalizer.normalize(rows), known, noise, sampling)
-        return self.normalizer.denormalize(draw).reshape(x_obs.shape)

@@ -66,4 +66,4 @@ OBSERVED_MEANS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "per_sample": mean_over_observed,
     "batch": mean_over_observed_batch,
 }
-"""The normalisers of Eq. 3 by name: (loss, observed), both (B, ...), to values whose mean is the batch's loss."""
+"""The normalizers of Eq. 3 by name: (loss, observed), both (B, ...), to values whose mean is the batch's loss."""

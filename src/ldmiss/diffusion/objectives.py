@@ -42,7 +42,7 @@ def pixel_score_loss(
     fill: Tensor,
     value_range: str,
     weighting: str = "simple",
-    normaliser: str = "per_sample",
+    normalizer: str = "per_sample",
 ) -> BatchLoss:
     """Eq. 3 (MissDiff): filled images, loss on observed pixels only, divided by their number.
 
@@ -53,14 +53,14 @@ def pixel_score_loss(
         fill: what the network sees at missing pixels, in [0, 1], broadcastable.
         value_range: of the network's pixels, one of `ldmiss.core.pixels.RANGES`.
         weighting: lambda_t, see `loss_weight`.
-        normaliser: one of `OBSERVED_MEANS`.
+        normalizer: one of `OBSERVED_MEANS`.
     """
 
     def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
         known = observed[batch]
         x_0 = network_from_unit(fill_missing(unit_from_uint8(images[batch]), known, fill), value_range)
         loss = _score_loss(forward, sde, x_0, tau, weighting, generator)
-        return OBSERVED_MEANS[normaliser](loss, known).mean()
+        return OBSERVED_MEANS[normalizer](loss, known).mean()
 
     return loss
 

@@ -34,7 +34,6 @@ from ldmiss.evaluation.uncertainty import (
     missing_pixels,
     reliability,
 )
-from ldmiss_pipeline.datasets.registry import Images
 
 CONFIDENCE = 0.9
 NUM_RESAMPLES = 200
@@ -45,20 +44,23 @@ NUM_FID_RESAMPLES = 50
 Pixels = NDArray[np.float32]
 
 
-class Yardstick:
+class ReferenceMetrics:
     """The classifier, and the statistics of the real test images under it.
 
     Args:
         classifier: on its device.
-        test: all test images and labels.
+        images: all test images, uint8 (M, H, W).
+        labels: theirs, int64 (M,).
         layer: of the classifier, for FID, KID, precision and recall (`extract_layers`).
         seed: of the bootstrap; sets of the same size share their resamples.
     """
 
-    def __init__(self, classifier: Classifier, test: Images, *, layer: str, seed: int) -> None:
-        self.classifier, self.test, self.layer, self.seed = classifier, test, layer, seed
-        self.features, _ = extract_features(classifier, unit_images(test.images), layer)
-        self.reference = fid_statistics(self.features)
+    def __init__(
+        self, classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.int64], *, layer: str, seed: int
+    ) -> None:
+        self.classifier, self.images, self.labels, self.layer, self.seed = classifier, images, labels, layer, seed
+        self.features, _ = extract_features(classifier, unit_images(images), layer)
+        self.statistics_of_real = fid_statistics(self.features)
         self._weights: dict[int, NDArray[np.float64]] = {}
 
     def weights(self, num_images: int) -> NDArray[np.float64]:
@@ -70,7 +72,7 @@ class Yardstick:
 
     def floor(self, features: Tensor) -> float:
         """FID of real images, given by their features (N, F): what a perfect set of so many images would get."""
-        return fid(fid_statistics(features), self.reference)
+        return fid(fid_statistics(features), self.statistics_of_real)
 
     def statistics(self, images: NDArray[np.float16]) -> dict[str, Any]:
         """Mean "mu" and covariance "sigma" of the features of images (N, H, W), float64: all that their FID needs."""
@@ -82,25 +84,25 @@ class Yardstick:
         features, logits = extract_features(self.classifier, torch.from_numpy(images)[:, None].float(), self.layer)
         weights = self.weights(len(images))
         metrics = {
-            "fid": fid(fid_statistics(features), self.reference),
-            "fid_se": fid_se(features.double().numpy(), weights[:NUM_FID_RESAMPLES], self.reference),
+            "fid": fid(fid_statistics(features), self.statistics_of_real),
+            "fid_se": fid_se(features.double().numpy(), weights[:NUM_FID_RESAMPLES], self.statistics_of_real),
             "is": inception_score(logits),
             "is_se": inception_score_se(logits.double().numpy(), weights),
         }
         return metrics, features, logits
 
 
-def measure_generation(yardstick: Yardstick, samples: NDArray[np.float16]) -> dict[str, float]:
+def measure_generation(reference: ReferenceMetrics, samples: NDArray[np.float16]) -> dict[str, float]:
     """Metrics of generated images (N, H, W)."""
-    metrics, features, logits = yardstick.measure(samples)
-    metrics["kid"] = kid(features, yardstick.features)
+    metrics, features, logits = reference.measure(samples)
+    metrics["kid"] = kid(features, reference.features)
     if len(samples) >= 4:
-        metrics["precision"], metrics["recall"] = precision_recall(features, yardstick.features)
+        metrics["precision"], metrics["recall"] = precision_recall(features, reference.features)
     return metrics | class_shares(logits, min_confidence=CONFIDENCE)
 
 
 def measure_imputation(
-    yardstick: Yardstick,
+    reference: ReferenceMetrics,
     completed: NDArray[np.float16],
     rows: NDArray[np.int64],
     subset: NDArray[np.int64],
@@ -110,7 +112,7 @@ def measure_imputation(
     """Metrics of N completed test images, and the reliability curve of the draws.
 
     Args:
-        yardstick: with the test images.
+        reference: with the test images.
         completed: (N, H, W), one draw of each image, in [0, 1].
         rows: (N,), which of the test images they are.
         subset: (S,), which of `completed` have several draws.
@@ -121,11 +123,11 @@ def measure_imputation(
         metrics, and float64 (B, 3) as from `ldmiss.evaluation.uncertainty.reliability`.
     """
     num_images = len(completed)
-    truth, known = unit_from_uint8(torch.from_numpy(yardstick.test.images[rows])).numpy(), observed[rows]
+    truth, known = unit_from_uint8(torch.from_numpy(reference.images[rows])).numpy(), observed[rows]
     x_hat, x_draws = completed.astype(np.float32), draws.astype(np.float32)
-    labels = torch.tensor(yardstick.test.labels[rows])
-    weights, subset_weights = yardstick.weights(num_images), yardstick.weights(len(subset))
-    of_sets, _, logits = yardstick.measure(completed)
+    labels = torch.tensor(reference.labels[rows])
+    weights, subset_weights = reference.weights(num_images), reference.weights(len(subset))
+    of_sets, _, logits = reference.measure(completed)
     right = (logits.argmax(1) == labels).double().numpy()
     of_draw, of_mean, counts = errors_of_draws_by_image(x_draws, truth[subset], known[subset])
     metrics = {

@@ -6,13 +6,9 @@ A reader, or a run after a kill, never sees half a file.
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from ldmiss.errors import InputError
-
-if TYPE_CHECKING:
-    pass
-
 
 TEMPORARY_SUFFIX = ".tmp"
 """Of the temporary files, `.<name>.<pid>.tmp`; `.dvcignore` names it, so that one left by a kill changes no hash."""

@@ -5,19 +5,17 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import Tensor
 
 from ldmiss.errors import InputError, one_line
 from ldmiss.files.atomic import _existing, atomic_write
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-
 FORMAT_VERSION = 2
 
 
-def save_tensors(path: Path, tensors: Mapping[str, "Tensor"], *, kind: str, facts: Mapping[str, Any]) -> str:
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, kind: str, facts: Mapping[str, Any]) -> str:
     """Write tensors as safetensors with `facts` (JSON), their kind and a digest of everything in the header.
 
     The header holds one JSON text under one key: safetensors keeps its keys in no fixed order.
@@ -34,7 +32,7 @@ def save_tensors(path: Path, tensors: Mapping[str, "Tensor"], *, kind: str, fact
     return digest
 
 
-def load_tensors(path: Path, *, kind: str) -> tuple[dict[str, "Tensor"], dict[str, Any]]:
+def load_tensors(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors (on the CPU) and facts of a safetensors file.
 
     Raises:
@@ -58,7 +56,7 @@ def load_facts(path: Path) -> dict[str, Any]:
         return _header(file)
 
 
-def _tensors_digest(tensors: Mapping[str, "Tensor"], header: Mapping[str, Any]) -> str:
+def _tensors_digest(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> str:
     import torch
 
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
@@ -84,3 +82,14 @@ def _open_tensors(path: Path) -> Iterator[Any]:
 def _header(file: Any) -> dict[str, Any]:
     header = json.loads((file.metadata() or {}).get("ldmiss", "{}"))
     return header if isinstance(header, dict) else {}
+
+
+def with_prefix(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights under `prefix.<name>`, so that several networks share one file."""
+    return {f"{prefix}.{name}": value for name, value in weights.items()}
+
+
+def without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Of the tensors, those that `with_prefix` put under this prefix, by their own names."""
+    start = f"{prefix}."
+    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}

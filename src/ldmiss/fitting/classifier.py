@@ -1,28 +1,73 @@
-"""The evaluation classifier, trained on complete, labelled images."""
+"""The evaluation classifier, trained on complete, labelled images (paper A.1.3), and the facts of a trained one."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from ldmiss.classifier.features import extract_layers, unit_images
+from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
+from ldmiss.classifier.features import extract_layers
 from ldmiss.classifier.frechet import accuracy, fid, fid_statistics
 from ldmiss.classifier.network import Classifier, weights_sha256
+from ldmiss.classifier.objective import classifier_loss
+from ldmiss.core.noise import torch_generator
+from ldmiss.core.pixels import unit_from_uint8
+from ldmiss.networks.layers import at_precision, build, init_torch_default
+from ldmiss.training.fit import FittedNetwork, run_training
+from ldmiss.training.loop import Recipe, Training
 
-if TYPE_CHECKING:
-    from ldmiss_pipeline.datasets.registry import Images
+
+def fit_classifier(
+    images: Tensor,
+    labels: Tensor,
+    *,
+    recipe: Recipe,
+    seed: int,
+    dropout: float = 0.0,
+    dtype: torch.dtype = torch.float32,
+    checkpoint: Checkpoint = NO_CHECKPOINT,
+    progress: bool = True,
+) -> FittedNetwork:
+    """Train the classifier.
+
+    Args:
+        images: uint8 (N, 1, H, W), complete, on the device that trains.
+        labels: int64 (N,), on the same device.
+        recipe: how it is trained.
+        seed: root of all draws.
+        dropout: probability, before each fully connected layer.
+        dtype: precision of the network's layers, float32 or bfloat16.
+        checkpoint, progress: see `fit_network`.
+
+    Raises:
+        DivergenceError: a loss or a weight is not finite.
+    """
+    config = {"size": images.shape[2]}
+    generator = torch_generator("cpu", seed, "classifier", "init")
+    network = build(lambda: Classifier(**config, dropout=dropout), images.device, init_torch_default, generator)
+    training = Training(network, recipe, num_items=len(labels), seed=seed)
+    batch_loss = classifier_loss(at_precision(network, dtype), images, labels)
+    run_training(training, batch_loss, name="classifier", checkpoint=checkpoint, progress=progress)
+    return FittedNetwork(config, training.result(), training.curve)
 
 
-def describe_classifier(classifier: Classifier, train: "Images", test: "Images", *, dataset: str) -> dict[str, Any]:
-    """The facts of a classifier: test accuracy, FID floors, hash of the weights, data set.
+def describe_classifier(classifier: Classifier, train: Tensor, test: Tensor, labels: Tensor) -> dict[str, Any]:
+    """The facts of a classifier: test accuracy, FID floors, hash of the weights.
 
     A floor is the FID of real training images, as many as there are test images, against the test images: what a
     perfect generator would get with so many samples (fewer samples raise an FID). There is one for every layer that
     an FID may be taken of, so that choosing another one (`evaluate.fid_layer`) only measures again.
+
+    Args:
+        classifier: on its device.
+        train, test: uint8 images, (N, 1, H, W) and (M, 1, H, W).
+        labels: of the test images, int64 (M,).
     """
-    tested, real = (extract_layers(classifier, unit_images(part.images[: len(test.labels)])) for part in (test, train))
+    tested, real = (
+        extract_layers(classifier, unit_from_uint8(images[: len(labels)])) for images in (test, train)
+    )  # fmt: skip
     return {
-        "accuracy": accuracy(tested["logits"], torch.tensor(test.labels)),
+        "accuracy": accuracy(tested["logits"], labels),
         "fid_floors": {layer: fid(fid_statistics(real[layer]), fid_statistics(tested[layer])) for layer in tested},
         "sha256": weights_sha256(classifier.state_dict()),
-        "dataset": dataset,
     }

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from ldmiss.core.noise import RowNoise
 
+Generate = Callable[[int, RowNoise], Tensor]
+"""(number of rows, their noise) -> images in [0, 1], (rows, 1, H, W)."""
+
 
 @dataclass(frozen=True)
 class Imputer:

@@ -1,6 +1,8 @@
 """Sampling and imputation with a score network, in pixel or latent space (paper sections 2, 3 and 5)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,10 +10,42 @@ from torch import Tensor
 from ldmiss.autoencoding.codecs import Codec, PixelCodec
 from ldmiss.core.noise import RowNoise
 from ldmiss.diffusion.parameterization import Denoiser, ScoreFn
+from ldmiss.diffusion.sde import VPSDE
+from ldmiss.networks.layers import at_precision
+from ldmiss.networks.restore import restore_network
+from ldmiss.networks.unet import UNet
 from ldmiss.sampling.guidance import self_guided_score
 from ldmiss.sampling.replacement import replace_observed
 from ldmiss.sampling.samplers import euler_maruyama, sample_from_prior
 from ldmiss.sampling.time_grids import uniform_time_grid
+
+
+def score_model(
+    config: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    codec: Codec,
+    *,
+    sde: VPSDE,
+    tau: float,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    where: object = "weights",
+) -> "ScoreModel":
+    """A trained score network as a model that samples and imputes.
+
+    Args:
+        config, weights: of the U-Net, as `FittedNetwork` has them.
+        codec: between pixels and the space of diffusion.
+        sde, tau: those it was trained with.
+        device: where it computes.
+        dtype: precision of the network's layers, float32 or bfloat16.
+        where: file that the weights are from, for the message of an error.
+
+    Raises:
+        InputError: the weights do not fit the configuration.
+    """
+    unet = restore_network(UNet, config, weights, device=device, where=where)
+    return ScoreModel(Denoiser(at_precision(unet, dtype), sde), codec, torch.device(device), tau)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ldmiss.core.noise import torch_generator
-from ldmiss.errors import InputError
+from ldmiss.errors import DivergenceError
 from ldmiss.training.adam import Adam
 from ldmiss.training.ema import EMA
 from ldmiss.training.schedules import lr_at, plateau_factor
@@ -74,7 +74,7 @@ class Training:
         """Train from the current step to the end; `on_step` is called after each step.
 
         Raises:
-            InputError: the loss is not finite; names the step.
+            DivergenceError: the loss is not finite; names the step.
         """
         self.network.train()
         order = self._epoch_order()
@@ -136,17 +136,19 @@ class Training:
         if not bool(finite.all()):
             position = first + int((~finite).nonzero()[0])
             step = self.step // self.steps_per_epoch * self.steps_per_epoch + position
-            raise InputError(f"the training loss is not finite at step {step}: lower the learning rate (lr)")
+            raise DivergenceError(f"the training loss is not finite at step {step}: lower the learning rate (lr)")
 
     def _check_weights(self) -> None:
         if not all(bool(torch.isfinite(value).all()) for value in self.network.state_dict().values()):
-            raise InputError(f"the weights are not finite after step {self.step - 1}: lower the learning rate (lr)")
+            raise DivergenceError(
+                f"the weights are not finite after step {self.step - 1}: lower the learning rate (lr)"
+            )
 
     def result(self) -> dict[str, Tensor]:
         """The weights to keep: the best or the average where there is one, else the last; CPU, float32.
 
         Raises:
-            InputError: they are not finite.
+            DivergenceError: they are not finite.
         """
         self._check_weights()
         state = {name: value.detach() for name, value in self.network.state_dict().items()}
@@ -161,7 +163,7 @@ class Training:
         """Everything needed to go on: weights, optimiser, average, position, loss curve; CPU tensors by flat name.
 
         Raises:
-            InputError: a loss or a weight is not finite; nothing can go on from there.
+            DivergenceError: a loss or a weight is not finite; nothing can go on from there.
         """
         self._check_finite()
         self._check_weights()

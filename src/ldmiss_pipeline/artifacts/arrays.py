@@ -13,16 +13,13 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ldmiss.errors import InputError, one_line
 from ldmiss.files.atomic import _existing, atomic_write
-
-if TYPE_CHECKING:
-    pass
 
 _FACTS = "facts"
 _MAX_ARRAY_BYTES = 4 * 2**30  # more is unpacked from no npz: a few MB can claim to hold any amount

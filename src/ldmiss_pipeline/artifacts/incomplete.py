@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +11,6 @@ from torch import Tensor
 
 from ldmiss.errors import InputError
 from ldmiss_pipeline.artifacts.arrays import load_array_facts, load_arrays, save_arrays
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def load_incomplete(path: Path, device: torch.device) -> tuple[Tensor, Tensor]:

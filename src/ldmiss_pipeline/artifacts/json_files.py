@@ -4,13 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ldmiss.errors import InputError, one_line
 from ldmiss.files.atomic import _existing, save_text
-
-if TYPE_CHECKING:
-    pass
 
 
 def save_json(path: Path, value: Any) -> None:

@@ -5,10 +5,7 @@ so the same machine has to give the same one each time. What "auto" means follow
 both are in the key of the checkpoints.
 """
 
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from ldmiss_pipeline.running.context import Context
+from typing import Literal
 
 CHUNK_SIZES = {
     "cpu": {"sample": 200, "impute": 50, "train_diffputer": 2000},
@@ -21,13 +18,6 @@ backward pass keeps all activations; through the latent network and the decoder 
 (latent) and 0.1 (DiffPuter). bfloat16 takes half of it. On a CPU more rows at a time are no faster, and a kill costs
 the chunks that were under way. The numbers for CUDA are for a GPU of 16 GB by the same count, not tried on one.
 """
-
-
-def chunk_size(context: "Context", declared: int | Literal["auto"]) -> int:
-    """Rows at a time for this stage; noted for the record."""
-    size = rows_at_a_time(context.runtime.device.type, context.work.stage, declared)
-    context.used |= {"chunk_size": size, "chunks_at_a_time": context.runtime.num_at_a_time}
-    return size
 
 
 def rows_at_a_time(device: str, stage: str, declared: int | Literal["auto"]) -> int:

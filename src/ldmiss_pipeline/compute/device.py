@@ -4,15 +4,13 @@ import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from ldmiss.errors import InputError
 from ldmiss_pipeline.compute.cores import num_cores
-
-if TYPE_CHECKING:
-    from ldmiss_pipeline.config.schema import Compute
+from ldmiss_pipeline.config.schema import Compute
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 MOST_AT_A_TIME = 2
@@ -52,7 +50,7 @@ class Runtime:
         return {"peak_gpu_memory_mb": round(torch.cuda.max_memory_allocated(self.device) / 1e6)}
 
 
-def resolve(compute: "Compute") -> Runtime:
+def resolve(compute: Compute) -> Runtime:
     """Resolve `auto`, and set torch's threads and determinism accordingly.
 
     `dtype: auto` is bfloat16 where the processor computes with it natively, else float32.

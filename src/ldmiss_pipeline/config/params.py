@@ -6,8 +6,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from ldmiss.errors import InputError, one_line
-from ldmiss_pipeline.config.document import load_document
 from ldmiss_pipeline.config.schema import Params
+from ldmiss_pipeline.config.yaml_files import load_yaml
 
 PARAMS_FILE = Path("params.yaml")
 
@@ -18,7 +18,7 @@ def load(path: Path = PARAMS_FILE) -> tuple[Params, dict[str, Any]]:
     Raises:
         InputError: one line with every offending key, what was found and what is allowed.
     """
-    document = load_document(path)
+    document = load_yaml(path)
     return validate(document, str(path)), document
 
 

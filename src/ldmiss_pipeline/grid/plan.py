@@ -7,8 +7,9 @@ outs lie here. What else the remote may have is not looked up: it would only be 
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from ldmiss_pipeline.config.schema import Params
 from ldmiss_pipeline.grid.cells import Cells
 from ldmiss_pipeline.grid.events import WORKER, read_events
 from ldmiss_pipeline.grid.remote import local_folder
@@ -17,9 +18,6 @@ from ldmiss_pipeline.running.lockfile import load_lock
 from ldmiss_pipeline.running.pipeline import Pipeline
 from ldmiss_pipeline.running.preflight import UpToDate, expected_memory, megabytes, refuse_full
 from ldmiss_pipeline.running.sizes import Sizes
-
-if TYPE_CHECKING:
-    from ldmiss_pipeline.config.schema import Params
 
 
 class Plan:
@@ -31,7 +29,7 @@ class Plan:
         run: that has begun with these params; None where there is none.
     """
 
-    def __init__(self, params: "Params", document: dict[str, Any], cells: Sequence[str], run: Run | None) -> None:
+    def __init__(self, params: Params, document: dict[str, Any], cells: Sequence[str], run: Run | None) -> None:
         self._params, self._sizes = params, Sizes(params)
         producers = Pipeline(document).producers(Pipeline(document).cells())
         works = {work.label: work for work in producers.values()}

@@ -1,7 +1,6 @@
-"""The cheap imputers in one item: autoencoder reconstruction, pixel mean, neighbour average, linear Gaussian."""
+"""The imputers without a network in one item: pixel mean, neighbour average, linear Gaussian."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,35 +11,20 @@ from ldmiss.baselines.averages import impute_mean, impute_neighbours
 from ldmiss.baselines.gaussian import impute_gaussian
 from ldmiss.core.noise import RowNoise
 from ldmiss.files.tensors import load_tensors
-from ldmiss.imputation.autoencoder import impute_autoencoder
 from ldmiss.imputation.imputer import Imputer
-from ldmiss.networks.layers import at_precision
-from ldmiss_pipeline.models.autoencoder import restore_autoencoder, restore_encoder_input
-
-if TYPE_CHECKING:
-    from ldmiss_pipeline.artifacts.paths import Item
-    from ldmiss_pipeline.compute.device import Runtime
-    from ldmiss_pipeline.config.schema import Params
+from ldmiss_pipeline.artifacts.paths import Item
+from ldmiss_pipeline.compute.device import Runtime
+from ldmiss_pipeline.config.schema import Params
 
 NumpyImputer = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
 
 
-def load_imputers(item: "Item", params: "Params", runtime: "Runtime") -> dict[str, Imputer]:
-    """All four, deterministic."""
-    del params  # they have no settings at imputation
-    path = item.model("baselines")
-    tensors, facts = load_tensors(path, kind="baselines")
-    encoder_input = restore_encoder_input(tensors, facts, runtime.device)
-    autoencoder = restore_autoencoder(path, tensors, facts, runtime.device)
-    encoder, decoder = (at_precision(part, runtime.dtype) for part in (autoencoder.encoder, autoencoder.decoder))
+def load_imputers(item: Item, params: Params, runtime: Runtime) -> dict[str, Imputer]:
+    """All three, deterministic, on the CPU."""
+    del params, runtime  # they have no settings at imputation
+    tensors, _ = load_tensors(item.model("baselines"), kind="baselines")
     mean, covariance = tensors["mean"].numpy(), tensors["covariance"].numpy()
-
-    def complete_autoencoder(x_obs: Tensor, observed: Tensor, noise: RowNoise) -> Tensor:
-        del noise
-        return impute_autoencoder(encoder, decoder, x_obs, observed, encoder_input=encoder_input)
-
     return {
-        "autoencoder": Imputer(complete_autoencoder, stochastic=False),
         "mean": _on_rows(lambda x, observed: impute_mean(x, observed, mean)),
         "neighbour": _on_images(impute_neighbours),
         "gaussian": _on_rows(lambda x, observed: impute_gaussian(x, observed, mean, covariance)),

@@ -1,22 +1,18 @@
 """DDPM: diffusion in pixel space with the loss on observed pixels (MissDiff; paper sections 2, 4.1 and 5)."""
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from ldmiss.autoencoding.codecs import PixelCodec
 from ldmiss.files.tensors import load_tensors
-from ldmiss.imputation.imputer import Imputer
+from ldmiss.imputation.imputer import Generate, Imputer
 from ldmiss.imputation.score_based import ScoreModel
+from ldmiss_pipeline.artifacts.paths import Item
+from ldmiss_pipeline.compute.device import Runtime
+from ldmiss_pipeline.config.schema import Params
 from ldmiss_pipeline.models.score import restore_score_model
 
-if TYPE_CHECKING:
-    from ldmiss_pipeline.artifacts.paths import Item
-    from ldmiss_pipeline.compute.device import Runtime
-    from ldmiss_pipeline.config.schema import Params
-    from ldmiss_pipeline.methods import Generate
 
-
-def load_model(item: "Item", runtime: "Runtime") -> ScoreModel:
+def load_model(item: Item, runtime: Runtime) -> ScoreModel:
     """The trained score model, in pixel space."""
     path = item.model("ddpm")
     tensors, facts = load_tensors(path, kind="ddpm")
@@ -25,12 +21,12 @@ def load_model(item: "Item", runtime: "Runtime") -> ScoreModel:
     return restore_score_model(path, tensors, facts, codec, runtime)
 
 
-def load_generator(item: "Item", params: "Params", runtime: "Runtime") -> "Generate":
+def load_generator(item: Item, params: Params, runtime: Runtime) -> Generate:
     """Unconditional samples, in pixel space."""
     return partial(load_model(item, runtime).generate, **params.ddpm.sample.model_dump())
 
 
-def load_imputers(item: "Item", params: "Params", runtime: "Runtime") -> dict[str, Imputer]:
+def load_imputers(item: Item, params: Params, runtime: Runtime) -> dict[str, Imputer]:
     """Self-guidance, and replacement of the observed pixels."""
     guidance, replacement = params.ddpm.impute.guidance, params.ddpm.impute.replacement
     model = load_model(item, runtime)

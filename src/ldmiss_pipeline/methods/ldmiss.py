@@ -1,24 +1,20 @@
 """LDMiss: diffusion in the latent space of an autoencoder trained on incomplete images (paper sections 3-5)."""
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from ldmiss.autoencoding.codecs import LatentCodec
 from ldmiss.files.tensors import load_tensors
-from ldmiss.imputation.imputer import Imputer
+from ldmiss.imputation.imputer import Generate, Imputer
 from ldmiss.imputation.score_based import ScoreModel
 from ldmiss.networks.layers import at_precision
+from ldmiss_pipeline.artifacts.paths import Item
+from ldmiss_pipeline.compute.device import Runtime
+from ldmiss_pipeline.config.schema import Params
 from ldmiss_pipeline.models.autoencoder import restore_autoencoder
 from ldmiss_pipeline.models.score import restore_score_model
 
-if TYPE_CHECKING:
-    from ldmiss_pipeline.artifacts.paths import Item
-    from ldmiss_pipeline.compute.device import Runtime
-    from ldmiss_pipeline.config.schema import Params
-    from ldmiss_pipeline.methods import Generate
 
-
-def load_model(item: "Item", runtime: "Runtime") -> ScoreModel:
+def load_model(item: Item, runtime: Runtime) -> ScoreModel:
     """The trained score model, in latent space."""
     path = item.model("ldmiss")
     tensors, facts = load_tensors(path, kind="ldmiss")
@@ -30,12 +26,12 @@ def load_model(item: "Item", runtime: "Runtime") -> ScoreModel:
     return restore_score_model(path, tensors, facts, codec, runtime)
 
 
-def load_generator(item: "Item", params: "Params", runtime: "Runtime") -> "Generate":
+def load_generator(item: Item, params: Params, runtime: Runtime) -> Generate:
     """Unconditional samples, in latent space."""
     return partial(load_model(item, runtime).generate, **params.ldmiss.sample.model_dump())
 
 
-def load_imputers(item: "Item", params: "Params", runtime: "Runtime") -> dict[str, Imputer]:
+def load_imputers(item: Item, params: Params, runtime: Runtime) -> dict[str, Imputer]:
     """Self-guidance through decoder and score network."""
     guidance = params.ldmiss.impute.guidance
     model = load_model(item, runtime)

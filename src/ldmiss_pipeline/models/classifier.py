@@ -1,20 +1,17 @@
-"""The evaluation classifier and its file: weights, what is known of them, and features of a set of images."""
+"""The evaluation classifier from and to its file, with what is known of its weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ldmiss.classifier.network import Classifier, weights_sha256
 from ldmiss.errors import InputError
-from ldmiss.files.networks import restore_network, with_prefix
 from ldmiss.files.tensors import load_tensors, save_tensors
+from ldmiss.networks.restore import restore_network
 from ldmiss_pipeline.artifacts.json_files import load_checked_json
-
-if TYPE_CHECKING:
-    pass
 
 KIND = "classifier"
 FACTS = ("accuracy", "fid_floors", "sha256", "dataset")
@@ -41,7 +38,7 @@ def restore_classifier(path: Path, device: torch.device, *, sha256: str | None =
 
 def _network(path: Path, weights: dict[str, Tensor], header: Mapping[str, Any], device: torch.device) -> Classifier:
     config = {"size": header["size"]}
-    return restore_network(Classifier, config, with_prefix("net", weights), prefix="net", path=path, device=device)
+    return restore_network(Classifier, config, weights, device=device, where=path)
 
 
 def save_classifier(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any], *, size: int) -> None:

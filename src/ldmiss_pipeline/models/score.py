@@ -1,27 +1,24 @@
 """Score models (LDMiss and DDPM) from their files, for sampling and imputation."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
 from ldmiss.autoencoding.codecs import Codec
-from ldmiss.diffusion.parameterization import Denoiser
 from ldmiss.diffusion.sde import VPSDE
-from ldmiss.files.networks import restore_network
-from ldmiss.imputation.score_based import ScoreModel
-from ldmiss.networks.layers import at_precision
-from ldmiss.networks.unet import UNet
-
-if TYPE_CHECKING:
-    from ldmiss_pipeline.compute.device import Runtime
+from ldmiss.files.tensors import without_prefix
+from ldmiss.imputation.score_based import ScoreModel, score_model
+from ldmiss_pipeline.compute.device import Runtime
 
 
 def restore_score_model(
-    path: Path, tensors: dict[str, Tensor], facts: dict[str, Any], codec: Codec, runtime: "Runtime"
+    path: Path, tensors: dict[str, Tensor], facts: dict[str, Any], codec: Codec, runtime: Runtime
 ) -> ScoreModel:
     """The score model stored under `unet.` in a model file; its SDE and tau are those it was trained with."""
-    unet = restore_network(UNet, facts["unet"], tensors, prefix="unet", path=path, device=runtime.device)
-    sde = VPSDE(facts["diffusion"]["beta_min"], facts["diffusion"]["beta_max"])
-    denoiser = Denoiser(at_precision(unet, runtime.dtype), sde)
-    return ScoreModel(denoiser, codec, runtime.device, facts["diffusion"]["tau"])
+    diffusion = facts["diffusion"]
+    return score_model(
+        facts["unet"], without_prefix("unet", tensors), codec,
+        sde=VPSDE(diffusion["beta_min"], diffusion["beta_max"]), tau=diffusion["tau"],
+        device=runtime.device, dtype=runtime.dtype, where=path,
+    )  # fmt: skip

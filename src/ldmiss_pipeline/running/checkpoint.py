@@ -1,4 +1,6 @@
-"""Checkpoints outside DVC's outs (DVC deletes outs before a run): `ckpt/<label>-<key>/`, removed on success.
+"""Checkpoints outside DVC's outs (DVC deletes outs before a run): `ckpt/<label>-<key>/`.
+
+They are removed when the work is done: see `ldmiss_pipeline.running.finished`.
 
 The key hashes everything that defines the work, so that a checkpoint of other work is never found; each file in the
 folder repeats it. A checkpoint that cannot be read, or that is of other work, is left out with a warning.
@@ -8,19 +10,16 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from torch import Tensor
+
+from ldmiss.checkpoints import MakeTensors
 from ldmiss.errors import InputError
 from ldmiss.files.atomic import sweep_temporaries
 from ldmiss.files.tensors import load_tensors, save_tensors
 from ldmiss_pipeline.running.signals import Stop
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ldmiss.training.loop import Training
 
 SECONDS_BETWEEN = 30.0
 INTERVAL_VARIABLE = "LDMISS_CHECKPOINT_SECONDS"
@@ -29,8 +28,6 @@ MAX_SHARE = 0.02
 """Saving takes at most this share of the time: where a checkpoint is large, the interval is longer."""
 
 _REMOVED = ".removed-"
-
-MakeTensors = Callable[[], Mapping[str, "Tensor"]]
 
 
 def seconds_between() -> float:
@@ -51,10 +48,10 @@ def seconds_between() -> float:
     return seconds
 
 
-class Checkpoint:
-    """Named slots of tensors in one folder, each written atomically.
+class FileCheckpoint:
+    """Named slots of tensors in one folder, each written atomically: a `Checkpoint` of the library.
 
-    Work that goes on *offers* its state to a slot again and again; now and then everything offered since the last
+    StageItem that goes on *offers* its state to a slot again and again; now and then everything offered since the last
     time is saved. So a slot whose work has ended is saved with the next one, and a kill at any moment costs one
     interval.
 
@@ -76,7 +73,7 @@ class Checkpoint:
         self._last_saved = time.monotonic()
         self._last_cost = 0.0
 
-    def load(self, slot: str) -> dict[str, "Tensor"] | None:
+    def load(self, slot: str) -> dict[str, Tensor] | None:
         """The tensors of a slot, or None where there is nothing usable."""
         path = self._path(slot)
         if not path.exists():
@@ -91,7 +88,7 @@ class Checkpoint:
         self.restored.append(slot)
         return tensors
 
-    def save(self, slot: str, tensors: Mapping[str, "Tensor"]) -> None:
+    def save(self, slot: str, tensors: Mapping[str, Tensor]) -> None:
         """Write a slot now, replacing what it held."""
         start = time.monotonic()
         save_tensors(self._path(slot), tensors, kind="checkpoint", facts={"key": self.key})
@@ -134,17 +131,6 @@ class Checkpoint:
             gone = self.folder.with_name(f"{_REMOVED}{self.folder.name}")
             self.folder.rename(gone)
             shutil.rmtree(gone, ignore_errors=True)
-
-    def resume(self, training: "Training", slot: str) -> Callable[["Training"], None]:
-        """Restore a training run from its slot, and give the callback for its steps that saves it from time to time."""
-        stored = self.load(slot)
-        if stored is not None:
-            training.restore(stored)
-
-        def on_step(training: "Training") -> None:
-            self.offer(slot, training.snapshot)
-
-        return on_step
 
     def _path(self, slot: str) -> Path:
         return self.folder / f"{slot}.safetensors"

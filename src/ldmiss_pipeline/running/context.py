@@ -1,20 +1,21 @@
 """What the runner hands to a stage beside its params."""
 
+import importlib
 import sys
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from ldmiss_pipeline.artifacts.paths import CHECKPOINTS
+from ldmiss_pipeline.artifacts.paths import CHECKPOINTS, Item
+from ldmiss_pipeline.config.registry import METHODS
+from ldmiss_pipeline.config.schema import Params
+from ldmiss_pipeline.running.pipeline import StageItem
 from ldmiss_pipeline.running.signals import Stop
 
-if TYPE_CHECKING:
-    from ldmiss_pipeline.artifacts.paths import Item
+if TYPE_CHECKING:  # they import torch, which stages that do without it start without
     from ldmiss_pipeline.compute.device import Runtime
-    from ldmiss_pipeline.config.schema import Params
-    from ldmiss_pipeline.running.checkpoint import Checkpoint
-    from ldmiss_pipeline.running.pipeline import Work
+    from ldmiss_pipeline.running.checkpoint import FileCheckpoint
 
 
 @dataclass
@@ -25,36 +26,48 @@ class Context:
         item: cell and method.
         params: the validated document; a stage reads only the keys that `dvc.yaml` declares for it.
         work: what the run follows from and makes.
-        method: the method's module, for the stages with one item per method.
         stop: whether the process was asked to leave.
         used: filled with what was resolved on the way, for the record.
     """
 
-    item: "Item"
-    params: "Params"
-    work: "Work"
-    method: ModuleType | None = None
+    item: Item
+    params: Params
+    work: StageItem
     stop: Stop = field(default_factory=Stop)
     used: dict[str, Any] = field(default_factory=dict)
 
     @property
     def stamp(self) -> dict[str, str]:
-        """Facts that every artifact of this run carries: what made it, and the hash of its params."""
+        """What every artifact of this run says of itself: what made it, and the hash of its params."""
         return self.work.stamp
+
+    @property
+    def method(self) -> ModuleType:
+        """The method's module, for the stages with one item per method."""
+        assert self.item.method is not None
+        return importlib.import_module(METHODS[self.item.method])
 
     @cached_property
     def runtime(self) -> "Runtime":
-        """Device, dtype and threads; imports torch, so that stages without it stay light."""
+        """Device, dtype and threads."""
         from ldmiss_pipeline.compute.device import resolve
 
         runtime = resolve(self.params.compute)
         self.used.update(runtime.record())
         return runtime
 
+    def chunk_size(self, declared: int | Literal["auto"]) -> int:
+        """Rows at a time for this stage; noted for the record."""
+        from ldmiss_pipeline.compute.batching import rows_at_a_time
+
+        size = rows_at_a_time(self.runtime.device.type, self.work.stage, declared)
+        self.used |= {"chunk_size": size, "chunks_at_a_time": self.runtime.num_at_a_time}
+        return size
+
     @cached_property
-    def checkpoint(self) -> "Checkpoint":
+    def checkpoint(self) -> "FileCheckpoint":
         """The checkpoints of this very work; its key takes hashing the inputs."""
-        from ldmiss_pipeline.running.checkpoint import Checkpoint
+        from ldmiss_pipeline.running.checkpoint import FileCheckpoint
 
         key = self.work.key(self.runtime.record())
         folder = CHECKPOINTS / f"{self.work.label}-{key[:16]}"
@@ -65,4 +78,4 @@ class Context:
                     "were different); remove it if you will not go back",
                     file=sys.stderr,
                 )
-        return Checkpoint(folder, key, self.stop)
+        return FileCheckpoint(folder, key, self.stop)

@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
 from filelock import FileLock, Timeout
 
 from ldmiss.errors import InputError, one_line
-from ldmiss.files.atomic import is_temporary
-from ldmiss_pipeline.running.pipeline import Work, load_yaml
+from ldmiss_pipeline.config.yaml_files import load_yaml
+from ldmiss_pipeline.running.pipeline import StageItem, files_in
 
 LOCK_FILE = Path("dvc.lock")
 
@@ -27,7 +26,7 @@ def under_dvc() -> bool:
     return "DVC_STAGE" in os.environ
 
 
-def check_recorded(work: Work, producers: dict[Path, Work], lock: dict[str, Any]) -> None:
+def check_recorded(work: StageItem, producers: dict[Path, StageItem], lock: dict[str, Any]) -> None:
     """Refuse inputs whose contents are not those that DVC recorded when they were made.
 
     Raises:
@@ -39,7 +38,8 @@ def check_recorded(work: Work, producers: dict[Path, Work], lock: dict[str, Any]
             if recorded is not None and out.exists() and (found := dvc_hash(out)) != recorded:
                 raise InputError(
                     f"{out}: corrupted: its MD5 is {found}, dvc.lock recorded {recorded}, and so may be the object "
-                    "in DVC's cache; remove what is corrupted with `python -m ldmiss_pipeline verify --remove`, then `dvc repro`"
+                    "in DVC's cache; remove what is corrupted with `python -m ldmiss_pipeline verify --remove`, then "
+                    "`dvc repro`"
                 )
 
 
@@ -59,7 +59,7 @@ def load_lock(path: Path = LOCK_FILE) -> dict[str, Any]:
             entries = dict((load_yaml(path) or {"stages": {}})["stages"])
         for entry in entries.values():
             recorded_hashes(entry)
-    except (yaml.YAMLError, ValueError, AttributeError, LookupError, TypeError, RecursionError) as error:
+    except (ValueError, AttributeError, LookupError, TypeError) as error:
         problem = f"not valid YAML, or no lock of DVC's ({one_line(error)})"
         raise InputError(f"{path}: {problem}; `git checkout {path}`") from None
     return entries
@@ -91,7 +91,6 @@ def dvc_hash(path: Path) -> str:
     if not path.is_dir():
         with path.open("rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    files = sorted(file for file in path.rglob("*") if file.is_file() and not is_temporary(file))
-    listing = [{"md5": dvc_hash(file), "relpath": file.relative_to(path).as_posix()} for file in files]
+    listing = [{"md5": dvc_hash(file), "relpath": file.relative_to(path).as_posix()} for file in files_in([path])]
     text = json.dumps(sorted(listing, key=lambda entry: entry["relpath"].split("/")), sort_keys=True)
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() + ".dir"

@@ -12,18 +12,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ldmiss.errors import InputError
 from ldmiss.files.atomic import is_temporary
 from ldmiss.files.tensors import FORMAT_VERSION
 from ldmiss_pipeline.artifacts.paths import Item
+from ldmiss_pipeline.config.yaml_files import load_yaml
 
 PIPELINE_FILE = Path("dvc.yaml")
+CODE_FOLDERS = (("src",), ("stages",))
 
 
 @dataclass(frozen=True)
-class Work:
+class StageItem:
     """One item of a stage: its declared dependencies, params (key -> value) and outs."""
 
     stage: str
@@ -74,11 +74,11 @@ class Pipeline:
         """The names of the stages."""
         return list(self._stages)
 
-    def work(self, stage: str, item: Item) -> Work:
+    def work(self, stage: str, item: Item) -> StageItem:
         """The work of one item of a stage."""
         params = {key: self._value_at(key) for key in self._resolved(stage, "params", item)}
         deps, outs = ([Path(path) for path in self._resolved(stage, key, item)] for key in ("deps", "outs"))
-        return Work(stage, item, deps, params, outs)
+        return StageItem(stage, item, deps, params, outs)
 
     def cells(self) -> list[Item]:
         """The cells of the grid."""
@@ -93,7 +93,7 @@ class Pipeline:
         methods = self._value_at(matrix["method"].strip("${}")) if "method" in matrix else [None]
         return [Item(cell.missing_rate, cell.seed, method) for cell in cells for method in methods]
 
-    def producers(self, cells: list[Item]) -> dict[Path, Work]:
+    def producers(self, cells: list[Item]) -> dict[Path, StageItem]:
         """Every out of the given cells, and of the stages that run once -> the work that makes it."""
         works = (self.work(stage, item) for stage in self._stages for item in self.items(stage, cells))
         return {out: work for work in works for out in work.outs}
@@ -117,28 +117,19 @@ class Pipeline:
 
 
 def files_in(paths: list[Path]) -> Iterator[Path]:
-    """The files among the paths and in the folders among them; no caches of Python, no temporary files."""
+    """The files among the paths and in the folders among them, as DVC sees them (`.dvcignore` says the same).
+
+    Of folders of code, those are the `*.py`. Temporary files are never among them.
+    """
     for path in paths:
-        if path.is_dir():
-            inside = (file for file in path.rglob("*") if file.is_file())
-            yield from (file for file in inside if "__pycache__" not in file.parts and not is_temporary(file))
-        else:
+        if not path.is_dir():
             yield path
+            continue
+        code = path.parts[:1] in CODE_FOLDERS
+        for file in path.rglob("*"):
+            if file.is_file() and not is_temporary(file) and (file.suffix == ".py" or not code):
+                yield file
 
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def load_yaml(path: Path) -> Any:
-    """The document in a file that DVC or git keeps (for params.yaml see `ldmiss_pipeline.config.document`)."""
-    return yaml.load(path.read_text(), _Loader)  # noqa: S506 - constructs plain values only, as `safe_load` does
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """In C where PyYAML has it: ten times as fast. Reads `1e-06` as a number, as the YAML 1.2 that DVC writes does."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
-)

@@ -18,21 +18,20 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ldmiss.errors import InputError
+from ldmiss.errors import DivergenceError, InputError
 from ldmiss.files.atomic import save_text, sweep_temporaries
 from ldmiss_pipeline.artifacts.paths import RUNS, Item
 from ldmiss_pipeline.config import params as params_module
 from ldmiss_pipeline.config.registry import METHODS, STAGES
-from ldmiss_pipeline.running import uncommitted
 from ldmiss_pipeline.running.context import Context
+from ldmiss_pipeline.running.finished import mark_finished, remove_recorded
 from ldmiss_pipeline.running.lockfile import check_recorded, load_lock, under_dvc
-from ldmiss_pipeline.running.pipeline import Pipeline, Work
-from ldmiss_pipeline.running.preflight import check_space
+from ldmiss_pipeline.running.pipeline import Pipeline, StageItem
 from ldmiss_pipeline.running.signals import Stop, Stopped
 from ldmiss_pipeline.running.stamps import check_stamps
 
@@ -54,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     with stop.installed():
         try:
             run_stage(args.stage, item, stop)
-        except InputError as error:
+        except (InputError, DivergenceError) as error:
             return _fail(label, str(error))
         except OSError as error:
             if error.errno not in (*_NO_SPACE, errno.EROFS):
@@ -79,13 +78,7 @@ def run_stage(stage: str, item: Item, stop: Stop | None = None) -> dict[str, Any
     _warn_once(params.warnings(), document)
     pipeline = Pipeline(document)
     work = pipeline.work(stage, item)
-    context = Context(
-        item=item,
-        params=params,
-        work=work,
-        method=importlib.import_module(METHODS[item.method]) if item.method else None,
-        stop=stop or Stop(),
-    )
+    context = Context(item=item, params=params, work=work, stop=stop or Stop())
     with _only_process(work):
         for out in work.outs:
             sweep_temporaries(out)
@@ -95,9 +88,8 @@ def run_stage(stage: str, item: Item, stop: Stop | None = None) -> dict[str, Any
         if under_dvc():
             check_recorded(work, producers, lock)
         check_stamps(work, producers)
-        uncommitted.remove_recorded(lock, work)
-        check_space(work, params_module.validate(document, str(params_module.PARAMS_FILE)), cached=under_dvc())
-        made = _run(context, lock)
+        remove_recorded(lock)
+        made = _run(context)
         return _record(context, made, time.monotonic() - start)
 
 
@@ -112,24 +104,22 @@ def _warn_once(warnings: list[str], document: dict[str, Any]) -> None:
     save_text(warned, digest)
 
 
-def _run(context: Context, lock: dict[str, Any]) -> str:
-    """The stage itself, or its outs from a run that ended before DVC could record them."""
-    work = context.work
-    if uncommitted.candidates(work) and uncommitted.restore(context.checkpoint.folder, work):
-        made = "outs of the run that finished before, but was not recorded"
-    else:
-        made = importlib.import_module(f"stages.{work.stage}").run(context)
-        if "checkpoint" in vars(context):
-            context.used["checkpoint_seconds"] = round(context.checkpoint.seconds_saving, 2)
-            context.used["restored"] = context.checkpoint.restored
-            uncommitted.keep(context.checkpoint.folder, work, lock.get(work.label))
-    if "checkpoint" in vars(context) and not under_dvc():
-        context.checkpoint.remove()
+def _run(context: Context) -> str:
+    """The stage itself; what it says of its work. Its checkpoints stay until DVC has recorded the outs."""
+    made: str = importlib.import_module(f"stages.{context.work.stage}").run(context)
+    if "checkpoint" in vars(context):
+        checkpoint = context.checkpoint
+        context.used["checkpoint_seconds"] = round(checkpoint.seconds_saving, 2)
+        context.used["restored"] = checkpoint.restored
+        if not under_dvc():
+            checkpoint.remove()
+        elif checkpoint.folder.exists():
+            mark_finished(checkpoint.folder, context.work)
     return made
 
 
 @contextmanager
-def _only_process(work: Work) -> Iterator[None]:
+def _only_process(work: StageItem) -> Iterator[None]:
     """Hold the item's lock, which the system releases however the process ends."""
     path = RUNS / "locks" / f"{work.label}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -149,18 +139,11 @@ def _record(context: Context, made: str, seconds: float) -> dict[str, Any]:
         "item": context.item.name, "seconds": round(seconds, 2), "peak_memory_mb": round(peak_mb), **gpu,
         **context.used,
         "host": platform.node(), "python": platform.python_version(),
-        "versions": {name: found for name in RECORDED_PACKAGES if (found := _version(name)) is not None},
+        "versions": {name: version(name) for name in RECORDED_PACKAGES},
     }  # fmt: skip
     with (RUNS / "records.jsonl").open("a") as file:
         file.write(json.dumps(record) + "\n")
     return record
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # DVC, where short slices run (`stages.slices`)
-        return None
 
 
 def _fail(label: str, message: str, status: int = 1) -> int:

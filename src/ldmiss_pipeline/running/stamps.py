@@ -1,6 +1,6 @@
 """Where inputs are from: their stamps against the params, and their contents against what DVC recorded.
 
-Every artifact of ours says in its facts which item of which stage made it, and with which params (`Work.stamp`). So a
+Every artifact of ours says in its facts which item of which stage made it, and with which params (`StageItem.stamp`). So a
 model of another cell, or one that older params made, is refused by name, with DVC or without. Under DVC the contents
 are hashed as well: DVC itself trusts a cache object of which a bit has flipped, and hands it out.
 """
@@ -10,13 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from ldmiss.errors import InputError
-from ldmiss.files.tensors import load_facts
 from ldmiss_pipeline.artifacts.arrays import load_array_facts
 from ldmiss_pipeline.artifacts.json_files import load_checked_json
-from ldmiss_pipeline.running.pipeline import Work, files_in
+from ldmiss_pipeline.running.pipeline import StageItem, files_in
+
+
+def _tensor_facts(path: Path) -> dict[str, Any]:
+    from ldmiss.files.tensors import load_facts  # imports torch, which stages without models start without
+
+    return load_facts(path)
+
 
 _FACTS_READERS: dict[str, Callable[[Path], dict[str, Any]]] = {
-    ".safetensors": load_facts,
+    ".safetensors": _tensor_facts,
     ".npz": load_array_facts,
     ".json": lambda path: dict(load_checked_json(path).get("stamp", {})),
 }
@@ -24,7 +30,7 @@ _UNSTAMPED = ("download", "train_classifier")
 """Raw data are checked by their hashes, the classifier by that of its weights: it may be a committed file."""
 
 
-def check_stamps(work: Work, producers: dict[Path, Work]) -> None:
+def check_stamps(work: StageItem, producers: dict[Path, StageItem]) -> None:
     """Refuse inputs that were made for another cell, or with params that are no longer those of the document.
 
     Args:
@@ -46,5 +52,5 @@ def check_stamps(work: Work, producers: dict[Path, Work]) -> None:
             raise InputError(f"{path}: made with other params than {producer.label} has now; {_again(producer)}")
 
 
-def _again(producer: Work) -> str:
+def _again(producer: StageItem) -> str:
     return f"make it again with `dvc repro {producer.label}`"

@@ -5,9 +5,10 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from ldmiss_pipeline.config.registry import TRAINED_BY_TRAIN
 from ldmiss_pipeline.config.schema.base import Name, Probability, Section, Seed
 from ldmiss_pipeline.config.schema.data import Compute, DatasetParams, Missing
-from ldmiss_pipeline.config.schema.inference import Evaluate, Grid, Impute, Plot, Sample
+from ldmiss_pipeline.config.schema.inference import Evaluate, Grid, Impute, Plot, Sample, TrainStage
 from ldmiss_pipeline.config.schema.methods import (
     DDPM,
     VAE,
@@ -43,6 +44,7 @@ class Params(Section):
     ddpm: DDPM
     diffputer: DiffPuter
     baselines: Baselines
+    train: TrainStage
     sample: Sample
     impute: Impute
     evaluate: Evaluate
@@ -69,6 +71,14 @@ class Params(Section):
                 raise ValueError(
                     f"{name}.network.attention_resolutions: {unknown} are no sizes of it; allowed: {sizes}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _methods_are_trained(self) -> "Params":
+        for stage, methods in (("sample", self.sample.methods), ("impute", self.impute.methods)):
+            for method in methods:
+                if method in TRAINED_BY_TRAIN and method not in self.train.methods:
+                    raise ValueError(f"{stage}.methods: {method} is not in train.methods, {self.train.methods}")
         return self
 
     @model_validator(mode="after")

@@ -1,12 +1,22 @@
-"""Sections on what is made and measured with the trained models, and for which cells."""
+"""Sections on which methods are trained by the stage `train`, what is made and measured with them, and for which cells."""
 
 import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from ldmiss_pipeline.config.registry import GENERATORS, METHODS
+from ldmiss_pipeline.config.registry import GENERATORS, METHODS, TRAINED_BY_TRAIN
 from ldmiss_pipeline.config.schema.base import ChunkSize, Count, Name, Section, Seed, Several, distinct, one_of
+
+
+class TrainStage(Section):
+    methods: Annotated[list[str], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _known(self) -> "TrainStage":
+        for method in self.methods:
+            one_of(self, method, TRAINED_BY_TRAIN, "methods")
+        return distinct(self, self.methods, "methods")
 
 
 class Sample(Section):

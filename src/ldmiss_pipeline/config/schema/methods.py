@@ -35,11 +35,16 @@ class Classifier(Section):
         return self
 
 
+class NoSettings(Section):
+    pass
+
+
 class VAE(Section):
     encoder_input: Literal["faithful", "robust"]
     network: AutoencoderNetwork
     kl_weight: NonNegative
     train: Train
+    impute: NoSettings
 
 
 class Latents(Section):
@@ -64,7 +69,7 @@ class Loss(Section):
 
 
 class ObservedLoss(Loss):
-    normaliser: Literal["per_sample", "batch"]
+    normalizer: Literal["per_sample", "batch"]
 
 
 Sampler = Literal["euler_maruyama", "heun", "ddim", "dpm_solver_pp", "ancestral", "sde_dpm_solver_pp"]
@@ -144,10 +149,10 @@ class DiffPuter(Section):
     impute: Resampling
 
 
-class NoSettings(Section):
-    pass
+class BaselinesTrain(Section):
+    ridge: Positive
 
 
 class Baselines(Section):
-    ridge: Positive
+    train: BaselinesTrain
     impute: NoSettings

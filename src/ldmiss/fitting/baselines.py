@@ -1,0 +1,39 @@
+"""The linear Gaussian, fitted to incomplete images; its mean alone serves the imputer by the mean."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ldmiss.baselines.gaussian import fit_gaussian
+from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
+from ldmiss.core.pixels import unit_from_uint8
+from ldmiss.fitting.method import FittedMethod
+
+
+def fit(
+    images: Tensor,
+    observed: Tensor,
+    *,
+    ridge: float,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+    checkpoint: Checkpoint = NO_CHECKPOINT,
+    progress: bool = True,
+) -> FittedMethod:
+    """Fit the Gaussian, in closed form and float64: nothing is drawn, and nothing is worth a checkpoint.
+
+    Args:
+        images: uint8 (N, 1, H, W); values at missing pixels are never used.
+        observed: bool (N, 1, H, W), True where a pixel is known.
+        ridge: variance that is added to every pixel's, pixels in [0, 1].
+        seed, dtype, checkpoint, progress: as every method's fit has them; without effect here.
+
+    Returns:
+        tensors "mean" (d,) and "covariance" (d, d), float64, d = H W.
+    """
+    del seed, dtype, checkpoint, progress
+    rows = unit_from_uint8(images.cpu()).flatten(1).numpy()
+    mean, covariance = fit_gaussian(rows, observed.cpu().flatten(1).numpy(), ridge=ridge)
+    tensors: dict[str, Any] = {"mean": torch.from_numpy(mean), "covariance": torch.from_numpy(covariance)}
+    return FittedMethod(tensors, {}, [])

@@ -1,0 +1,58 @@
+"""The KL-regularised autoencoder, trained on incomplete images (paper sections 3, 4.1 and A.1.2)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ldmiss.autoencoding.encoder_input import EncoderInput
+from ldmiss.autoencoding.objective import autoencoder_loss
+from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
+from ldmiss.networks.autoencoder import Autoencoder
+from ldmiss.networks.layers import at_precision, init_torch_default
+from ldmiss.training.fit import FittedNetwork, fit_network
+from ldmiss.training.loop import BatchLoss, Recipe
+
+
+def fit_vae(
+    images: Tensor,
+    observed: Tensor,
+    *,
+    network: Mapping[str, Any],
+    encoder_input: EncoderInput,
+    recipe: Recipe,
+    seed: int,
+    kl_weight: float = 1e-6,
+    dtype: torch.dtype = torch.float32,
+    checkpoint: Checkpoint = NO_CHECKPOINT,
+    progress: bool = True,
+) -> FittedNetwork:
+    """Train the autoencoder of LDMiss.
+
+    Args:
+        images: uint8 (N, 1, H, W), on the device that trains; values at missing pixels are never used.
+        observed: bool (N, 1, H, W), True where a pixel is known.
+        network: arguments of `Autoencoder`, without its numbers of image channels.
+        encoder_input: what the encoder sees of an incomplete image.
+        recipe: how it is trained.
+        seed: root of all draws.
+        kl_weight: beta_KL of the objective.
+        dtype: precision of the network's layers, float32 or bfloat16.
+        checkpoint, progress: see `fit_network`.
+
+    Raises:
+        DivergenceError: a loss or a weight is not finite.
+    """
+    config = {"in_channels": 2 if encoder_input.robust else 1, "out_channels": 1, **network}
+
+    def make_loss(autoencoder: Autoencoder) -> BatchLoss:
+        encoder, decoder = (at_precision(part, dtype) for part in (autoencoder.encoder, autoencoder.decoder))
+        return autoencoder_loss(
+            encoder, decoder, images, observed, kl_weight=kl_weight, encoder_input=encoder_input
+        )  # fmt: skip
+
+    return fit_network(
+        Autoencoder, config, make_loss, name="vae", init=init_torch_default, num_items=len(images), recipe=recipe,
+        seed=seed, device=images.device, checkpoint=checkpoint, progress=progress,
+    )  # fmt: skip
