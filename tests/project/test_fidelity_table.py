@@ -23,7 +23,7 @@ WRONG = [
     ("src/ldmiss/diffusion/sde.py::marginal_prob", "has no marginal_prob"),
     ("conf/config.yaml::vae.kl", "has no vae.kl"),
     ("param: vae.klweight", "have no key vae.klweight"),
-    ("param: missing.fill=pink", "unknown 'pink'"),
+    ("param: missing.fill=pink", "got 'pink'"),
 ]
 
 
