@@ -8,9 +8,6 @@ from unittest import mock
 
 import numpy as np
 import torch
-from ldmiss.diffputer.objective import m_step_loss
-from ldmiss.networks.restore import restore_network
-from ldmiss.training.fit import fit_network
 
 from benchmarks.held_out import (
     SEED,
@@ -29,10 +26,13 @@ from ldmiss.core.noise import RowNoise
 from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.diffputer.em import Normalizer, Sampling, average_draws, denoiser_of
 from ldmiss.diffputer.mlp import DiffPuterMLP
+from ldmiss.diffputer.objective import m_step_loss
 from ldmiss.errors import DivergenceError
 from ldmiss.imputation.autoencoder import impute_autoencoder
 from ldmiss.imputation.imputer import Imputer, paste_observed
 from ldmiss.networks.layers import at_precision, init_torch_default
+from ldmiss.networks.restore import restore_network
+from ldmiss.training.fit import fit_network
 
 Row = dict[str, Any]
 """constant, candidate, rate (of the training images), measure, score, seconds, se_to_best; the score is None, and the

@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from ldmiss.autoencoding.encoding import encode_images
-from ldmiss.fitting.ddpm import fit_ddpm
-from ldmiss.fitting.ldm import fit_ldm
-from ldmiss.fitting.vae import fit_vae
-from ldmiss.networks.restore import restore_network
-from ldmiss.training.fit import FittedNetwork
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ldmiss.autoencoding.codecs import Codec, LatentCodec, PixelCodec, latent_scale
 from ldmiss.autoencoding.encoder_input import EncoderInput
+from ldmiss.autoencoding.encoding import encode_images
 from ldmiss.core.fill import fill_image
 from ldmiss.core.noise import RowNoise
 from ldmiss.core.pixels import unit_from_uint8
@@ -28,11 +23,16 @@ from ldmiss.core.randomness import derive_seed, numpy_generator
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.errors import InputError
 from ldmiss.evaluation.pixel import errors_by_image
+from ldmiss.fitting.ddpm import fit_ddpm
+from ldmiss.fitting.ldm import fit_ldm
+from ldmiss.fitting.vae import fit_vae
 from ldmiss.imputation.imputer import Imputer
 from ldmiss.imputation.score_based import ScoreModel, score_model
 from ldmiss.missingness.mechanisms import draw_observed, remove_missing
 from ldmiss.networks.autoencoder import Autoencoder
 from ldmiss.networks.layers import at_precision
+from ldmiss.networks.restore import restore_network
+from ldmiss.training.fit import FittedNetwork
 from ldmiss.training.loop import Recipe
 from ldmiss_pipeline.datasets import registry as datasets
 

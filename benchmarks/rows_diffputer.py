@@ -7,7 +7,6 @@ anew for each trial is left out: it is once for all rows, and in a short run it 
 from functools import partial
 
 import torch
-from ldmiss.diffputer.objective import m_step_loss
 
 from benchmarks import ours
 from benchmarks.peers import diffputer as plain
@@ -17,6 +16,7 @@ from benchmarks.timing import Case, Comparison, Run, Timed
 from ldmiss.core.noise import RowNoise
 from ldmiss.diffputer.em import SIGMA_DATA, Sampling, denoiser_of, draw_conditional
 from ldmiss.diffputer.mlp import DiffPuterMLP
+from ldmiss.diffputer.objective import m_step_loss
 from ldmiss.networks.layers import build, init_torch_default
 from ldmiss.training.loop import Recipe, Training
 

@@ -19,8 +19,8 @@ from ldmiss.core.subsets import evenly_spread
 from ldmiss.errors import InputError
 from ldmiss.evaluation.measurement import ReferenceMetrics, measure_generation, measure_imputation
 from ldmiss_pipeline.artifacts.arrays import load_arrays, save_arrays
-from ldmiss_pipeline.artifacts.incomplete import load_observed
 from ldmiss_pipeline.artifacts.json_files import save_checked_json
+from ldmiss_pipeline.artifacts.observed import load_observed
 from ldmiss_pipeline.artifacts.paths import CLASSIFIER, CLASSIFIER_FACTS, RAW, remove_others
 from ldmiss_pipeline.config.schema import Params
 from ldmiss_pipeline.datasets.registry import load_split

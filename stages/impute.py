@@ -22,7 +22,8 @@ from ldmiss.errors import InputError
 from ldmiss.files.tensors import load_facts
 from ldmiss.imputation.imputer import Imputer
 from ldmiss_pipeline.artifacts.arrays import save_arrays
-from ldmiss_pipeline.artifacts.incomplete import load_dataset_name, load_incomplete
+from ldmiss_pipeline.artifacts.incomplete import load_incomplete
+from ldmiss_pipeline.artifacts.observed import load_dataset_name
 from ldmiss_pipeline.running.context import Context
 
 

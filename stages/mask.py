@@ -5,7 +5,7 @@ The truth behind a missing pixel goes no further than this stage (and `evaluate`
 
 from ldmiss.core.randomness import numpy_generator
 from ldmiss.missingness.mechanisms import draw_observed, remove_missing
-from ldmiss_pipeline.artifacts.incomplete import save_observed
+from ldmiss_pipeline.artifacts.observed import save_observed
 from ldmiss_pipeline.artifacts.paths import RAW
 from ldmiss_pipeline.datasets.registry import load_split
 from ldmiss_pipeline.running.context import Context

@@ -5,7 +5,8 @@ import importlib
 from ldmiss.files.tensors import save_tensors
 from ldmiss.fitting.method import FittedMethod
 from ldmiss_pipeline.artifacts.curves import save_curve
-from ldmiss_pipeline.artifacts.incomplete import load_dataset_name, load_incomplete
+from ldmiss_pipeline.artifacts.incomplete import load_incomplete
+from ldmiss_pipeline.artifacts.observed import load_dataset_name
 from ldmiss_pipeline.running.context import Context
 
 

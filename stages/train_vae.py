@@ -7,7 +7,8 @@ from ldmiss.files.tensors import save_tensors, with_prefix
 from ldmiss.fitting.vae import fit_vae
 from ldmiss.training.loop import Recipe
 from ldmiss_pipeline.artifacts.curves import save_curve
-from ldmiss_pipeline.artifacts.incomplete import load_dataset_name, load_incomplete
+from ldmiss_pipeline.artifacts.incomplete import load_incomplete
+from ldmiss_pipeline.artifacts.observed import load_dataset_name
 from ldmiss_pipeline.running.context import Context
 
 _ROBUST_FILL = "grey"

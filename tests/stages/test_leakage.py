@@ -20,7 +20,7 @@ from torch import Tensor
 import ldmiss_pipeline.artifacts.arrays
 import ldmiss_pipeline.artifacts.incomplete
 from ldmiss_pipeline.artifacts.arrays import load_arrays
-from ldmiss_pipeline.artifacts.incomplete import load_observed
+from ldmiss_pipeline.artifacts.observed import load_observed
 from ldmiss_pipeline.artifacts.paths import RAW, Item
 from ldmiss_pipeline.config.registry import METHODS
 

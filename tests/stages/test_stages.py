@@ -16,7 +16,7 @@ import stages.mask
 from ldmiss.errors import InputError
 from ldmiss.files.tensors import load_tensors
 from ldmiss_pipeline.artifacts.arrays import load_arrays
-from ldmiss_pipeline.artifacts.incomplete import load_observed
+from ldmiss_pipeline.artifacts.observed import load_observed
 
 IMPUTERS = {
     "ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement", "autoencoder", "mean",

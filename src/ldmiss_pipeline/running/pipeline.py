@@ -14,7 +14,6 @@ from typing import Any
 
 from ldmiss.errors import InputError
 from ldmiss.files.atomic import is_temporary
-from ldmiss.files.tensors import FORMAT_VERSION
 from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.config.yaml_files import load_yaml
 
@@ -51,11 +50,11 @@ class StageItem:
     def key(self, runtime: dict[str, Any]) -> str:
         """Hash of everything that the outs follow from, as hexadecimal.
 
-        Stage, item, params, contents of all dependencies (code and data), the format of our files, and what the work
-        runs on: on another machine, or with other threads, the last bits differ.
+        Stage, item, params, contents of all dependencies (code and data), and what the work runs on: on another
+        machine, or with other threads, the last bits differ.
         """
         digest = hashlib.sha256()
-        digest.update(json.dumps([self.label, self.params, runtime, FORMAT_VERSION], sort_keys=True).encode())
+        digest.update(json.dumps([self.label, self.params, runtime], sort_keys=True).encode())
         for path in sorted(files_in(self.deps)):
             with path.open("rb") as file:
                 digest.update(f"{path}\0{hashlib.file_digest(file, 'sha256').hexdigest()}".encode())

@@ -21,8 +21,8 @@ from support.imports import ROOT
 from ldmiss.errors import InputError
 from ldmiss.files.tensors import load_tensors
 from ldmiss_pipeline.artifacts.arrays import load_array_facts, load_arrays
-from ldmiss_pipeline.artifacts.incomplete import load_observed
 from ldmiss_pipeline.artifacts.json_files import load_checked_json
+from ldmiss_pipeline.artifacts.observed import load_observed
 from ldmiss_pipeline.artifacts.paths import CLASSIFIER, CLASSIFIER_FACTS, RAW
 from ldmiss_pipeline.compute.device import resolve
 from ldmiss_pipeline.config import params

@@ -22,8 +22,8 @@ from support.imports import ROOT
 from ldmiss.errors import InputError
 from ldmiss.files.tensors import load_facts, load_tensors
 from ldmiss_pipeline.artifacts.arrays import load_array_facts, load_arrays
-from ldmiss_pipeline.artifacts.incomplete import load_observed
 from ldmiss_pipeline.artifacts.json_files import load_checked_json, load_json, save_checked_json
+from ldmiss_pipeline.artifacts.observed import load_observed
 from ldmiss_pipeline.config import document, params
 from ldmiss_pipeline.datasets.registry import _read_idx
 from ldmiss_pipeline.models.classifier import restore_classifier, restore_committed

@@ -12,6 +12,8 @@ import torch
 import yaml
 from dvc.utils.serialize import parse_yaml
 from hypothesis import strategies as st
+from ldmiss_pipeline.models.unet import sde_from, unet_config
+from ldmiss_pipeline.running.training import recipe_from
 from support import tiny
 from support.cases import for_all, num_cases, refusal
 from support.imports import ROOT
@@ -30,9 +32,7 @@ from ldmiss_pipeline.config.compose import composed
 from ldmiss_pipeline.config.registry import STAGES
 from ldmiss_pipeline.config.schema import Params
 from ldmiss_pipeline.models.autoencoder import autoencoder_config
-from ldmiss_pipeline.models.unet import sde_from, unet_config
 from ldmiss_pipeline.running.pipeline import Pipeline
-from ldmiss_pipeline.running.training import recipe_from
 
 CHOICES = [
     "", "profile=lite", "profile=paper grid=paper", "profile=paper recipe=tuned", "profile=paper protocol=fast",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ldmiss_pipeline.running.estimate import MARGIN
 from support import tiny
 from support.grid_world import CELLS, FakeEngine, World
 
@@ -25,7 +26,6 @@ from ldmiss_pipeline.grid.remote import load_remote, redacted, remote_config, sa
 from ldmiss_pipeline.grid.state import GRIDS, Run, run_name
 from ldmiss_pipeline.grid.status import table
 from ldmiss_pipeline.grid.worker import reason_of
-from ldmiss_pipeline.running.estimate import MARGIN
 
 
 @pytest.fixture(scope="module")
