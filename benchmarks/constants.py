@@ -37,29 +37,41 @@ PAPERS = {"ldmiss.impute.guidance.weight": "1.0", "ldmiss.impute.guidance.t_max"
 
 HEADER = """# Where our constants were chosen
 
-Candidates for the constants that are ours and not the paper's, scored on the last 5,000 *training* images of MNIST at
-50 % missing pixels. The models behind the scores were fitted on a part of the other 55,000 (how much and how long:
-`benchmarks/constant_studies.py`); the test split was not read. Made by `python -m benchmarks.constants`
-({machine}; one thread; {seconds:.0f} s of wall time beside whatever else ran). All digits are in
-`benchmarks/results/constants.json`.
+Some constants are ours and not the paper's. Candidates for them were scored on the last 5,000 *training* images of
+MNIST, with 50 % of the pixels missing. The models behind the scores were fitted on a part of the other 55,000
+images (`benchmarks/constant_studies.py` says how much and how long). The test images were not read.
 
-- **Lowest** score in bold; `~` marks a candidate whose paired difference to the lowest over images is within two
-  standard errors. These know nothing of the spread over trainings: one seed each.
-- *Chosen*: the lowest mean over rates; for numbers of steps the fewest with a score within 5 % of the lowest; where
-  the paper gives a value, that one if it is within 5 %.
-- *In use*: the value in the code or in the profile `lite` today, and by how much its mean score exceeds the lowest
-  where it is not the chosen one. A value within 5 % of the lowest was kept. One is not: `lite` takes 50 guidance steps
-  for LDMiss as for the DDPM, because 100 would double what its imputation costs; LDMiss is that much worse there.
-- Not chosen here: the evaluation classifier's dropout, taken after two runs measured on the test images
-  (docs/classifier.md), and the sizes of the profile `quick`, which were chosen looking at its own test images.
-- Chosen once with the same models, by code that commit f75f1ed still has: `ldmiss.sample` and `ddpm.sample`, by the FID
-  of 1000 and of 400 samples (real images: 22.2 and 38.8). With Euler-Maruyama in 50 and 100 steps, DPM-Solver++ in 15,
-  25 and 40, and Heun in 12 and 25, it was 381.5 and **363.4**; 396.7, 398.7 and 400.3; 400.2 and 398.9 for LDMiss, and
-  1349.6 and 1338.1; **1041.3**, 1061.2 and 1073.9; 1067.6 and 1069.8 for the DDPM. In use: 50 steps of Euler-Maruyama,
-  and 15 of DPM-Solver++. For models that were trained for longer: [performance.md](performance.md#fewer-steps).
-- All models here are trained for minutes, so what interacts with the length of training (the share that the robust
-  encoder is shown, DiffPuter's floor, samplers of a poor score network) is settled for models of this kind only.
-  Images trained at rate 0.8 show a fifth of their pixels: there a share of 0.2 means no re-masking at all.
+Made by `python -m benchmarks.constants` ({machine}; one thread; {seconds:.0f} s of wall time, beside whatever else
+ran). `benchmarks/results/constants.json` has all digits.
+
+How to read the table:
+
+- **Bold** is the lowest score. `~` marks a candidate whose paired difference to it, over images, is within two
+  standard errors. These know nothing of the spread over trainings: there is one seed.
+- *Chosen*: the lowest mean over rates. For numbers of steps, the fewest with a score within 5 % of the lowest.
+  Where the paper gives a value, that value if it is within 5 %.
+- *In use*: the value in the code or in the profile `lite` today and, where it is not the chosen one, by how much
+  its mean score exceeds the lowest. A value within 5 % of the lowest was kept. One is worse: `lite` takes 50
+  guidance steps for LDMiss, as for the DDPM, because 100 would double the cost of its imputation.
+
+What the table does not show:
+
+- The evaluation classifier's dropout was chosen after two runs measured on the test images
+  ([classifier.md](classifier.md)).
+- The sizes of the profile `quick` were chosen by looking at its own test images.
+- `ldmiss.sample` and `ddpm.sample` were chosen once with the same models, by code that is still in commit f75f1ed:
+  by the FID of 1,000 samples for LDMiss (real images: 22.2) and of 400 for the DDPM (38.8). In use: 50 steps of
+  Euler-Maruyama, and 15 of DPM-Solver++. For models that were trained for longer, see
+  [performance.md](performance.md#fewer-steps).
+
+  | FID | Euler-Maruyama 50, 100 | DPM-Solver++ 15, 25, 40 | Heun 12, 25 |
+  |---|---|---|---|
+  | LDMiss | 381.5, **363.4** | 396.7, 398.7, 400.3 | 400.2, 398.9 |
+  | DDPM | 1349.6, 1338.1 | **1041.3**, 1061.2, 1073.9 | 1067.6, 1069.8 |
+
+- All models here were trained for minutes. So what depends on the length of training is settled for such models
+  only: the share that the robust encoder is shown, DiffPuter's floor, samplers for a poor score network. Images
+  trained at rate 0.8 show a fifth of their pixels, so there a share of 0.2 means no re-masking at all.
 
 | Constant | Where | Trained at rate | Score | Candidates: score (seconds) | Chosen | In use |
 |---|---|---|---|---|---|---|

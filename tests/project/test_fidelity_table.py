@@ -23,7 +23,7 @@ WRONG = [
     ("src/ldmiss/diffusion/sde.py::marginal_prob", "has no marginal_prob"),
     ("conf/config.yaml::vae.kl", "has no vae.kl"),
     ("param: vae.klweight", "have no key vae.klweight"),
-    ("param: missing.fill=pink", "unknown 'pink'"),
+    ("param: missing.fill=pink", "got 'pink'"),
 ]
 
 
@@ -91,7 +91,7 @@ def test_every_statement_names_code_and_a_test() -> None:
 
 
 def test_every_open_point_has_a_default_a_switch_and_a_test() -> None:
-    """All 34 points on which the paper is silent; a point without a switch says so."""
+    """All 34 points that the paper leaves open; a point without a switch says so."""
     rows = table_rows("Open point")
     assert [int(re.sub(r"\D", "", row[0].split()[0])) for row in rows] == list(range(1, 35))
     for row in rows:

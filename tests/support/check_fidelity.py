@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs/fidelity.md"
 _CODE = re.compile(r"`([^`\n]+)`")
 _PLACE = re.compile(r"^(src|stages|tests|conf|docs|benchmarks|hydra_plugins)/\S+\.(py|yaml|md)(::\S+)?$")
