@@ -27,7 +27,6 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 repro: setup  ## run the pipeline with params.yaml; ends with the metrics and where the figures are
-	@python -m ldmiss_pipeline.running.preflight
 	@python -m ldmiss_pipeline repro
 	@python -m ldmiss_pipeline report
 
