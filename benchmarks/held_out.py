@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.autoencoding.codecs import Codec, LatentCodec, PixelCodec, latent_scale
 from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.autoencoding.encoding import encode_images
@@ -29,7 +30,6 @@ from ldmiss.fitting.vae import fit_vae
 from ldmiss.imputation.imputer import Imputer
 from ldmiss.imputation.score_based import ScoreModel, score_model
 from ldmiss.missingness.mechanisms import draw_observed, remove_missing
-from ldmiss.networks.autoencoder import Autoencoder
 from ldmiss.networks.layers import at_precision
 from ldmiss.networks.restore import restore_network
 from ldmiss.training.fit import FittedNetwork

@@ -6,16 +6,16 @@ import torch
 
 from benchmarks.setting import Setting
 from benchmarks.timing import Run
+from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.autoencoding.codecs import Codec, LatentCodec, PixelCodec
 from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.autoencoding.objective import autoencoder_loss
 from ldmiss.diffusion.objectives import latent_score_loss, pixel_score_loss
 from ldmiss.diffusion.parameterization import Denoiser
 from ldmiss.diffusion.sde import VPSDE
+from ldmiss.diffusion.unet import UNet
 from ldmiss.imputation.score_based import ScoreModel
-from ldmiss.networks.autoencoder import Autoencoder
 from ldmiss.networks.layers import at_precision, build, init_torch_default
-from ldmiss.networks.unet import UNet
 from ldmiss.training.loop import BatchLoss, Recipe, Training
 
 TAU = 1e-3

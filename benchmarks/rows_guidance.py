@@ -12,10 +12,10 @@ from benchmarks.peers import guidance as plain
 from benchmarks.rows_training import equal_dtypes, gain
 from benchmarks.setting import Setting, named, unet_config
 from benchmarks.timing import Case, Comparison, Run, Timed
+from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.core.noise import RowNoise
 from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.imputation.imputer import paste_observed
-from ldmiss.networks.autoencoder import Autoencoder
 
 TARGET = 1.5
 

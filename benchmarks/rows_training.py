@@ -19,7 +19,7 @@ from benchmarks.peers.diffusers_models import (
 )
 from benchmarks.setting import Setting, named
 from benchmarks.timing import Case, Comparison, Run, Timed
-from ldmiss.networks.unet import UNet
+from ldmiss.diffusion.unet import UNet
 from ldmiss.training.loop import BatchLoss
 
 EQUAL_TARGET, USER_TARGET = 1.15, 2.0

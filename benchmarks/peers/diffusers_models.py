@@ -14,10 +14,10 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d import UNet2DModel
 from torch import nn
 
-from ldmiss.networks.autoencoder import Autoencoder, Downsample, Upsample
-from ldmiss.networks.autoencoder import ResBlock as AutoencoderBlock
+from ldmiss.autoencoding.autoencoder import Autoencoder, Downsample, Upsample
+from ldmiss.autoencoding.autoencoder import ResBlock as AutoencoderBlock
+from ldmiss.diffusion.unet import ResBlock, UNet
 from ldmiss.networks.layers import SelfAttention
-from ldmiss.networks.unet import ResBlock, UNet
 
 CONV_DOWN, CONV_UP = "DownBlock2D", "UpBlock2D"
 

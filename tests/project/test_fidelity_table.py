@@ -39,7 +39,7 @@ def test_a_wrong_name_is_found(name: str, message: str) -> None:
     [
         "tests/ldmiss/diffusion/test_sde.py::test_marginals_match_the_sde[0.1]",
         "src/ldmiss/diffusion/sde.py::VPSDE.marginal_prob",
-        "src/ldmiss/networks/unet.py::TIME_SCALE",
+        "src/ldmiss/diffusion/unet.py::TIME_SCALE",
         "src/ldmiss/diffputer/edm.py",
         "conf/config.yaml::vae.kl_weight",
         "param: missing.fill=grey",

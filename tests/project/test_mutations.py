@@ -50,8 +50,8 @@ MUTATIONS = [
          "tests/ldmiss/diffusion/test_parameterization.py::test_tweedie_is_exact_for_gaussian_data"),
     ),
     Mutation(
-        "no factor 999 on the time", "networks/unet.py", "TIME_SCALE = 999.0", "TIME_SCALE = 1.0",
-        ("tests/ldmiss/networks/test_unet.py::test_a_shared_time_is_every_rows_time",),
+        "no factor 999 on the time", "diffusion/unet.py", "TIME_SCALE = 999.0", "TIME_SCALE = 1.0",
+        ("tests/ldmiss/diffusion/test_unet.py::test_a_shared_time_is_every_rows_time",),
     ),
     Mutation(
         "observed pixels are not pasted", "imputation/imputer.py",
@@ -65,8 +65,8 @@ MUTATIONS = [
          "tests/ldmiss/diffusion/test_objectives.py::test_pixel_score_loss_by_hand"),
     ),
     Mutation(
-        "skip connections are plain sums", "networks/unet.py", "SKIP_SCALE = 1 / math.sqrt(2)", "SKIP_SCALE = 1.0",
-        ("tests/ldmiss/networks/test_unet.py::test_block_against_its_formula",
+        "skip connections are plain sums", "diffusion/unet.py", "SKIP_SCALE = 1 / math.sqrt(2)", "SKIP_SCALE = 1.0",
+        ("tests/ldmiss/diffusion/test_unet.py::test_block_against_its_formula",
          "tests/pipeline/config/test_paper_profile.py::test_a_1_1_timestep_embedding_and_rescaled_skips"),
     ),
     Mutation(

@@ -11,8 +11,8 @@ from ldmiss.core.fill import fill_image
 from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.diffusion.objectives import pixel_score_loss
 from ldmiss.diffusion.sde import VPSDE
+from ldmiss.diffusion.unet import UNet
 from ldmiss.networks.layers import at_precision, init_fan_avg
-from ldmiss.networks.unet import UNet
 from ldmiss.training.fit import FittedNetwork, fit_network
 from ldmiss.training.loop import Recipe
 

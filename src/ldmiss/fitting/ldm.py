@@ -9,8 +9,8 @@ from torch import Tensor
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
 from ldmiss.diffusion.objectives import latent_score_loss
 from ldmiss.diffusion.sde import VPSDE
+from ldmiss.diffusion.unet import UNet
 from ldmiss.networks.layers import at_precision, init_fan_avg
-from ldmiss.networks.unet import UNet
 from ldmiss.training.fit import FittedNetwork, fit_network
 from ldmiss.training.loop import Recipe
 

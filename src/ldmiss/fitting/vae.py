@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.autoencoding.objective import autoencoder_loss
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
-from ldmiss.networks.autoencoder import Autoencoder
 from ldmiss.networks.layers import at_precision, init_torch_default
 from ldmiss.training.fit import FittedNetwork, fit_network
 from ldmiss.training.loop import BatchLoss, Recipe

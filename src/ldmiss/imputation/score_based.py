@@ -11,9 +11,9 @@ from ldmiss.autoencoding.codecs import Codec, PixelCodec
 from ldmiss.core.noise import RowNoise
 from ldmiss.diffusion.parameterization import Denoiser, ScoreFn
 from ldmiss.diffusion.sde import VPSDE
+from ldmiss.diffusion.unet import UNet
 from ldmiss.networks.layers import at_precision
 from ldmiss.networks.restore import restore_network
-from ldmiss.networks.unet import UNet
 from ldmiss.sampling.guidance import self_guided_score
 from ldmiss.sampling.replacement import replace_observed
 from ldmiss.sampling.samplers import euler_maruyama, sample_from_prior

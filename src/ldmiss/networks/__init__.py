@@ -1,1 +1,1 @@
-"""Network architectures: `torch.nn.Module`s only, no training and no files."""
+"""What all networks share: building blocks, first weights, and making a network again from its weights."""

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.files.tensors import without_prefix
-from ldmiss.networks.autoencoder import Autoencoder
 from ldmiss.networks.restore import restore_network
 
 

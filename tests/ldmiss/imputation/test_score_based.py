@@ -13,9 +13,9 @@ from ldmiss.autoencoding.codecs import LatentCodec, PixelCodec
 from ldmiss.core.noise import RowNoise
 from ldmiss.diffusion.parameterization import Denoiser
 from ldmiss.diffusion.sde import VPSDE
+from ldmiss.diffusion.unet import UNet
 from ldmiss.imputation.score_based import ScoreModel
 from ldmiss.networks.layers import build, init_torch_default
-from ldmiss.networks.unet import UNet
 from ldmiss.sampling.samplers import SAMPLERS
 
 SDE = VPSDE()

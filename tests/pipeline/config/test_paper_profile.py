@@ -1,7 +1,7 @@
 """`profile=paper grid=paper` is the paper: Table 1, A.1 to A.3, read off the composed params and the built networks.
 
-Exact parameter counts, for each kind of resampling and middle attention: tests/ldmiss/networks/test_unet.py, and against diffusers in
-tests/ldmiss/networks/test_unet_against_diffusers.py.
+Exact parameter counts, for each kind of resampling and middle attention: tests/ldmiss/diffusion/test_unet.py, and against diffusers in
+tests/ldmiss/diffusion/test_unet_against_diffusers.py.
 """
 
 import copy
@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from ldmiss_pipeline.models.unet import sde_from, unet_config
+from ldmiss_pipeline.running.training import recipe_from
 from torch import Tensor, nn
 
+from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.classifier.network import Classifier
 from ldmiss.diffputer.em import Sampling
+from ldmiss.diffusion.unet import UNet
 from ldmiss.networks import autoencoder, unet
-from ldmiss.networks.autoencoder import Autoencoder
 from ldmiss.networks.layers import SelfAttention
-from ldmiss.networks.unet import UNet
 from ldmiss.sampling.samplers import num_evaluations
 from ldmiss.sampling.time_grids import uniform_time_grid
 from ldmiss.training.adam import BETAS, EPS
@@ -25,8 +27,6 @@ from ldmiss.training.loop import Training
 from ldmiss_pipeline.config import params
 from ldmiss_pipeline.config.compose import composed
 from ldmiss_pipeline.models.autoencoder import autoencoder_config
-from ldmiss_pipeline.models.unet import sde_from, unet_config
-from ldmiss_pipeline.running.training import recipe_from
 
 DOCUMENT = yaml.safe_load(composed(["profile=paper", "grid=paper"]))
 PAPER = params.validate(DOCUMENT, "paper")

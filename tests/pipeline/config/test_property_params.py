@@ -18,12 +18,12 @@ from support import tiny
 from support.cases import for_all, num_cases, refusal
 from support.imports import ROOT
 
+from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.core.subsets import evenly_spread
 from ldmiss.diffputer.mlp import DiffPuterMLP
+from ldmiss.diffusion.unet import UNet
 from ldmiss.errors import InputError
 from ldmiss.missingness.mechanisms import draw_observed
-from ldmiss.networks.autoencoder import Autoencoder
-from ldmiss.networks.unet import UNet
 from ldmiss.training.schedules import lr_at
 from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.compute.device import resolve

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import torch
 
+from ldmiss.autoencoding.autoencoder import Autoencoder, Downsample
 from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.imputation.autoencoder import impute_autoencoder
-from ldmiss.networks.autoencoder import Autoencoder, Downsample
 from ldmiss.networks.layers import build, init_torch_default
 
 GREY = EncoderInput(torch.full((1, 1, 1), 0.5), "symmetric", robust=False)

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ldmiss.diffusion.unet import RESAMPLING, SKIP_SCALE, ConvResample, ResBlock, UNet
 from ldmiss.networks.layers import build, init_fan_avg, init_torch_default
-from ldmiss.networks.unet import RESAMPLING, SKIP_SCALE, ConvResample, ResBlock, UNet
 
 PIXEL: dict[str, Any] = {  # Table 1 of the paper
     "in_channels": 1, "size": 28, "base_channels": 48, "channel_multipliers": [1, 2, 4], "num_res_blocks": 3,

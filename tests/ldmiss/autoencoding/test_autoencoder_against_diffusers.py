@@ -8,7 +8,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 
 from benchmarks.peers.diffusers_models import autoencoder_with_weights_of
-from ldmiss.networks.autoencoder import Autoencoder
+from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.networks.layers import build, init_torch_default
 
 CONFIG: dict[str, Any] = {
