@@ -1,4 +1,4 @@
-"""Diffusion models on incomplete images: fit, sample, impute, measure. The names below load what they need when used."""
+"""Diffusion models on incomplete images: fit, sample, impute, measure. Each name loads what it needs when used."""
 
 from importlib import import_module
 from typing import Any
