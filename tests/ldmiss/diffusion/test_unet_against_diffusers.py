@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers.models.unets.unet_2d import UNet2DModel
-from tests.ldmiss.diffusion.test_unet import LATENT, PIXEL, count, data, make
+from support.unets import LATENT, PIXEL, count, data, make
 from torch import Tensor
 
 from benchmarks.peers.diffusers_models import latent_arguments as latent
