@@ -109,8 +109,8 @@ MUTATIONS = [
     ),
     Mutation(
         "the KL counts fully", "autoencoding/elbo.py", "+ kl_weight * kl)", "+ kl)",
-        ("tests/ldmiss/autoencoding/test_posterior_elbo.py::test_negative_elbo",
-         "tests/ldmiss/diffusion/test_objectives.py::test_autoencoder_loss_by_hand"),
+        ("tests/ldmiss/autoencoding/test_elbo.py::test_negative_elbo",
+         "tests/ldmiss/autoencoding/test_objective.py::test_autoencoder_loss_by_hand"),
     ),
 ]  # fmt: skip
 

@@ -29,12 +29,12 @@ MAKES = {
     "encode_latents": "data/latents",
     "train_ddpm": "models/ddpm",
     "train_diffputer": "models/diffputer",
-    "train_baselines": "models/baselines",
+    "train": "models/baselines",
 }
 """The stages that read incomplete training images, and where they write."""
 GARBAGE = np.array([0.0, 1.0, 255.0, 1e6, float("nan")], dtype=np.float32)
 """What missing pixels hold, one after the other."""
-TRAINED = ("train_vae", "encode_latents", "train_ldm", "train_ddpm", "train_diffputer", "train_baselines")
+TRAINED = ("train_vae", "encode_latents", "train_ldm", "train_ddpm", "train_diffputer", "train")
 EARLY_STOP = {"em": {"train_first": {"epochs": 60, "lr": 0.05, "early_stop": 2}}}
 """For `diffputer`: its M-step ends on its training loss, and keeps the weights of the lowest."""
 SWITCHED: dict[str, Any] = {
@@ -43,7 +43,7 @@ SWITCHED: dict[str, Any] = {
     "vae": {"encoder_input": "robust"},
     "latents": {"source": "sample", "scale": "per_channel"},
     "ldmiss": {"impute": {"guidance": {"sampler": "sde_dpm_solver_pp"}}},
-    "ddpm": {"loss": {"normaliser": "batch"}, "impute": {"guidance": {"sampler": "ddim"}}},
+    "ddpm": {"loss": {"normalizer": "batch"}, "impute": {"guidance": {"sampler": "ddim"}}},
     "diffputer": {"normalize": "global"},
 }
 """Every switch that lets images in by another way: all statistics of the training images, other guided samplers."""
@@ -121,8 +121,8 @@ def hand_out(
     return calls
 
 
-def again(project: Path, folder: Path, stage: str, output: str, item: Item = tiny.CELL) -> dict[str, str]:
-    """Run one item of one stage again, without its earlier output; the fingerprints of the new one."""
+def again(project: Path, folder: Path, stage: str, output: str, item: Item | None = None) -> dict[str, str]:
+    """Run a stage, or one item of it, again, without its earlier output; the fingerprints of the new one."""
     shutil.copytree(project, folder, symlinks=True)
     shutil.rmtree(folder / output)
     tiny.run(folder, lambda name: name == stage, item)

@@ -10,11 +10,12 @@ from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.autoencoding.codecs import LatentCodec, PixelCodec
 from ldmiss.core.noise import torch_generator
 from ldmiss.diffputer.edm import Preconditioned
-from ldmiss.diffputer.em import SIGMA_DATA, DiffPuterModel, Normalizer, Sampling
+from ldmiss.diffputer.em import SIGMA_DATA, Normalizer, Sampling
 from ldmiss.diffputer.mlp import DiffPuterMLP
 from ldmiss.diffusion.parameterization import Denoiser
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.diffusion.unet import UNet
+from ldmiss.imputation.diffputer import DiffPuterModel
 from ldmiss.imputation.score_based import ScoreModel
 from ldmiss.networks.layers import at_precision, build, init_torch_default
 

@@ -1,4 +1,4 @@
-"""The autoencoder: sizes, and reconstruction as an imputer."""
+"""The autoencoder: sizes, padding, and a use for every weight."""
 
 from typing import Any
 
@@ -6,11 +6,8 @@ import pytest
 import torch
 
 from ldmiss.autoencoding.autoencoder import Autoencoder, Downsample
-from ldmiss.autoencoding.encoder_input import EncoderInput
-from ldmiss.imputation.autoencoder import impute_autoencoder
 from ldmiss.networks.layers import build, init_torch_default
 
-GREY = EncoderInput(torch.full((1, 1, 1), 0.5), "symmetric", robust=False)
 CONFIG: dict[str, Any] = {
     "in_channels": 1, "out_channels": 1, "latent_channels": 2, "base_channels": 8, "channel_multipliers": [1, 2, 4],
     "num_res_blocks": 1, "num_groups": 8, "mid_attention": True,
@@ -71,17 +68,3 @@ def test_gradient_reaches_every_weight() -> None:
     network.decoder(network.encoder(x)[:, 2:]).square().sum().backward()
     without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert without == []
-
-
-def test_imputation_decodes_the_posterior_mean_of_the_filled_image() -> None:
-    """Encoder and decoder see the networks' range, the fill stands at missing pixels, the log-variance is ignored."""
-    seen = []
-
-    def encoder(x: torch.Tensor) -> torch.Tensor:
-        seen.append(x)
-        return torch.cat([0.5 * x, torch.full_like(x, float("nan"))], dim=1)
-
-    x_obs = torch.tensor([1.0, float("nan")]).reshape(1, 1, 1, 2)
-    x_hat = impute_autoencoder(encoder, lambda z: z - 0.25, x_obs, ~x_obs.isnan(), encoder_input=GREY)
-    assert seen[0].flatten().tolist() == [1.0, 0.0]  # grey is 0 in [-1, 1]
-    assert x_hat.flatten().tolist() == [0.625, 0.375]  # ((0.5 * 1 - 0.25) + 1) / 2 and ((0 - 0.25) + 1) / 2

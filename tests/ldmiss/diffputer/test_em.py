@@ -8,14 +8,13 @@ from support.exact import Impulses, Mixture, conditional, gaussian
 from torch import Tensor
 
 from ldmiss.core.noise import RowNoise
-from ldmiss.diffputer.edm import DenoiseFn, edm_loss, karras_sigmas
+from ldmiss.diffputer.edm import DenoiseFn, karras_sigmas
 from ldmiss.diffputer.em import (
     Normalizer,
     Sampling,
     average_draws,
     draw_conditional,
     expectation_maximisation,
-    m_step_loss,
 )
 
 NAN = float("nan")
@@ -149,22 +148,6 @@ def test_average_draws() -> None:
     torch.testing.assert_close(average, torch.stack(draws).mean(0))
     assert torch.equal(average[observed], x_obs[observed])
     assert not torch.allclose(draws[0], draws[1])
-
-
-def test_m_step_loss_counts_all_coordinates() -> None:
-    """The mean of EDM's loss over rows and coordinates, for the batch's rows; random only through the generator."""
-    rows, batch = torch.randn(6, 2, generator=torch.Generator().manual_seed(0)), torch.tensor([4, 1])
-    seen = []
-
-    def denoise(x: Tensor, sigma: Tensor) -> Tensor:
-        seen.append((x, sigma))
-        return 0.5 * x
-
-    losses = [m_step_loss(denoise, rows)(batch, torch.Generator().manual_seed(3)) for _ in range(2)]
-    assert torch.equal(losses[0], losses[1])
-    (x, sigma), x_0 = seen[0], rows[batch]
-    expected = edm_loss(lambda x, _: 0.5 * x, x_0, sigma, (x - x_0) / sigma[:, None]).mean()
-    torch.testing.assert_close(losses[0], expected)
 
 
 @pytest.mark.parametrize(("iterations", "expected"), [(range(3), "M0 E0 M1 E1 M2"), (range(2, 3), "M2")])

@@ -73,7 +73,7 @@ def test_missing_values_neither_enter_nor_get_a_gradient(garbage: float) -> None
     assert loss.grad.tolist() == [[1.0, 0.0], [0.5, 0.5]]
 
 
-def test_batch_normaliser_by_hand() -> None:
+def test_batch_normalizer_by_hand() -> None:
     """One division by the number observed in the batch: images with more observed pixels weigh more."""
     loss = torch.tensor([[1.0, 3.0], [9.0, float("nan")]])
     observed = torch.tensor([[True, True], [True, False]])

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 from diffusers.models.unets.unet_2d import UNet2DModel
+from support.unets import LATENT, PIXEL, count, data, make
 from torch import Tensor
 
 from benchmarks.peers.diffusers_models import latent_arguments as latent
 from benchmarks.peers.diffusers_models import pixel_arguments as pixel
 from benchmarks.peers.diffusers_models import unet_with_weights_of
 from ldmiss.diffusion.unet import UNet
-from tests.ldmiss.diffusion.test_unet import LATENT, PIXEL, count, data, make
 
 BIGGAN_DOWN, BIGGAN_UP = "ResnetDownsampleBlock2D", "ResnetUpsampleBlock2D"
 ATTENTION_PARAMETERS = 4 * 64 * 64 + 6 * 64  # at 64 channels: q, k, v and the output with biases, and the norm's two

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from ldmiss.errors import InputError
+from ldmiss.errors import DivergenceError
 from ldmiss.networks.layers import build, init_torch_default
 from ldmiss.training.loop import BatchLoss, Recipe, Training
 from ldmiss.training.schedules import plateau_factor
@@ -206,7 +206,7 @@ def test_a_loss_that_is_not_finite_is_an_error(value: float) -> None:
     def loss(batch: Tensor, _: torch.Generator) -> Tensor:
         return training.network(ITEMS[batch]).mean() * (value if training.step == 5 else 1.0)
 
-    with pytest.raises(InputError, match="not finite at step 5"):
+    with pytest.raises(DivergenceError, match="not finite at step 5"):
         training.run(loss)
 
 
@@ -215,7 +215,7 @@ def test_weights_that_are_not_finite_are_never_kept() -> None:
     training = start(Recipe(epochs=1, batch_size=50, lr=0.1))
     training.run(lambda batch, _: (training.network(ITEMS[batch]) * 0).abs().sqrt().sum())
     for keep in (training.snapshot, training.result):
-        with pytest.raises(InputError, match="weights are not finite after step 0"):
+        with pytest.raises(DivergenceError, match="weights are not finite after step 0"):
             keep()
 
 

@@ -43,7 +43,7 @@ def test_chunks_side_by_side(tmp_path: Path) -> None:
 
 
 FIRST_OPERATION = """
-import os, threading, torch
+import os, stages, threading, torch
 from ldmiss.core.batching import in_chunks
 torch.set_num_threads(1)
 together = threading.Barrier(2)

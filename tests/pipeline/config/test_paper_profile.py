@@ -1,7 +1,7 @@
 """`profile=paper grid=paper` is the paper: Table 1, A.1 to A.3, read off the composed params and the built networks.
 
-Exact parameter counts, for each kind of resampling and middle attention: tests/ldmiss/diffusion/test_unet.py, and against diffusers in
-tests/ldmiss/diffusion/test_unet_against_diffusers.py.
+Exact parameter counts, for each kind of resampling and middle attention: tests/ldmiss/diffusion/test_unet.py, and
+against diffusers in tests/ldmiss/diffusion/test_unet_against_diffusers.py.
 """
 
 import copy

@@ -92,7 +92,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"grid": {"seeds": ["x"]}}, "grid.seeds.0: .* integer"),
     ({"dataset": {"name": "cifar"}}, "dataset.name: unknown 'cifar'; allowed: mnist5k, mnist"),
     ({"missing": {"mechanism": "mnar"}}, "missing.mechanism: unknown 'mnar'; allowed: mcar"),
-    ({"missing": {"fill": "pink"}}, "missing.fill: unknown 'pink'; allowed: black, grey, mean"),
+    ({"missing": {"fill": "pink"}}, "missing.fill: .*'black', 'grey' or 'mean', got 'pink'"),
     ({"vae": {"train": {"epochs": 0}}}, "vae.train.epochs: .* greater than or equal to 1, got 0"),
     ({"ldmiss": {"sample": {"num_steps": 1}}}, "ldmiss.sample.num_steps: .* got 1"),
     ({"ddpm": {"train": {"lr": "fast"}}}, "ddpm.train.lr: .* number, got 'fast'"),

@@ -12,7 +12,7 @@ import torch
 import ldmiss_pipeline.running.checkpoint
 import ldmiss_pipeline.running.signals
 from ldmiss.core.batching import in_chunks
-from ldmiss.errors import InputError
+from ldmiss.errors import DivergenceError, InputError
 from ldmiss.files.tensors import save_tensors
 from ldmiss_pipeline.running.checkpoint import FileCheckpoint
 from ldmiss_pipeline.running.signals import Stop, Stopped
@@ -147,14 +147,10 @@ def test_chunks_go_on_where_they_were_saved(tmp_path: Path, clock: list[float]) 
 
 def test_rows_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     """A sampler that diverged is named with its rows, and nothing of it is saved."""
-    with pytest.raises(InputError, match=r"ddpm-guidance, rows 0 to 1: values that are not finite"):
+    checkpoint = FileCheckpoint(tmp_path, "key")
+    with pytest.raises(DivergenceError, match=r"ddpm-guidance, rows 0 to 1: values that are not finite"):
         in_chunks(
-            FileCheckpoint(tmp_path, "key"),
-            "ddpm-guidance",
-            4,
-            2,
-            lambda rows: torch.full((2,), torch.nan),
-            lambda n: None,
+            lambda rows: torch.full((2,), torch.nan), 4, chunk_size=2, name="ddpm-guidance", checkpoint=checkpoint
         )
     assert not list(tmp_path.iterdir())
 

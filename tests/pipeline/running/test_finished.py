@@ -28,7 +28,7 @@ def copy(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def test_a_kill_before_dvc_records_costs_no_training(copy: Path) -> None:
-    """DVC deletes outs that it does not know, and runs the stage again: it goes on from the last step, to the same bytes."""
+    """DVC deletes outs that it does not know and runs the stage again: it goes on from the last step, to the same bytes."""
     made = tiny.fingerprints(copy, "models/ddpm", "metrics/curves")
     runner.run_stage("train_ddpm", tiny.CELL)
     for out in (tiny.CELL.model("ddpm"), tiny.CELL.curve("ddpm")):
@@ -65,7 +65,7 @@ def test_of_other_params_nothing_is_taken(copy: Path, capsys: pytest.CaptureFixt
 
 
 def test_a_forced_run_computes(copy: Path) -> None:
-    """`dvc repro --force` on what is recorded starts over, as often as it is asked for: determinism can be checked so."""
+    """`dvc repro --force` on what is recorded starts over, as often as asked: determinism can be checked that way."""
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}", "DVC_NO_ANALYTICS": "1",

@@ -4,7 +4,8 @@ import torch
 from support.exact import gaussian
 
 from ldmiss.core.noise import RowNoise
-from ldmiss.diffputer.em import DiffPuterModel, Normalizer, Sampling
+from ldmiss.diffputer.em import Normalizer, Sampling
+from ldmiss.imputation.diffputer import DiffPuterModel
 
 NAN = float("nan")
 IMAGES = gaussian([0.0, 0.0, 0.1, 0.2], (0.25 * torch.eye(4) + 0.1).tolist())

@@ -2,12 +2,15 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from support import tiny
 
 from ldmiss_pipeline.artifacts.paths import Item
+from ldmiss_pipeline.config.params import validate
+from stages.evaluate import params_sha256
 
 
 @pytest.fixture
@@ -50,3 +53,19 @@ def test_one_method_less_is_one_method_less(copy: Path) -> None:
     assert left == {"ldmiss.npz", "ldmiss", "baselines"}
     assert (copy / other.samples("ddpm")).exists()
     assert (copy / other.imputed("ddpm")).exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"compute": {"num_threads": 2}, "sample": {"chunk_size": 7, "methods": ["ldmiss"]}}, True),
+        ({"diffputer": {"em": {"e_step": {"chunk_size": 7}}}, "plot": {"num_columns": 2}, "seed": 43}, True),
+        ({"ldmiss": {"sample": {"num_steps": 4}}}, False),
+        ({"compute": {"dtype": "bfloat16"}}, False),
+        ({"vae": {"train": {"lr": 0.5}}}, False),
+    ],
+)
+def test_hash_of_the_params_behind_the_metrics(changes: dict[str, Any], same: bool) -> None:
+    """It differs where cells do not belong to one grid, and not where they only ran in another way."""
+    hashes = [params_sha256(validate(tiny.document(**changed), "x")) for changed in ({}, changes)]
+    assert (hashes[0] == hashes[1]) == same

@@ -1,0 +1,104 @@
+"""Every fit of `ldmiss.fitting` as a user calls it, with the settings of the tiny project written out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ldmiss.autoencoding.encoder_input import EncoderInput
+from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
+from ldmiss.core.pixels import unit_from_uint8
+from ldmiss.diffputer.em import Sampling
+from ldmiss.fitting import baselines
+from ldmiss.fitting.classifier import fit_classifier
+from ldmiss.fitting.ddpm import fit_ddpm
+from ldmiss.fitting.diffputer import EMSettings, fit_diffputer
+from ldmiss.fitting.ldm import fit_ldm
+from ldmiss.fitting.vae import fit_vae
+from ldmiss.training.loop import Recipe
+
+SEED = 42
+WARM_UP = Recipe(epochs=2, batch_size=16, lr=1e-3, lr_schedule="warmup_cosine")
+COSINE = Recipe(epochs=2, batch_size=16, lr=1e-3, lr_schedule="cosine")
+EM = EMSettings(
+    hidden=16, num_iterations=2, first=Recipe(epochs=12, batch_size=16, lr=1e-3, lr_schedule="cosine"), later=COSINE,
+    sampling=Sampling(3, 2), num_trials=2,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Data:
+    """What fits are given.
+
+    Attributes:
+        images: uint8 (N, 1, 28, 28).
+        observed: bool (N, 1, 28, 28).
+        latents: float32 (N, 2, 7, 7), scaled.
+        labels: int64 (N,).
+    """
+
+    images: Tensor
+    observed: Tensor
+    latents: Tensor
+    labels: Tensor
+
+
+Weights = dict[str, Tensor]
+Fit = Callable[[Data, Checkpoint], Weights]
+
+
+def _vae(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
+    return fit_vae(
+        data.images, data.observed,
+        network={
+            "base_channels": 4, "channel_multipliers": [1, 2, 4], "num_res_blocks": 1, "latent_channels": 2,
+            "num_groups": 2, "mid_attention": True,
+        },
+        encoder_input=EncoderInput(torch.zeros(1, 1, 1), "symmetric", robust=False),
+        recipe=WARM_UP, seed=SEED, checkpoint=checkpoint,
+    ).weights  # fmt: skip
+
+
+def _ldm(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
+    return fit_ldm(
+        data.latents,
+        network={
+            "base_channels": 8, "channel_multipliers": [1, 2], "num_res_blocks": 1, "attention_resolutions": [7],
+            "mid_attention": True, "dropout": 0.1, "num_groups": 2, "resampling": "biggan",
+        },
+        recipe=Recipe(epochs=2, batch_size=16, lr=1e-3, lr_schedule="warmup_cosine", ema_decay=0.9),
+        seed=SEED, checkpoint=checkpoint,
+    ).weights  # fmt: skip
+
+
+def _ddpm(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
+    return fit_ddpm(
+        data.images, data.observed,
+        network={
+            "base_channels": 4, "channel_multipliers": [1, 1], "num_res_blocks": 1, "attention_resolutions": [],
+            "mid_attention": False, "dropout": 0.0, "num_groups": 2, "resampling": "biggan",
+        },
+        recipe=WARM_UP, seed=SEED, checkpoint=checkpoint,
+    ).weights  # fmt: skip
+
+
+def _diffputer(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
+    rows, observed = unit_from_uint8(data.images).flatten(1), data.observed.flatten(1)
+    fitted = fit_diffputer(rows, observed, settings=EM, seed=SEED, chunk_size=20, checkpoint=checkpoint)
+    return fitted.weights | {"mean": fitted.normalizer.mean, "std": fitted.normalizer.std}
+
+
+def _baselines(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
+    return baselines.fit(data.images, data.observed, ridge=0.003, checkpoint=checkpoint).tensors
+
+
+def _classifier(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
+    return fit_classifier(data.images, data.labels, recipe=COSINE, seed=0, checkpoint=checkpoint).weights
+
+
+FITS: dict[str, Fit] = {
+    "vae": _vae, "ldmiss": _ldm, "ddpm": _ddpm, "diffputer": _diffputer, "baselines": _baselines,
+    "classifier": _classifier,
+}  # fmt: skip
+OF_INCOMPLETE_IMAGES = ("vae", "ddpm", "diffputer", "baselines")
