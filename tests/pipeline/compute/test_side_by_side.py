@@ -43,7 +43,8 @@ def test_chunks_side_by_side(tmp_path: Path) -> None:
 
 
 FIRST_OPERATION = """
-import os, stages, threading, torch
+import os, stages, threading, torch, tqdm
+tqdm.tqdm.monitor_interval = 0  # no thread of its own
 from ldmiss.core.batching import in_chunks
 torch.set_num_threads(1)
 together = threading.Barrier(2)
