@@ -134,7 +134,7 @@ def _of_layer(facts: dict[str, Any], layer: str) -> dict[str, Any]:
 def _settings(params: Params, *, num_imputed: int) -> dict[str, Any]:
     """What cells must share to be compared."""
     return {
-        "profile": params.profile, "recipe": params.recipe, "protocol": params.protocol,
+        "profile": params.profile, "learning_rates": params.learning_rates, "inference": params.inference,
         "encoder_input": params.vae.encoder_input, "test_rate": params.missing.test_rate,
         "fill": params.missing.fill, "deterministic": params.compute.deterministic,
         "num_generated": params.sample.num_images, "num_imputed": num_imputed,

@@ -40,7 +40,7 @@ ACCURACY = {
 FACTS = {
     "classifier": {"accuracy": 0.99, "fid_floor": 2.0, "sha256": "abc", "dataset": "mnist", "fid_layer": "penultimate"},
     "run": {
-        "profile": "paper", "recipe": "paper", "protocol": "exact", "encoder_input": "faithful", "test_rate": 0.5,
+        "profile": "paper", "learning_rates": "paper", "inference": "exact", "encoder_input": "faithful", "test_rate": 0.5,
         "deterministic": True, "num_imputed": 2000, "params_sha256": "a5",
     },
 }  # fmt: skip
@@ -122,7 +122,7 @@ def variants(**kwargs: Any) -> dict[str, pd.DataFrame]:
     robust = world(encoder_input="robust", params_sha256="b6", **kwargs)
     for column, rate, factor in ROBUST_MSE:
         robust = changed(robust, column, rate, factor)
-    return {"tuned": world(recipe="tuned", params_sha256="c7", **kwargs), "robust": robust}
+    return {"tuned": world(learning_rates="tuned", params_sha256="c7", **kwargs), "robust": robust}
 
 
 def deciding(record: Mapping[str, Any]) -> list[str]:

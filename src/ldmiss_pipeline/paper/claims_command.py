@@ -20,11 +20,15 @@ from ldmiss_pipeline.paper.table_check import check_table
 from ldmiss_pipeline.paper.verdicts import claims_document, claims_markdown, verdict_lines
 
 
+_EARLIER_NAMES = {"recipe": "learning_rates", "protocol": "inference"}
+"""Settings of a run under the names that committed tables have them by."""
+
+
 def main(arguments: Sequence[str]) -> int:
     """Judge and print; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m ldmiss_pipeline claims", description=__doc__.split("\n")[0])
     parser.add_argument("tables", nargs="+", type=Path, metavar="TABLE", help=f"a run's {TABLE}")
-    parser.add_argument("--tuned", type=Path, metavar="TABLE", help="the same run with recipe=tuned")
+    parser.add_argument("--tuned", type=Path, metavar="TABLE", help="the same run with learning_rates=tuned")
     parser.add_argument("--robust", type=Path, metavar="TABLE", help="the same run with vae.encoder_input=robust")
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"write the verdicts as JSON, as {CLAIMS}")
     parser.add_argument("--markdown", action="store_true", help="print tables in Markdown, with published numbers")
@@ -58,6 +62,8 @@ def read_table(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: missing file; make it with `dvc repro`, which writes {TABLE}")
     try:
         table = pd.read_csv(path, dtype={"value": str, "metric": str, "method": str, "task": str})
+        if {"task", "metric"} <= set(table):
+            table["metric"] = table["metric"].mask(table["task"] == "run", table["metric"].replace(_EARLIER_NAMES))
         check_table(table)
     except (ValueError, pd.errors.ParserError) as error:  # also what is not UTF-8, and InputError
         raise InputError(f"{path}: {' '.join(str(error).split())}") from None

@@ -21,7 +21,7 @@ _NUMERIC_TASKS = ("generation", "imputation")
 SHARED_CLASSIFIER_FACTS = ("sha256", "dataset", "fid_layer")
 """Facts of the classifier that must be the same in all cells: FIDs compare under one classifier and layer only."""
 SHARED_SETTINGS = (
-    "profile", "recipe", "protocol", "encoder_input", "test_rate", "fill", "deterministic", "num_generated",
+    "profile", "learning_rates", "inference", "encoder_input", "test_rate", "fill", "deterministic", "num_generated",
     "num_imputed", "num_draws", "num_draw_images", "params_sha256",
 )  # fmt: skip
 """Facts of a run (task "run"), the same in all cells: FIDs of different numbers of images do not compare."""

@@ -30,7 +30,7 @@ class _Variant(NamedTuple):
 
 
 _VARIANTS = {
-    "tuned": _Variant("recipe", "paper", "tuned", "recipe=tuned"),
+    "tuned": _Variant("learning_rates", "paper", "tuned", "learning_rates=tuned"),
     "robust": _Variant("encoder_input", "faithful", "robust", "vae.encoder_input=robust"),
 }
 
@@ -48,7 +48,7 @@ def claims_document(table: pd.DataFrame, variants: Mapping[str, pd.DataFrame] | 
     Args:
         table: tidy (`ldmiss_pipeline.paper.tables.COLUMNS`), in memory or read back from CSV.
         variants: further tables by name, for the questions that compare two runs: "tuned" (the same profile with
-            recipe `tuned`) and "robust" (with encoder input `robust`).
+            learning rates `tuned`) and "robust" (with encoder input `robust`).
 
     Returns:
         ready for JSON (no NaN): "table" (what was judged), "thresholds", and "claims", one record per claim: id,
@@ -135,7 +135,7 @@ def _check_runs(claim: Claim, runs: Mapping[str, Results]) -> None:
     if (found := facts.get(variant.setting, variant.of_main)) != variant.of_main:
         raise MissingEstimate(f"the main table's {variant.setting} is {found}; it must be {variant.of_main}")
     if claim.variant == "tuned" and (profile := facts.get("profile", "paper")) != "paper":
-        raise MissingEstimate(f"profile {profile} has rates of its own; recipes differ in profile paper alone")
+        raise MissingEstimate(f"profile {profile} has rates of its own; they differ in profile paper alone")
     if claim.variant not in runs:
         raise MissingEstimate(
             f"needs the table of a second run (`dvc exp run -S {variant.override}` on the same grid), given to "

@@ -37,7 +37,7 @@ STATED = {
     "grid.missing_rates": [0.0, 0.1, 0.3, 0.5, 0.6, 0.8], "missing.mechanism": "mcar", "missing.fill": "black",
     "missing.test_rate": 0.5, "dataset.name": "mnist",
     # A.2: seeds, Adam with batches of 256 for 50 epochs, and no other device named
-    "grid.seeds": [42, 43, 44], "recipe": "paper", "protocol": "exact",
+    "grid.seeds": [42, 43, 44], "learning_rates": "paper", "inference": "exact",
     "vae.train.epochs": 50, "ldmiss.train.epochs": 50, "ddpm.train.epochs": 50,
     "vae.train.batch_size": 256, "ldmiss.train.batch_size": 256, "ddpm.train.batch_size": 256,
     "ldmiss.train.lr": 9.05e-5, "ddpm.train.lr": 1.96e-5,
@@ -67,7 +67,7 @@ STATED = {
     # A.3 and Figure 3: 10,000 generated and imputed
     "sample.num_images": 10000, "impute.num_images": "all", "evaluate.fid_layer": "penultimate",
     # Section 4.1: DiffPuter, by the recipe whose deviations docs/fidelity.md lists
-    "diffputer.recipe": "standard", "diffputer.network.hidden": 1024,
+    "diffputer.preset": "standard", "diffputer.network.hidden": 1024,
 }  # fmt: skip
 """What the paper states, and our reading where it leaves the choice open, by params key."""
 
@@ -212,8 +212,8 @@ def test_a_1_3_classifier() -> None:
 
 
 def test_recipes() -> None:
-    """`recipe=paper` leaves the rates of A.2 alone; `recipe=tuned` has the same budget at another rate, averaged."""
-    tuned = params.validate(yaml.safe_load(composed(["profile=paper", "recipe=tuned"])), "tuned")
+    """`learning_rates=paper` leaves the rates of A.2 alone; `learning_rates=tuned` has the same budget at another rate, averaged."""
+    tuned = params.validate(yaml.safe_load(composed(["profile=paper", "learning_rates=tuned"])), "tuned")
     for one, other in ((PAPER.ddpm.train, tuned.ddpm.train), (PAPER.ldmiss.train, tuned.ldmiss.train)):
         assert (other.lr, other.ema_decay, other.grad_clip) == (2e-4, 0.999, 1.0)
         assert other.lr > one.lr
@@ -221,8 +221,8 @@ def test_recipes() -> None:
 
 
 def test_protocols() -> None:
-    """`protocol=fast` changes samplers and steps of generation and guidance, to at least 25 and 8 times fewer."""
-    document = yaml.safe_load(composed(["profile=paper", "protocol=fast"]))
+    """`inference=fast` changes samplers and steps of generation and guidance, to at least 25 and 8 times fewer."""
+    document = yaml.safe_load(composed(["profile=paper", "inference=fast"]))
     fast = params.validate(document, "fast")
     for model, exact in ((fast.ldmiss, PAPER.ldmiss), (fast.ddpm, PAPER.ddpm)):
         for few, many, ratio in (
@@ -234,18 +234,18 @@ def test_protocols() -> None:
         kept = {"weight": 1.0, "t_max": 1.0, "backprop_score": True}.items()
         assert kept <= document[model]["impute"]["guidance"].items()
         document[model] |= {part: DOCUMENT[model][part] for part in ("sample", "impute")}
-    assert {**document, "protocol": "exact", "grid": DOCUMENT["grid"]} == DOCUMENT
+    assert {**document, "inference": "exact", "grid": DOCUMENT["grid"]} == DOCUMENT
 
 
 def test_reduced_protocol() -> None:
     """The paper's, but for samples in few steps, as in `fast`, 2,000 test images and no further draws."""
-    reduced, fast = (yaml.safe_load(composed(["profile=paper", f"protocol={name}"])) for name in ("reduced", "fast"))
+    reduced, fast = (yaml.safe_load(composed(["profile=paper", f"inference={name}"])) for name in ("reduced", "fast"))
     assert reduced["impute"] == {**DOCUMENT["impute"], "num_images": 2000, "num_draws": 1}
     for model in ("ldmiss", "ddpm"):
         assert reduced[model]["sample"] == fast[model]["sample"]
         assert {**reduced[model], "sample": DOCUMENT[model]["sample"]} == DOCUMENT[model]
         reduced[model] = DOCUMENT[model]
-    kept = {key: DOCUMENT[key] for key in ("impute", "protocol", "grid")}
+    kept = {key: DOCUMENT[key] for key in ("impute", "inference", "grid")}
     assert {**reduced, **kept} == DOCUMENT
 
 
@@ -253,7 +253,7 @@ def test_reduced_protocol() -> None:
 def test_diffputer_recipes(name: str) -> None:
     """Each is valid; the authors' settings are in `official` alone."""
     diffputer = params.validate(yaml.safe_load(composed(["profile=paper", f"diffputer={name}"])), name).diffputer
-    assert diffputer.recipe == name
+    assert diffputer.preset == name
     em, e_step = diffputer.em, diffputer.em.e_step
     found = (em.num_iterations, em.train_first.epochs, e_step.num_trials, e_step.num_steps, e_step.num_resamples)
     assert (found == (10, 10_001, 20, 50, 20)) == (name == "official")

@@ -26,9 +26,9 @@ CHOICES = [
     "grid=paper profile=paper",
     "profile=paper dataset=mnist5k",
     "profile=quick diffputer=official",
-    "profile=paper recipe=tuned",
-    "profile=paper protocol=fast",
-    "profile=paper protocol=reduced",
+    "profile=paper learning_rates=tuned",
+    "profile=paper inference=fast",
+    "profile=paper inference=reduced",
 ]
 
 
@@ -44,7 +44,7 @@ def test_every_choice_of_every_group_is_valid(choice: str) -> None:
     group, _, name = choice.split()[-1].partition("=")
     found = {
         "profile": validated.profile, "grid": validated.grid.name, "dataset": validated.dataset.name,
-        "diffputer": validated.diffputer.recipe, "recipe": validated.recipe, "protocol": validated.protocol,
+        "diffputer": validated.diffputer.preset, "learning_rates": validated.learning_rates, "inference": validated.inference,
     }  # fmt: skip
     assert found[group] == name
 
@@ -98,7 +98,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"ddpm": {"train": {"lr": "fast"}}}, "ddpm.train.lr: .* number, got 'fast'"),
     ({"ddpm": {"train": {"lr": float("nan")}}}, "ddpm.train.lr"),
     ({"ddpm": {"train": {"momentum": 0.9}}}, "ddpm.train.momentum: unknown key; allowed here: epochs, batch_size"),
-    ({"bogus": 1}, "bogus: unknown key; allowed here: profile, recipe, protocol, missing_rate"),
+    ({"bogus": 1}, "bogus: unknown key; allowed here: profile, learning_rates, inference, missing_rate"),
     ({"sample": {"methods": ["gan"]}}, "sample.methods: unknown 'gan'; allowed: ldmiss, ddpm, diffputer"),
     ({"impute": {"methods": ["ldmiss", "ldmiss"]}}, "impute.methods: .* twice"),
     ({"impute": {"num_draws": 0}}, "impute.num_draws: .* got 0"),
@@ -116,12 +116,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"impute": {"chunk_size": "big"}}, "impute.chunk_size: .*'auto', got 'big'"),
     ({"compute": {"dtype": "float16"}}, "compute.dtype: .*'auto', 'float32' or 'bfloat16', got 'float16'"),
     ({"ddpm": {"network": {"num_groups": 16}}}, "ddpm.network.num_groups: 16 leaves one channel per group"),
-    ({"recipe": "tuned"}, "recipe: tuned is for profile paper; quick has learning rates of its own"),
+    ({"learning_rates": "tuned"}, "learning_rates: tuned is for profile paper; quick has learning rates of its own"),
     ({"classifier": {"weights": "/tmp/x.safetensors"}}, r"classifier.weights: .* must be null or a file in assets/"),
     ({"ddpm": {"impute": {"guidance": {"t_max": 1e-4}}}}, "ddpm.impute.guidance.t_max: 0.0001 is below diffusion.tau"),
     ({"vae": {"encoder_input": "masked"}}, "vae.encoder_input: .*'faithful' or 'robust', got 'masked'"),
-    ({"protocol": "fast"}, "protocol: fast is for profile paper; quick has samplers and steps of its own"),
-    ({"protocol": "quick"}, "protocol: .*'exact', 'fast' or 'reduced', got 'quick'"),
+    ({"inference": "fast"}, "inference: fast is for profile paper; quick has samplers and steps of its own"),
+    ({"inference": "quick"}, "inference: .*'exact', 'fast' or 'reduced', got 'quick'"),
     ({"ddpm": {"sample": {"sampler": "euler"}}}, "ddpm.sample.sampler: .*'sde_dpm_solver_pp', got 'euler'"),
     ({"ldmiss": {"impute": {"guidance": {"sampler": "ode"}}}}, "ldmiss.impute.guidance.sampler: .*, got 'ode'"),
     ({"evaluate": {"fid_layer": "conv1"}}, "evaluate.fid_layer: .*got 'conv1'"),

@@ -34,7 +34,7 @@ from ldmiss_pipeline.config.schema import Params
 from ldmiss_pipeline.running.pipeline import Pipeline
 
 CHOICES = [
-    "", "profile=lite", "profile=paper grid=paper", "profile=paper recipe=tuned", "profile=paper protocol=fast",
+    "", "profile=lite", "profile=paper grid=paper", "profile=paper learning_rates=tuned", "profile=paper inference=fast",
     "grid=rates diffputer=official"
 ]  # fmt: skip
 TROUBLE = [

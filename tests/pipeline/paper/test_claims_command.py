@@ -35,7 +35,7 @@ def test_tables_of_several_runs_are_merged(tmp_path: Path, capsys: pytest.Captur
 def test_variants_and_markdown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`--tuned` and `--robust` give the tables of second runs; both tables are printed in Markdown."""
     table = save(tmp_path, "table.csv", world())
-    tuned = save(tmp_path, "tuned.csv", world(recipe="tuned"))
+    tuned = save(tmp_path, "tuned.csv", world(learning_rates="tuned"))
     robust = save(tmp_path, "robust.csv", world(encoder_input="robust"))
     assert main([table, "--tuned", tuned, "--robust", robust, "--markdown"]) == 0
     rows = {line.split(" | ")[0]: line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")}
@@ -76,7 +76,7 @@ def test_bad_tables_are_refused_in_one_line(tmp_path: Path, capsys: pytest.Captu
         ([table, steps], "run params_sha256 differs: a5 at missing_rate 0, seed 42; d8 at missing_rate 0.8, seed 42"),
         ([table, loose], "run deterministic differs: True at missing_rate 0, seed 42; False at missing_rate 0.8"),
         ([text], f"{text}: the value of the row missing_rate 0.5, seed 42, task generation"),
-        ([table, "--tuned", other], "the tuned table: its recipe is paper; it must be tuned"),
+        ([table, "--tuned", other], "the tuned table: its learning_rates is paper; it must be tuned"),
         ([table, "--robust", text], f"{text}: the value of the row"),
         ([str(tmp_path / "none.csv")], "none.csv: missing file; make it with `dvc repro`"),
         ([str(tmp_path / "binary.csv")], "binary.csv: "),

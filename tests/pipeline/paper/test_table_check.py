@@ -26,7 +26,7 @@ from ldmiss_pipeline.paper.table_check import check_table
         (lambda t: changed(t, "classifier.classifier.fid_layer", 0.8, "logits"),
          "classifier fid_layer differs: penultimate at missing_rate 0, seed 42; logits at missing_rate 0.8, seed 42"),
         (lambda t: changed(t, "run.run.profile", 0.8, "quick"), "run profile differs: paper at"),
-        (lambda t: changed(t, "run.run.protocol", 0.8, "fast"), "run protocol differs: exact at"),
+        (lambda t: changed(t, "run.run.inference", 0.8, "fast"), "run inference differs: exact at"),
         (lambda t: changed(t, "run.run.deterministic", 0.8, False),
          "run deterministic differs: True at missing_rate 0, seed 42; False at missing_rate 0.8, seed 42"),
         (lambda t: t[~where(t, "run.run.test_rate", 0.1)], "no run test_rate at missing_rate 0.1, seed 42"),

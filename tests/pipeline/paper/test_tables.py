@@ -12,7 +12,7 @@ def cell(rate: float, seed: int, fid: float) -> dict[str, Any]:
     return {
         "missing_rate": rate, "seed": seed,
         "generation": {"ldmiss": {"fid": fid, "is": 9}}, "imputation": {"mean": {"mse": 0.1}, "ddpm": {"mse": fid}},
-        "classifier": {"accuracy": 0.99, "sha256": "abc"}, "run": {"recipe": "paper", "test_rate": 0.5},
+        "classifier": {"accuracy": 0.99, "sha256": "abc"}, "run": {"learning_rates": "paper", "test_rate": 0.5},
     }  # fmt: skip
 
 
@@ -27,7 +27,7 @@ def test_tidy_has_one_row_per_number() -> None:
         [0.5, 42, "imputation", "ddpm", "mse", 3.0],
         [0.5, 42, "classifier", "classifier", "accuracy", 0.99],
         [0.5, 42, "classifier", "classifier", "sha256", "abc"],
-        [0.5, 42, "run", "run", "recipe", "paper"],
+        [0.5, 42, "run", "run", "learning_rates", "paper"],
         [0.5, 42, "run", "run", "test_rate", 0.5],
     ]
     assert len(table) == 16

@@ -28,8 +28,8 @@ class Params(Section):
     """The whole document, one section per stage or method."""
 
     profile: Name
-    recipe: Literal["paper", "tuned"]
-    protocol: Literal["exact", "fast", "reduced"]
+    learning_rates: Literal["paper", "tuned"]
+    inference: Literal["exact", "fast", "reduced"]
     missing_rate: Probability
     seed: Seed
     grid: Grid
@@ -83,11 +83,11 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _choices_agree(self) -> "Params":
-        if self.recipe == "tuned" and self.profile != "paper":
-            raise ValueError(f"recipe: tuned is for profile paper; {self.profile} has learning rates of its own")
-        if self.protocol != "exact" and self.profile != "paper":
+        if self.learning_rates == "tuned" and self.profile != "paper":
+            raise ValueError(f"learning_rates: tuned is for profile paper; {self.profile} has learning rates of its own")
+        if self.inference != "exact" and self.profile != "paper":
             raise ValueError(
-                f"protocol: {self.protocol} is for profile paper; {self.profile} has samplers and steps of its own"
+                f"inference: {self.inference} is for profile paper; {self.profile} has samplers and steps of its own"
             )
         for name, impute in (("ldmiss", self.ldmiss.impute), ("ddpm", self.ddpm.impute)):
             if impute.guidance.t_max < self.diffusion.tau:

@@ -140,7 +140,7 @@ class EM(Section):
 
 
 class DiffPuter(Section):
-    recipe: Literal["quick", "lite", "standard", "official"]
+    preset: Literal["quick", "lite", "standard", "official"]
     network: DiffPuterNetwork
     normalize: Literal["per_feature", "global"]
     std_floor: Positive
