@@ -19,7 +19,6 @@ from ldmiss_pipeline.paper.published import compare_published, published_markdow
 from ldmiss_pipeline.paper.table_check import check_table
 from ldmiss_pipeline.paper.verdicts import claims_document, claims_markdown, verdict_lines
 
-
 _EARLIER_NAMES = {"recipe": "learning_rates", "protocol": "inference"}
 """Settings of a run under the names that committed tables have them by."""
 
