@@ -97,8 +97,8 @@ def paired(constant: str, found: Mapping[str, tuple[Scores, float] | None], rate
 
 def ridge(bench: Bench) -> Iterator[Row]:
     """The ridge of the linear Gaussian baseline; fitted once per rate, for the ridge is only added at the end."""
-    truth, observed = bench.split.to_score(bench.size(500))
-    truth, observed = truth.reshape(len(truth), -1), observed.reshape(len(observed), -1)
+    truth, shown = bench.split.to_score(bench.size(500))
+    truth, shown = truth.reshape(len(truth), -1), shown.reshape(len(shown), -1)
     for rate in RATES:
         images, observed = bench.split.incomplete(bench.size(55_000), rate)
         x, observed = (images / 255).astype(np.float32).reshape(len(images), -1), observed.reshape(len(images), -1)
@@ -106,9 +106,9 @@ def ridge(bench: Bench) -> Iterator[Row]:
         found = {}
         for value in (0.001, 0.003, 0.01):
             start = time.perf_counter()
-            x_obs = np.where(observed, truth, np.float32(0))
-            x_hat = impute_gaussian(x_obs, observed, mean, covariance + value * np.eye(len(mean)))
-            found[str(value)] = per_image(x_hat.clip(0, 1), truth, observed), time.perf_counter() - start
+            x_obs = np.where(shown, truth, np.float32(0))
+            x_hat = impute_gaussian(x_obs, shown, mean, covariance + value * np.eye(len(mean)))
+            found[str(value)] = per_image(x_hat.clip(0, 1), truth, shown), time.perf_counter() - start
         yield from paired("baselines.train.ridge", found, rate)
 
 

@@ -1,4 +1,4 @@
-"""Diffusion models on incomplete images: fit, sample, impute, measure. The names below load what they need when used."""
+"""Diffusion models on incomplete images: fit, sample, impute, measure. Each name loads what it needs when used."""
 
 from importlib import import_module
 from typing import Any
@@ -29,7 +29,7 @@ _HOMES = {
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_MODULES)  # noqa: PLE0605
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,1 +1,1 @@
-"""How a run happens: params, artifacts, running stages, the grid, the paper's report. Imports `ldmiss`, never `stages`."""
+"""How a run happens: params, artifacts, running stages, the grid, the paper's report. Never imports `stages`."""

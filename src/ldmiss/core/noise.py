@@ -21,7 +21,7 @@ _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _KEY_STEPS = (0x9E3779B9, 0xBB67AE85)
 _NUM_ROUNDS = 10
 _COUNTERS_AT_A_TIME = 2**17
-"""Counters that a CPU computes at a time, so that the words of a block (1 MB each) stay in the cache; the numbers do not depend on it."""
+"""Counters that a CPU computes at a time: the words of a block (1 MB each) stay in the cache, and no number changes."""
 
 
 def torch_generator(device: torch.device | str, seed: int, *purpose: str | int) -> torch.Generator:

@@ -25,5 +25,5 @@ def unit_from_network(x: Tensor, value_range: str) -> Tensor:
 
 
 def fill_missing(x: Tensor, observed: Tensor, fill: Tensor) -> Tensor:
-    """Put `fill` (broadcastable, see `ldmiss.core.fill`) where nothing was observed; x float and observed bool (B, ...)."""
+    """Put `fill` (of `ldmiss.core.fill`, broadcastable) where nothing was observed; x and observed (B, ...)."""
     return torch.where(observed, x, fill)

@@ -10,7 +10,6 @@ imputation: mse, mse_se (missing pixels, one draw, all images); mse_draw, mse_dr
     coverage_share (of the missing pixels that counted), calibration (absent where all draws are the same).
 """
 
-from typing import Any
 
 import numpy as np
 import torch
@@ -73,11 +72,6 @@ class ReferenceMetrics:
     def floor(self, features: Tensor) -> float:
         """FID of real images, given by their features (N, F): what a perfect set of so many images would get."""
         return fid(fid_statistics(features), self.statistics_of_real)
-
-    def statistics(self, images: NDArray[np.float16]) -> dict[str, Any]:
-        """Mean "mu" and covariance "sigma" of the features of images (N, H, W), float64: all that their FID needs."""
-        features, _ = extract_features(self.classifier, torch.from_numpy(images)[:, None].float(), self.layer)
-        return fid_statistics(features)
 
     def measure(self, images: NDArray[np.float16]) -> tuple[dict[str, float], Tensor, Tensor]:
         """FID and IS of images (N, H, W) in [0, 1] with their standard errors; features (N, F) and logits (N, 10)."""

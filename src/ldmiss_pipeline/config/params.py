@@ -1,5 +1,6 @@
 """Load `params.yaml`, validate the whole of it before anything runs, and word what is wrong in one line."""
 
+import reprlib
 from pathlib import Path
 from typing import Any, get_args
 
@@ -59,7 +60,7 @@ def _explain(problem: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "value_error":
         return one_line(f"{key}.{message}" if key else message)
-    return one_line(f"{key or 'the document'}: {message[0].lower()}{message[1:]}, got {problem['input']!r}")
+    return one_line(f"{key or 'the document'}: {message[0].lower()}{message[1:]}, got {reprlib.repr(problem['input'])}")
 
 
 def _is_section(kind: Any) -> bool:

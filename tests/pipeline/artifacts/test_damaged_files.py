@@ -26,14 +26,14 @@ from ldmiss_pipeline.artifacts.observed import load_observed
 from ldmiss_pipeline.artifacts.paths import CLASSIFIER, CLASSIFIER_FACTS, RAW
 from ldmiss_pipeline.compute.device import resolve
 from ldmiss_pipeline.config import params
-from ldmiss_pipeline.datasets import registry as datasets
+from ldmiss_pipeline.datasets import mnist
 from ldmiss_pipeline.datasets.registry import load_split
-from ldmiss_pipeline.methods import baselines, ddpm, diffputer, ldmiss
+from ldmiss_pipeline.methods import baselines, ddpm, diffputer, ldmiss, vae
 from ldmiss_pipeline.models.classifier import load_facts, restore_classifier, restore_committed
-from ldmiss_pipeline.running import uncommitted
-from ldmiss_pipeline.running.checkpoint import Checkpoint
+from ldmiss_pipeline.running.checkpoint import FileCheckpoint
+from ldmiss_pipeline.running.finished import mark_finished, remove_recorded
 from ldmiss_pipeline.running.lockfile import load_lock, recorded_hashes
-from ldmiss_pipeline.running.pipeline import Pipeline, Work
+from ldmiss_pipeline.running.pipeline import Pipeline, StageItem
 from ldmiss_pipeline.running.stamps import check_stamps
 from stages import plot
 
@@ -61,9 +61,10 @@ def read_model(kind: str, path: Path) -> Any:
     """A model as sampling and imputing load it."""
     typed, _ = params.load()
     runtime = resolve(typed.compute)
-    module: Any = {"ldmiss": ldmiss, "ddpm": ddpm, "diffputer": diffputer, "baselines": baselines}.get(kind)
-    if module is not None:
-        assert module.load_imputers(CELL, typed, runtime)
+    modules: dict[str, Any] = {
+        "ldmiss": ldmiss, "ddpm": ddpm, "diffputer": diffputer, "vae": vae, "baselines": baselines,
+    }  # fmt: skip
+    assert modules[kind].load_imputers(CELL, typed, runtime)
     return load_tensors(path, kind=kind)
 
 
@@ -132,7 +133,7 @@ def copy(damaged_project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """That project as the current directory; what a test damages, it mends."""
     monkeypatch.chdir(damaged_project)
     checksums = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in LABELS.parent.iterdir()}
-    monkeypatch.setattr(datasets, "_MNIST_MD5", checksums)
+    monkeypatch.setattr(mnist, "_MNIST_MD5", checksums)
     return damaged_project
 
 
@@ -163,7 +164,7 @@ def test_another_file_in_its_place_is_refused_by_name(num_cases: int, copy: Path
     def check(path: Path, other: Path | None) -> None:
         with Damaged(path, other.read_bytes() if other else b""):
             try:
-                check_stamps(Work("consumer", CELL, [path], {}, []), producers)
+                check_stamps(StageItem("consumer", CELL, [path], {}, []), producers)
                 assert frozen(READERS[path](path)) == clean[path]
             except InputError as error:
                 refusal(error, names=path.name if path != CLASSIFIER_FACTS else str(CLASSIFIER.with_suffix("")))
@@ -179,7 +180,7 @@ def test_a_damaged_checkpoint_is_a_warning_and_a_clean_start(
     num_cases: int, copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing of it is used, or all of it as it was saved."""
-    checkpoint = Checkpoint(SLOT.parent, "key")
+    checkpoint = FileCheckpoint(SLOT.parent, "key")
     saved = {"weights": torch.arange(40.0).reshape(8, 5), "step": torch.tensor(3), "none": torch.empty(0)}
     checkpoint.save(SLOT.stem, saved)
 
@@ -199,23 +200,19 @@ def test_a_damaged_checkpoint_is_a_warning_and_a_clean_start(
 
 
 @num_cases(fast=10, slow=200)
-def test_damaged_lists_of_finished_outs_restore_nothing(num_cases: int, copy: Path) -> None:
-    """The outs that were kept for DVC come back whole, or not at all: no file is written that is no out."""
-    work = Pipeline(params.load()[1]).work("train_vae", CELL)
-    uncommitted.keep(FINISHED.parent, work, None)
-    before = tiny.fingerprints(copy, "models", "metrics")
-    kept = [FINISHED, *(FINISHED.parent / "finished" / out for out in work.outs)]
-    for path in kept:
-        content = path.read_bytes()
-        path.unlink()  # a hard link: damage would reach the out itself
-        path.write_bytes(content)
+def test_a_damaged_mark_of_a_finished_stage_removes_nothing_else(num_cases: int, copy: Path) -> None:
+    """Its checkpoints go if what it names is what dvc.lock has; else they stay, for a run to go on from."""
+    FileCheckpoint(FINISHED.parent, "key").save("vae", {"step": torch.tensor(3)})
+    stage_item = Pipeline(params.load()[1]).work("train_vae", CELL)
+    mark_finished(FINISHED.parent, stage_item)
+    before = tiny.fingerprints(copy, "models", "metrics", "ckpt/finished")
 
-    def check(path: Path, changes: list[Change]) -> None:
-        with Damaged(path, corrupted(path.read_bytes(), changes)):
-            uncommitted.restore(FINISHED.parent, work)
-        assert tiny.fingerprints(copy, "models", "metrics") == before
+    def check(changes: list[Change]) -> None:
+        with Damaged(FINISHED, corrupted(FINISHED.read_bytes(), changes)):
+            remove_recorded({"train_vae@0.5-42": {"outs": [{"path": "other", "md5": "0" * 32}]}})
+        assert tiny.fingerprints(copy, "models", "metrics", "ckpt/finished") == before
 
-    for_all(num_cases, check, path=st.sampled_from(kept), changes=CHANGES)
+    for_all(num_cases, check, changes=CHANGES)
     shutil.rmtree(FINISHED.parent)
 
 

@@ -8,7 +8,10 @@ import pytest
 import torch
 
 from ldmiss.errors import InputError
-from ldmiss_pipeline.artifacts import arrays as io
+from ldmiss.files.tensors import load_tensors, save_tensors
+from ldmiss_pipeline.artifacts.arrays import load_arrays, save_arrays
+from ldmiss_pipeline.artifacts.json_files import load_json, save_json
+from ldmiss_pipeline.artifacts.observed import load_dataset_name, load_observed, save_observed
 
 
 def test_observed_round_trip(tmp_path: Path) -> None:
@@ -16,9 +19,9 @@ def test_observed_round_trip(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     observed = rng.random((3, 5, 5)) > 0.5
     images = np.where(observed, rng.integers(1, 255, (3, 5, 5)), 0).astype(np.uint8)
-    io.save_observed(tmp_path / "x.npz", images, observed, facts={"dataset": "mnist5k"})
-    assert io.load_dataset_name(tmp_path / "x.npz") == "mnist5k"
-    loaded_images, loaded_observed = io.load_observed(tmp_path / "x.npz")
+    save_observed(tmp_path / "x.npz", images, observed, facts={"dataset": "mnist5k"})
+    assert load_dataset_name(tmp_path / "x.npz") == "mnist5k"
+    loaded_images, loaded_observed = load_observed(tmp_path / "x.npz")
     assert np.array_equal(images, loaded_images)
     assert np.array_equal(observed, loaded_observed)
 
@@ -26,19 +29,19 @@ def test_observed_round_trip(tmp_path: Path) -> None:
 def test_indicators_of_other_images_are_refused(tmp_path: Path) -> None:
     """A wrong pairing is named, not broadcast."""
     path = tmp_path / "x.npz"
-    io.save_arrays(path, images=np.zeros((2, 4, 4), np.uint8), observed=np.packbits(np.ones((3, 4, 4), bool)))
+    save_arrays(path, images=np.zeros((2, 4, 4), np.uint8), observed=np.packbits(np.ones((3, 4, 4), bool)))
     with pytest.raises(InputError, match="do not fit"):
-        io.load_observed(path)
+        load_observed(path)
 
 
 def test_values_at_missing_pixels_are_refused(tmp_path: Path) -> None:
     """The second guard against leakage: a file that holds truth behind missing pixels is no input."""
     path = tmp_path / "x.npz"
-    io.save_observed(
+    save_observed(
         path, np.full((1, 2, 2), 9, np.uint8), np.array([[[True, True], [True, False]]]), facts={"dataset": "mnist"}
     )
     with pytest.raises(InputError, match="values where nothing was observed"):
-        io.load_observed(path)
+        load_observed(path)
 
 
 @pytest.mark.parametrize("name", ["x.npz", "x.safetensors", "x.json"])
@@ -46,15 +49,15 @@ def test_truncated_files_are_named(name: str, tmp_path: Path) -> None:
     """Half a file is an error that names it."""
     path = tmp_path / name
     if name == "x.npz":
-        io.save_arrays(path, images=np.arange(1000))
+        save_arrays(path, images=np.arange(1000))
     elif name == "x.safetensors":
-        io.save_tensors(path, {"a": torch.zeros(100)}, kind="vae", facts={})
+        save_tensors(path, {"a": torch.zeros(100)}, kind="vae", facts={})
     else:
-        io.save_json(path, {"a": 1})
+        save_json(path, {"a": 1})
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(InputError, match=name):
-        {"npz": lambda: io.load_arrays(path, "images"), "json": lambda: io.load_json(path)}.get(
-            name[2:], lambda: io.load_tensors(path, kind="vae")
+        {"npz": lambda: load_arrays(path, "images"), "json": lambda: load_json(path)}.get(
+            name[2:], lambda: load_tensors(path, kind="vae")
         )()
 
 
@@ -62,13 +65,13 @@ def test_a_flipped_byte_is_never_a_traceback(tmp_path: Path) -> None:
     """Wherever the corruption sits, it is found (or outside the data), and named."""
     path = tmp_path / "x.npz"
     images = np.random.default_rng(0).integers(0, 255, (40, 8), np.uint8)
-    io.save_arrays(path, images=images)
+    save_arrays(path, images=images)
     content = path.read_bytes()
     messages = []
     for offset in range(0, len(content), 7):
         path.write_bytes(content[:offset] + bytes([content[offset] ^ 0x55]) + content[offset + 1 :])
         try:
-            (loaded,) = io.load_arrays(path, "images")
+            (loaded,) = load_arrays(path, "images")
             assert np.array_equal(loaded, images), f"corruption at byte {offset} went unseen"
         except InputError as error:
             messages.append(str(error))
@@ -93,11 +96,11 @@ def test_a_flip_in_the_shape_is_found(tmp_path: Path) -> None:
             with contextlib.suppress(Exception), np.load(path) as archive:
                 unseen_by_numpy += not np.array_equal(archive["images"], images)
             with contextlib.suppress(InputError):
-                assert np.array_equal(io.load_arrays(path, "images")[0], images)
+                assert np.array_equal(load_arrays(path, "images")[0], images)
     assert unseen_by_numpy > 0, "what this guards against"
 
 
 def test_nan_is_no_json(tmp_path: Path) -> None:
     """A metric that is not a number is an error, not a file others cannot read."""
     with pytest.raises(ValueError, match="not JSON compliant"):
-        io.save_json(tmp_path / "x.json", {"fid": float("nan")})
+        save_json(tmp_path / "x.json", {"fid": float("nan")})

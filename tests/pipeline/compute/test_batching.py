@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,7 @@ from support import tiny
 from ldmiss.files.tensors import load_tensors
 from ldmiss_pipeline.artifacts.arrays import load_arrays
 from ldmiss_pipeline.compute import device as runtime
-from ldmiss_pipeline.compute.batching import CHUNK_SIZES, chunk_size
-from ldmiss_pipeline.compute.cores import num_cores
+from ldmiss_pipeline.compute.batching import CHUNK_SIZES, rows_at_a_time
 from ldmiss_pipeline.compute.device import Runtime
 from ldmiss_pipeline.config import params
 from ldmiss_pipeline.config.compose import composed
@@ -27,21 +25,12 @@ AUTO: dict[str, Any] = {
 }
 
 
-def context(device: str, stage: str) -> Any:
-    """What `chunk_size` sees of a context."""
-    of_all_cores = Runtime(torch.device(device), torch.float32, num_threads=num_cores(), deterministic=True)
-    return SimpleNamespace(runtime=of_all_cores, work=SimpleNamespace(stage=stage), used={})
-
-
 @pytest.mark.parametrize("device", CHUNK_SIZES)
 @pytest.mark.parametrize("stage", ["sample", "impute", "train_diffputer"])
 def test_what_auto_resolves_to(device: str, stage: str) -> None:
-    """By device and stage alone; a declared number is kept; either goes to the record."""
-    resolved, declared = context(device, stage), context(device, stage)
-    assert chunk_size(resolved, "auto") == CHUNK_SIZES[device][stage]
-    assert chunk_size(declared, 7) == 7
-    assert resolved.used == {"chunk_size": CHUNK_SIZES[device][stage], "chunks_at_a_time": 1}
-    assert declared.used == {"chunk_size": 7, "chunks_at_a_time": 1}
+    """By device and stage alone; a declared number is kept."""
+    assert rows_at_a_time(device, stage, "auto") == CHUNK_SIZES[device][stage]
+    assert rows_at_a_time(device, stage, 7) == 7
     assert CHUNK_SIZES["cuda"][stage] > CHUNK_SIZES["cpu"][stage]
 
 

@@ -23,7 +23,8 @@ from ldmiss.classifier.network import Classifier
 from ldmiss.classifier.objective import classifier_loss
 from ldmiss.core.noise import RowNoise, torch_generator
 from ldmiss.diffputer.edm import Preconditioned
-from ldmiss.diffputer.em import SIGMA_DATA, m_step_loss
+from ldmiss.diffputer.em import SIGMA_DATA
+from ldmiss.diffputer.objective import m_step_loss
 from ldmiss.diffusion.objectives import latent_score_loss, pixel_score_loss
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.imputation.imputer import Imputer

@@ -15,7 +15,7 @@ from support.imports import ROOT
 import ldmiss_pipeline.running.checkpoint
 import ldmiss_pipeline.running.signals
 from ldmiss.core.batching import in_chunks
-from ldmiss_pipeline.running.checkpoint import Checkpoint
+from ldmiss_pipeline.running.checkpoint import FileCheckpoint
 from ldmiss_pipeline.running.signals import Stop, Stopped
 
 
@@ -30,20 +30,22 @@ def test_chunks_side_by_side(tmp_path: Path) -> None:
         return torch.arange(rows.start, rows.stop, dtype=torch.float32)
 
     def run() -> torch.Tensor:
-        return in_chunks(Checkpoint(tmp_path, "key"), "rows", 23, 4, compute, lambda rows: None, 2)
+        return in_chunks(
+            compute, 23, chunk_size=4, name="rows", num_at_a_time=2, checkpoint=FileCheckpoint(tmp_path, "key")
+        )
 
     assert torch.equal(run(), torch.arange(23.0))
     assert sorted(computed) == [0, 4, 8, 12, 16, 20]
     computed.clear()
-    Checkpoint(tmp_path, "key").save("rows-0", {"rows": torch.arange(8.0)})
+    FileCheckpoint(tmp_path, "key").save("rows-0", {"rows": torch.arange(8.0)})
     assert torch.equal(run(), torch.arange(23.0))
     assert sorted(computed) == [8, 12, 16, 20]
 
 
 FIRST_OPERATION = """
-import os, threading, torch
-from pathlib import Path
-from stages.checkpoint import Checkpoint, in_chunks
+import os, stages, threading, torch, tqdm
+tqdm.tqdm.monitor_interval = 0  # no thread of its own
+from ldmiss.core.batching import in_chunks
 torch.set_num_threads(1)
 together = threading.Barrier(2)
 x, weight = torch.randn(512, 512), torch.randn(512, 512)
@@ -52,7 +54,7 @@ def compute(rows):
     torch.nn.functional.linear(x, weight)
     together.wait()
     return torch.tensor([len(os.listdir("/proc/self/task"))])
-print(int(in_chunks(Checkpoint(Path("ckpt"), "key"), "rows", 2, 1, compute, lambda rows: None, 2).max()))
+print(int(in_chunks(compute, 2, chunk_size=1, name="rows", num_at_a_time=2).max()))
 """
 
 
@@ -69,16 +71,16 @@ def test_threads_of_ours_take_the_number_of_torchs(tmp_path: Path) -> None:
 
 UNDER_WAY = """
 import runpy, sys, time
-import stages.impute, stages.stop
-from stages.runtime import Runtime
+import ldmiss_pipeline.running.signals, stages.impute
+from ldmiss_pipeline.compute.device import Runtime
 ldmiss_pipeline.running.signals.GRACE_SECONDS = 0.1
 Runtime.num_at_a_time = 2
 in_chunks = stages.impute.in_chunks
 def compute(rows):
     print("under way", flush=True)
     time.sleep(120)
-def slow(checkpoint, slot, num_rows, chunk_size, real, *rest):
-    return in_chunks(checkpoint, slot, num_rows, chunk_size, compute, *rest)
+def slow(real, num_rows, **more):
+    return in_chunks(compute, num_rows, **more)
 stages.impute.in_chunks = slow
 sys.argv = ["stages", "impute", "--missing-rate", "0.5", "--seed", "42", "--method", "baselines"]
 runpy.run_module("stages", run_name="__main__")
@@ -115,6 +117,8 @@ def test_leaving_waits_for_no_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     stop = Stop()
     with stop.installed(), pytest.raises(Stopped):
-        in_chunks(Checkpoint(tmp_path, "key", stop), "rows", 2, 1, compute, lambda rows: None, 2)
+        in_chunks(
+            compute, 2, chunk_size=1, name="rows", num_at_a_time=2, checkpoint=FileCheckpoint(tmp_path, "key", stop)
+        )
     assert not ended.is_set()
     go_on.set()

@@ -136,7 +136,7 @@ def flat(weights: dict[str, Tensor]) -> Tensor:
 
 def test_the_blas_of_a_stage_has_one_thread() -> None:
     """That of numpy and that of scipy, each loaded after `stages`, whatever the environment says."""
-    code = """import ldmiss_pipeline.running.runner, scipy.linalg, threadpoolctl
+    code = """import stages, numpy, scipy.linalg, threadpoolctl
 print([pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"])"""
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)

@@ -1,7 +1,7 @@
 """`profile=paper grid=paper` is the paper: Table 1, A.1 to A.3, read off the composed params and the built networks.
 
-Exact parameter counts, for each kind of resampling and middle attention: tests/ldmiss/diffusion/test_unet.py, and against diffusers in
-tests/ldmiss/diffusion/test_unet_against_diffusers.py.
+Exact parameter counts, for each kind of resampling and middle attention: tests/ldmiss/diffusion/test_unet.py, and
+against diffusers in tests/ldmiss/diffusion/test_unet_against_diffusers.py.
 """
 
 import copy
@@ -10,23 +10,22 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from ldmiss_pipeline.models.unet import sde_from, unet_config
-from ldmiss_pipeline.running.training import recipe_from
 from torch import Tensor, nn
 
+from ldmiss.autoencoding import autoencoder
 from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.classifier.network import Classifier
 from ldmiss.diffputer.em import Sampling
+from ldmiss.diffusion import unet
+from ldmiss.diffusion.sde import VPSDE
 from ldmiss.diffusion.unet import UNet
-from ldmiss.networks import autoencoder, unet
 from ldmiss.networks.layers import SelfAttention
 from ldmiss.sampling.samplers import num_evaluations
 from ldmiss.sampling.time_grids import uniform_time_grid
 from ldmiss.training.adam import BETAS, EPS
-from ldmiss.training.loop import Training
+from ldmiss.training.loop import Recipe, Training
 from ldmiss_pipeline.config import params
 from ldmiss_pipeline.config.compose import composed
-from ldmiss_pipeline.models.autoencoder import autoencoder_config
 
 DOCUMENT = yaml.safe_load(composed(["profile=paper", "grid=paper"]))
 PAPER = params.validate(DOCUMENT, "paper")
@@ -61,7 +60,7 @@ STATED = {
     "ddpm.network.dropout": 0.12, "ldmiss.network.dropout": 0.08,
     "ddpm.network.num_groups": 16, "ldmiss.network.num_groups": 16,
     # Eq. 2 and 3, section 4.1
-    "ldmiss.loss.weighting": "simple", "ddpm.loss.weighting": "simple", "ddpm.loss.normaliser": "per_sample",
+    "ldmiss.loss.weighting": "simple", "ddpm.loss.weighting": "simple", "ddpm.loss.normalizer": "per_sample",
     # A.1.2 and A.2.2
     "vae.network.channel_multipliers": [1, 2, 4], "vae.network.latent_channels": 2, "vae.kl_weight": 1e-6,
     "vae.encoder_input": "faithful", "latents.scale": "global",
@@ -100,7 +99,7 @@ def test_no_network_or_training_setting_of_the_score_models_is_left_out() -> Non
 def test_adam_with_default_hyperparameters() -> None:
     """A.2: torch's Adam, betas and epsilon by default, no weight decay, at the sweep's constant learning rates."""
     for train, lr in ((PAPER.ddpm.train, 1.96e-5), (PAPER.ldmiss.train, 9.05e-5)):
-        training = Training(nn.Linear(2, 1), recipe_from(train), num_items=60_000, seed=0)
+        training = Training(nn.Linear(2, 1), Recipe(**train.model_dump()), num_items=60_000, seed=0)
         reference = copy.deepcopy(training.network)
         default = torch.optim.Adam(reference.parameters(), lr=lr)
         assert (default.defaults["betas"], default.defaults["eps"], default.defaults["weight_decay"]) == (BETAS, EPS, 0)
@@ -120,7 +119,7 @@ def test_adam_with_default_hyperparameters() -> None:
 
 def test_time_grid_and_schedule() -> None:
     """A.2.1: beta(t) from 0.1 to 20 (Eq. 7), T = 1000 steps, and the network is never asked below tau = 1e-3."""
-    sde = sde_from(PAPER.diffusion)
+    sde = VPSDE(PAPER.diffusion.beta_min, PAPER.diffusion.beta_max)
     assert sde.beta(torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)).tolist() == pytest.approx([0.1, 10.05, 20.0])
     grid = uniform_time_grid(PAPER.ddpm.sample.num_steps, PAPER.diffusion.tau)
     assert len(grid) - 1 == 1000
@@ -131,7 +130,7 @@ def built(name: str) -> UNet:
     """The score network of a method, without memory."""
     network, shape = NETWORKS[name]
     with torch.device("meta"):
-        return UNet(**unet_config(network, shape))
+        return UNet(in_channels=shape[0], size=shape[1], **network.model_dump())
 
 
 def level_blocks(level: nn.Module) -> list[unet.ResBlock]:
@@ -187,7 +186,7 @@ def test_a_1_1_timestep_embedding_and_rescaled_skips(name: str) -> None:
 def test_a_1_2_autoencoder() -> None:
     """1 x 28 x 28 -> 2 x 7 x 7 = 98 numbers, multipliers 1, 2, 4, residual blocks, and back; 16 groups throughout."""
     with torch.device("meta"):
-        network = Autoencoder(**autoencoder_config(PAPER.vae))
+        network = Autoencoder(in_channels=1, out_channels=1, **PAPER.vae.network.model_dump())
         encoded: Tensor = network.encoder(torch.empty(3, 1, 28, 28))
         mean, _ = encoded.chunk(2, dim=1)
         assert mean.shape == (3, 2, 7, 7)

@@ -12,8 +12,6 @@ import torch
 import yaml
 from dvc.utils.serialize import parse_yaml
 from hypothesis import strategies as st
-from ldmiss_pipeline.models.unet import sde_from, unet_config
-from ldmiss_pipeline.running.training import recipe_from
 from support import tiny
 from support.cases import for_all, num_cases, refusal
 from support.imports import ROOT
@@ -21,9 +19,11 @@ from support.imports import ROOT
 from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.core.subsets import evenly_spread
 from ldmiss.diffputer.mlp import DiffPuterMLP
+from ldmiss.diffusion.sde import VPSDE
 from ldmiss.diffusion.unet import UNet
 from ldmiss.errors import InputError
 from ldmiss.missingness.mechanisms import draw_observed
+from ldmiss.training.loop import Recipe
 from ldmiss.training.schedules import lr_at
 from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.compute.device import resolve
@@ -31,7 +31,6 @@ from ldmiss_pipeline.config import params
 from ldmiss_pipeline.config.compose import composed
 from ldmiss_pipeline.config.registry import STAGES
 from ldmiss_pipeline.config.schema import Params
-from ldmiss_pipeline.models.autoencoder import autoencoder_config
 from ldmiss_pipeline.running.pipeline import Pipeline
 
 CHOICES = [
@@ -52,7 +51,7 @@ TROUBLE = [
 @functools.cache
 def base(choice: str) -> dict[str, Any]:
     """The document that conf/ composes to; the tiny one is like it, with networks that can be built."""
-    return tiny.document() if choice == "tiny" else yaml.safe_load(composed(choice.split()))
+    return tiny.document() if choice == "tiny" else yaml.safe_load(composed(choice.split(), ROOT))
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -125,12 +124,12 @@ def use(typed: Params, document: dict[str, Any], stage: str) -> None:
         refusal(error, names="compute.device")
     finally:
         torch.set_num_threads(num_threads)
-    sde = sde_from(typed.diffusion)
+    sde = VPSDE(typed.diffusion.beta_min, typed.diffusion.beta_max)
     alpha, sigma = sde.marginal_prob(torch.tensor(typed.diffusion.tau))
     assert 0 <= alpha <= 1
     assert 0 <= sigma <= 1
     for train in (typed.vae.train, typed.ldmiss.train, typed.diffputer.em.train_first):
-        recipe = recipe_from(train)
+        recipe = Recipe(**train.model_dump())
         if recipe.lr_schedule != "plateau":
             assert lr_at(recipe.lr_schedule, 0, 10, recipe.lr) >= 0
     images = np.full((2, 28, 28), 7, np.uint8)
@@ -138,9 +137,13 @@ def use(typed: Params, document: dict[str, Any], stage: str) -> None:
     if typed.sample.num_images < 10**6:
         assert len(evenly_spread(10**6, typed.sample.num_images)) == typed.sample.num_images
     networks = [
-        (UNet, unet_config(typed.ddpm.network, (1, 28, 28)), typed.ddpm.network.num_res_blocks),
-        (UNet, unet_config(typed.ldmiss.network, (2, 7, 7)), typed.ldmiss.network.num_res_blocks),
-        (Autoencoder, autoencoder_config(typed.vae), typed.vae.network.num_res_blocks),
+        (UNet, {"in_channels": 1, "size": 28, **typed.ddpm.network.model_dump()}, typed.ddpm.network.num_res_blocks),
+        (UNet, {"in_channels": 2, "size": 7, **typed.ldmiss.network.model_dump()}, typed.ldmiss.network.num_res_blocks),
+        (
+            Autoencoder,
+            {"in_channels": 1, "out_channels": 1, **typed.vae.network.model_dump()},
+            typed.vae.network.num_res_blocks,
+        ),
         (DiffPuterMLP, {"num_features": 784, **typed.diffputer.network.model_dump()}, 1),
     ]
     with torch.device("meta"):

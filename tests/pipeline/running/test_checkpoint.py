@@ -12,9 +12,9 @@ import torch
 import ldmiss_pipeline.running.checkpoint
 import ldmiss_pipeline.running.signals
 from ldmiss.core.batching import in_chunks
-from ldmiss.errors import InputError
+from ldmiss.errors import DivergenceError, InputError
 from ldmiss.files.tensors import save_tensors
-from ldmiss_pipeline.running.checkpoint import Checkpoint
+from ldmiss_pipeline.running.checkpoint import FileCheckpoint
 from ldmiss_pipeline.running.signals import Stop, Stopped
 
 
@@ -28,8 +28,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_other_work_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that lies in the folder but has another key is named and left out."""
-    Checkpoint(tmp_path, "other").save("vae", {"step": torch.tensor(3)})
-    checkpoint = Checkpoint(tmp_path, "mine")
+    FileCheckpoint(tmp_path, "other").save("vae", {"step": torch.tensor(3)})
+    checkpoint = FileCheckpoint(tmp_path, "mine")
     assert checkpoint.load("vae") is None
     assert "warning: checkpoint ignored" in (error := capsys.readouterr().err)
     assert "vae.safetensors: of other work" in error
@@ -40,7 +40,7 @@ def test_an_older_format_and_half_a_file_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each with a warning that says what is wrong."""
-    checkpoint = Checkpoint(tmp_path, "key")
+    checkpoint = FileCheckpoint(tmp_path, "key")
     with monkeypatch.context() as older:
         older.setattr("ldmiss.files.tensors.FORMAT_VERSION", 1)
         checkpoint.save("vae", {"step": torch.tensor(3)})
@@ -55,7 +55,7 @@ def test_an_older_format_and_half_a_file_are_refused(
 
 def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
     """Safetensors have no checksum of their own: ours covers weights and facts."""
-    checkpoint = Checkpoint(tmp_path, "key")
+    checkpoint = FileCheckpoint(tmp_path, "key")
     checkpoint.save("vae", {"weights": torch.arange(100.0)})
     path = tmp_path / "vae.safetensors"
     content = bytearray(path.read_bytes())
@@ -71,7 +71,7 @@ def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
 
 def test_saving_is_paced(tmp_path: Path, clock: list[float]) -> None:
     """Every 30 s; less often where one save is so slow that it would take more than 2 % of the time."""
-    checkpoint = Checkpoint(tmp_path, "key")
+    checkpoint = FileCheckpoint(tmp_path, "key")
     cost = 0.0
 
     def make() -> dict[str, torch.Tensor]:
@@ -90,8 +90,8 @@ def test_saving_is_paced(tmp_path: Path, clock: list[float]) -> None:
 
 
 def test_everything_offered_is_saved_together(tmp_path: Path, clock: list[float]) -> None:
-    """Work that ended before the save was due is not lost to the next part's: it is saved with it."""
-    checkpoint = Checkpoint(tmp_path, "key")
+    """StageItem that ended before the save was due is not lost to the next part's: it is saved with it."""
+    checkpoint = FileCheckpoint(tmp_path, "key")
     checkpoint.offer("m_step", lambda: {"step": torch.tensor(7)})
     clock[0] += 31
     assert checkpoint.offer("e_step", lambda: {"rows": torch.zeros(2)})
@@ -106,12 +106,12 @@ def test_everything_offered_is_saved_together(tmp_path: Path, clock: list[float]
 def test_interval_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """0 saves at every safe point; anything but a number of seconds is refused."""
     monkeypatch.setenv("LDMISS_CHECKPOINT_SECONDS", "0")
-    checkpoint = Checkpoint(tmp_path, "key")
+    checkpoint = FileCheckpoint(tmp_path, "key")
     assert all(checkpoint.offer("vae", lambda: {"step": torch.tensor(1)}) for _ in range(3))
     for value in ("often", "-1", "nan", "inf"):
         monkeypatch.setenv("LDMISS_CHECKPOINT_SECONDS", value)
         with pytest.raises(InputError, match="LDMISS_CHECKPOINT_SECONDS"):
-            Checkpoint(tmp_path, "key")
+            FileCheckpoint(tmp_path, "key")
 
 
 def test_chunks_go_on_where_they_were_saved(tmp_path: Path, clock: list[float]) -> None:
@@ -126,7 +126,9 @@ def test_chunks_go_on_where_they_were_saved(tmp_path: Path, clock: list[float]) 
         return torch.arange(rows.start, rows.stop, dtype=torch.float32)
 
     def run() -> torch.Tensor:
-        return in_chunks(Checkpoint(tmp_path, "key"), "rows", 25, 2, compute, lambda rows: None)
+        return in_chunks(
+            compute, 25, chunk_size=2, name="rows", num_at_a_time=1, checkpoint=FileCheckpoint(tmp_path, "key")
+        )
 
     fail_at = 9
     with pytest.raises(KeyboardInterrupt):
@@ -145,9 +147,10 @@ def test_chunks_go_on_where_they_were_saved(tmp_path: Path, clock: list[float]) 
 
 def test_rows_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     """A sampler that diverged is named with its rows, and nothing of it is saved."""
-    with pytest.raises(InputError, match=r"ddpm-guidance, rows 0 to 1: values that are not finite"):
+    checkpoint = FileCheckpoint(tmp_path, "key")
+    with pytest.raises(DivergenceError, match=r"ddpm-guidance, rows 0 to 1: values that are not finite"):
         in_chunks(
-            Checkpoint(tmp_path, "key"), "ddpm-guidance", 4, 2, lambda rows: torch.full((2,), torch.nan), lambda n: None
+            lambda rows: torch.full((2,), torch.nan), 4, chunk_size=2, name="ddpm-guidance", checkpoint=checkpoint
         )
     assert not list(tmp_path.iterdir())
 
@@ -155,14 +158,14 @@ def test_rows_that_are_not_finite_are_refused(tmp_path: Path) -> None:
 def test_sigterm_saves_at_the_next_safe_point(tmp_path: Path) -> None:
     """And leaves with the status of the signal."""
     stop = Stop()
-    checkpoint = Checkpoint(tmp_path, "key", stop)
+    checkpoint = FileCheckpoint(tmp_path, "key", stop)
     with stop.installed():
         assert not checkpoint.offer("vae", lambda: {"step": torch.tensor(1)})
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(Stopped) as stopped:
             checkpoint.offer("vae", lambda: {"step": torch.tensor(2)})
     assert stopped.value.status == 143
-    stored = Checkpoint(tmp_path, "key").load("vae")
+    stored = FileCheckpoint(tmp_path, "key").load("vae")
     assert stored is not None
     assert int(stored["step"]) == 2
 
@@ -180,7 +183,7 @@ def test_no_safe_point_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def busy_after(*signals: signal.Signals) -> None:
-    """Work without a safe point, during which the process gets the signals."""
+    """StageItem without a safe point, during which the process gets the signals."""
     with Stop().installed():
         for signum in signals:
             os.kill(os.getpid(), signum)
@@ -201,4 +204,4 @@ def test_handlers_are_given_back() -> None:
 def test_facts_of_a_checkpoint_do_not_replace_its_kind(tmp_path: Path) -> None:
     """Something else under a slot's name is refused."""
     save_tensors(tmp_path / "vae.safetensors", {"a": torch.zeros(1)}, kind="vae", facts={"key": "key"})
-    assert Checkpoint(tmp_path, "key").load("vae") is None
+    assert FileCheckpoint(tmp_path, "key").load("vae") is None

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from support import tiny
 from support.cases import for_all, num_cases
 from support.corruption import CHANGES, Change, Damaged, corrupted
+from support.recorded import lock_of, write_lock
 
 from ldmiss_pipeline.artifacts.paths import CURVES, Item
 from ldmiss_pipeline.config import params
 from ldmiss_pipeline.running import runner
-from ldmiss_pipeline.running.pipeline import Pipeline, Work, files_in
-from tests.pipeline.running.test_provenance import lock_of, write_lock
+from ldmiss_pipeline.running.pipeline import Pipeline, StageItem, files_in
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def damaged_project(project: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def works(damaged_project: Path, monkeypatch: pytest.MonkeyPatch) -> list[Work]:
+def works(damaged_project: Path, monkeypatch: pytest.MonkeyPatch) -> list[StageItem]:
     """Every item of every stage that reads data, in that project as the current directory."""
     monkeypatch.chdir(damaged_project)
     pipeline = Pipeline(params.load()[1])
@@ -38,7 +38,7 @@ def arguments(stage: str, item: Item) -> list[str]:
     return [stage, *cell, *(["--method", item.method] if item.method else [])]
 
 
-def data_of(work: Work) -> list[Path]:
+def data_of(work: StageItem) -> list[Path]:
     """The files of data that an item reads."""
     return sorted(path for path in files_in(work.deps) if path.suffix != ".py")
 
@@ -48,7 +48,7 @@ def data_of(work: Work) -> list[Path]:
 def test_one_line_and_status_1_or_the_same_outs(
     num_cases: int,
     under_dvc: bool,
-    works: list[Work],
+    works: list[StageItem],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -33,7 +33,7 @@ def test_a_killed_stage_goes_on(stage: str, project: Path, tmp_path: Path, monke
 
     kills = 0
     work_done = 0
-    original_save = ldmiss_pipeline.running.checkpoint.Checkpoint.save
+    original_save = ldmiss_pipeline.running.checkpoint.FileCheckpoint.save
 
     def save_then_die(self: Any, slot: str, tensors: Any) -> None:
         nonlocal kills, work_done
@@ -43,7 +43,7 @@ def test_a_killed_stage_goes_on(stage: str, project: Path, tmp_path: Path, monke
             kills += 1
             raise Killed
 
-    monkeypatch.setattr(ldmiss_pipeline.running.checkpoint.Checkpoint, "save", save_then_die)
+    monkeypatch.setattr(ldmiss_pipeline.running.checkpoint.FileCheckpoint, "save", save_then_die)
     for item in [item for name, item in tiny.ITEMS if name == stage]:
         for _ in range(60):
             try:

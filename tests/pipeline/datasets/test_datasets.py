@@ -11,8 +11,9 @@ import pytest
 from support.imports import ROOT
 
 from ldmiss.errors import InputError
-from ldmiss_pipeline.datasets import registry as datasets
-from ldmiss_pipeline.datasets.registry import DATASETS, MIRROR_VARIABLE, load_split
+from ldmiss_pipeline.datasets import mnist
+from ldmiss_pipeline.datasets.mnist import MIRROR_VARIABLE
+from ldmiss_pipeline.datasets.registry import DATASETS, load_split
 
 CANONICAL = ROOT.parent / "shared/data/mnist"
 
@@ -48,7 +49,7 @@ def small_mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             path = folder / f"{split}-{kind}-ubyte.gz"
             path.write_bytes(gzip.compress(header + array.tobytes(), mtime=0))
             checksums[path.name] = hashlib.md5(path.read_bytes()).hexdigest()
-    monkeypatch.setattr(datasets, "_MNIST_MD5", checksums)
+    monkeypatch.setattr(mnist, "_MNIST_MD5", checksums)
     monkeypatch.setenv(MIRROR_VARIABLE, f"file://{folder}")
     monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [])
     return folder
@@ -132,7 +133,7 @@ def test_no_more_is_read_of_a_mirror_than_the_files_are_long(
     small_mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mirror that never stops sending costs bounded memory, and is refused for its MD5."""
-    monkeypatch.setattr(datasets, "_MAX_BYTES", 1000)
+    monkeypatch.setattr(mnist, "_MAX_BYTES", 1000)
     asked = []
 
     class Endless:
@@ -172,7 +173,7 @@ def test_checksums_are_torchvisions() -> None:
     """The list written out in our code is theirs."""
     from torchvision.datasets import MNIST
 
-    assert dict(MNIST.resources) == datasets._MNIST_MD5
+    assert dict(MNIST.resources) == mnist._MNIST_MD5
 
 
 @pytest.mark.skipif(not CANONICAL.is_dir(), reason="the canonical files are not at hand")
