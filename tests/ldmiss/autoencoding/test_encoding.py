@@ -23,7 +23,7 @@ def encode(images: Tensor, rows: slice = slice(None), source: str = "mean") -> T
 
 
 def test_latents_are_the_posteriors_mean_or_a_sample_of_it() -> None:
-    """Of all images in their order, with the noise of their rows; values at missing pixels never enter."""
+    """All images in their order, with the noise of their rows; values at missing pixels never enter."""
     mean, sample = encode(IMAGES), encode(IMAGES, source="sample")
     x = torch.where(OBSERVED, IMAGES / 127.5 - 1, -1.0)
     torch.testing.assert_close(mean, x.roll(1, dims=-1))
