@@ -19,6 +19,8 @@ from torch import Tensor
 
 import ldmiss_pipeline.artifacts.arrays
 import ldmiss_pipeline.artifacts.incomplete
+import stages.mask
+from ldmiss.errors import InputError
 from ldmiss_pipeline.artifacts.arrays import load_arrays
 from ldmiss_pipeline.artifacts.observed import load_observed
 from ldmiss_pipeline.artifacts.paths import RAW, Item
@@ -79,18 +81,33 @@ def test_early_stopping_really_stops(project: Path) -> None:
     assert epochs < 60
 
 
-@pytest.mark.parametrize("garbage", [0, 1, 255])
-def test_the_masked_files_hold_nothing_of_it(garbage: int, project: Path, raw: dict[str, Any], tmp_path: Path) -> None:
-    """Garbage behind missing pixels of the raw digits, training and test: `mask` writes the same bytes."""
-    poisoned = {}
+def poisoned(project: Path, raw: dict[str, Any]) -> dict[str, Any]:
+    """The raw digits with 0, 1 and 255 behind their missing pixels, training and test."""
+    result = {}
     for split, arrays in raw.items():
         _, observed = load_observed(project / tiny.CELL.observed(split))
-        images = np.where(observed, arrays["images"], np.uint8(garbage))
+        images = np.where(observed, arrays["images"], np.resize(np.array([0, 1, 255], np.uint8), observed.shape))
         assert (images != arrays["images"]).any(), "the poison is no change"
-        poisoned[split] = {**arrays, "images": images}
-    folder = tiny.make_project(tmp_path / "poisoned", poisoned)
+        result[split] = {**arrays, "images": images}
+    return result
+
+
+def test_the_masked_files_hold_nothing_of_it(project: Path, raw: dict[str, Any], tmp_path: Path) -> None:
+    """Garbage behind missing pixels of the raw digits: `mask` writes the same bytes."""
+    folder = tiny.make_project(tmp_path / "poisoned", poisoned(project, raw))
     tiny.run(folder, lambda stage: stage == "mask")
     assert tiny.fingerprints(folder, "data/observed") == tiny.fingerprints(project, "data/observed")
+
+
+def test_the_poison_is_seen_without_the_filling(
+    project: Path, raw: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check above can fail: with the filling taken out, the masked data differ, and no stage accepts them."""
+    monkeypatch.setattr(stages.mask, "remove_missing", lambda images, observed: images)
+    leaking = tiny.make_project(tmp_path / "leaking", poisoned(project, raw))
+    with pytest.raises(InputError, match="values where nothing was observed"):
+        tiny.run(leaking, lambda stage: stage in ("mask", "train_vae"))
+    assert tiny.fingerprints(leaking, "data/observed") != tiny.fingerprints(project, "data/observed")
 
 
 def hand_out(

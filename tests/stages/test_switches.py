@@ -38,13 +38,10 @@ SWITCHES: list[tuple[str, str, Any]] = [
     ("train_diffputer", "diffputer.em.e_step.statistic", "sample"),
     ("train_diffputer", "diffputer.em.warm_start", False),
     ("sample-ddpm", "ddpm.sample.num_steps", 4),
-    *[
-        (f"{stage}-{method}", f"{method}.{section}.sampler", sampler)
-        for method in ("ldmiss", "ddpm")
-        for stage, section in (("sample", "sample"), ("impute", "impute.guidance"))
-        for sampler in get_args(Sampler)
-        if sampler != "euler_maruyama"
-    ],
+    *[("sample-ldmiss", "ldmiss.sample.sampler", name) for name in get_args(Sampler) if name != "euler_maruyama"],
+    ("sample-ddpm", "ddpm.sample.sampler", "heun"),
+    ("impute-ldmiss", "ldmiss.impute.guidance.sampler", "sde_dpm_solver_pp"),
+    ("impute-ddpm", "ddpm.impute.guidance.sampler", "ancestral"),
     ("impute-ldmiss", "ldmiss.impute.guidance.weight", 0.5),
     ("impute-ldmiss", "ldmiss.impute.guidance.t_max", 0.6),
     ("impute-ldmiss", "ldmiss.impute.guidance.backprop_score", False),

@@ -18,12 +18,12 @@ def encoder(x: Tensor) -> Tensor:
     return torch.cat([x.roll(1, dims=-1), torch.full_like(x, 2 * torch.tensor(0.1).log().item())], dim=1)
 
 
-def encode(images: Tensor, rows: slice = slice(None), **settings: str) -> Tensor:
-    return encode_images(encoder, images[rows], OBSERVED[rows], encoder_input=INPUT, seed=3, **settings)  # type: ignore[arg-type]
+def encode(images: Tensor, rows: slice = slice(None), source: str = "mean") -> Tensor:
+    return encode_images(encoder, images[rows], OBSERVED[rows], encoder_input=INPUT, source=source, seed=3)
 
 
 def test_latents_are_the_posteriors_mean_or_a_sample_of_it() -> None:
-    """Of all images in their order, with the noise of their rows; values at missing pixels never enter."""
+    """All images in their order, with the noise of their rows; values at missing pixels never enter."""
     mean, sample = encode(IMAGES), encode(IMAGES, source="sample")
     x = torch.where(OBSERVED, IMAGES / 127.5 - 1, -1.0)
     torch.testing.assert_close(mean, x.roll(1, dims=-1))

@@ -90,6 +90,7 @@ def test_on_two_clusters_draws_have_the_same_law(expected: Draws) -> None:
     assert energy_test(own(), expected) > LEVEL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", [Sampling(12, 1), Sampling(6, 3)], ids=["repetitions", "levels"])
 def test_another_setting_is_seen_by_these_tests(expected: Draws, sampling: Sampling) -> None:
     """They tell a sampler apart that differs in one setting (churn is none: it hardly moves the law)."""

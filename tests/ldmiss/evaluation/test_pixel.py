@@ -14,7 +14,7 @@ OBSERVED = np.array([[[True, False], [False, True]], [[True, True], [True, False
 
 
 def mse_of_draws(draws: Images, truth: Images, observed: NDArray[np.bool_]) -> tuple[float, float]:
-    """Of one draw, and of the draws' mean."""
+    """Squared errors of one draw, and of the mean of the draws."""
     of_draw, of_mean, counts = errors_of_draws_by_image(draws, truth, observed)
     return mse(of_draw, counts), mse(of_mean, counts)
 

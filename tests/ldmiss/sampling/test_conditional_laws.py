@@ -34,7 +34,7 @@ Draw = Callable[[Tensor, Tensor, RowNoise], Tensor]
 
 @dataclass(frozen=True)
 class Law:
-    """Of draws at the missing coordinates, relative to the exact conditional variance; 1 and 0 are exact.
+    """Moments of draws at the missing coordinates, relative to the exact conditional variance; 1 and 0 are exact.
 
     Attributes:
         variance: of the draws of one row, averaged over rows and coordinates.

@@ -115,7 +115,7 @@ def test_rescale_to_keeps_zero_rows() -> None:
 
 
 STEPS = {"euler_maruyama": 150, "ancestral": 300, "sde_dpm_solver_pp": 50}
-"""Of the samplers whose guided law is near the posterior; that of the ODE solvers is not (test_conditional_laws)."""
+"""Numbers of steps, by sampler whose guided law is near the posterior (the ODE solvers: test_conditional_laws)."""
 
 
 def guided_samples(correlation: float, sampler: str) -> Tensor:

@@ -121,6 +121,7 @@ def test_each_sampler_has_the_models_law(sampler: str) -> None:
     ).double()  # fmt: skip
     torch.testing.assert_close(x.mean(0), MIXTURE.mean(), rtol=0, atol=0.06)
     torch.testing.assert_close(x.T.cov(), MIXTURE.covariance(), rtol=0, atol=0.07)
+    assert (x[:, 0] > -0.3).double().mean() == pytest.approx(0.7, abs=0.03)  # neither mode is lost
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

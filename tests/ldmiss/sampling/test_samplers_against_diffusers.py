@@ -29,7 +29,7 @@ X = RowNoise(1, torch.arange(50))(torch.empty(50, 2))
 
 
 def betas() -> list[float]:
-    """Of a discrete process whose levels are those of GRID without its 0, lowest first."""
+    """Variances of a discrete process whose levels are those of GRID without its 0, lowest first."""
     alpha, _ = SDE.marginal_prob(GRID[:-1].double().flip(0))
     products = torch.cat([torch.ones(1, dtype=torch.float64), alpha**2])
     return (1 - products[1:] / products[:-1]).tolist()
