@@ -48,7 +48,7 @@ def save_text(path: Path, text: str) -> None:
     atomic_write(path, lambda file: file.write(text.encode()))
 
 
-def _existing(path: Path) -> Path:
+def existing_file(path: Path) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: missing file; make it with `dvc repro`")
     return path

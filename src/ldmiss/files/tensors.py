@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ldmiss.errors import InputError, one_line
-from ldmiss.files.atomic import _existing, atomic_write
+from ldmiss.files.atomic import atomic_write, existing_file
 
 FORMAT_VERSION = 2
 
@@ -71,7 +71,7 @@ def _tensors_digest(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) ->
 def _open_tensors(path: Path) -> Iterator[Any]:
     from safetensors import SafetensorError, safe_open
 
-    existing = _existing(path)
+    existing = existing_file(path)
     try:
         with safe_open(existing, framework="pt") as file:
             yield file

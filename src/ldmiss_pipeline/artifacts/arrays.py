@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ldmiss.errors import InputError, one_line
-from ldmiss.files.atomic import _existing, atomic_write
+from ldmiss.files.atomic import atomic_write, existing_file
 
 _FACTS = "facts"
 _MAX_ARRAY_BYTES = 4 * 2**30  # more is unpacked from no npz: a few MB can claim to hold any amount
@@ -42,7 +42,7 @@ def load_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
         InputError: missing, truncated or corrupted file, or a missing name.
     """
     try:
-        with zipfile.ZipFile(_existing(path)) as archive:
+        with zipfile.ZipFile(existing_file(path)) as archive:
             return [_read_member(archive, f"{name}.npy") for name in names]
     except _NPZ_ERRORS as error:
         raise InputError(f"{path}: corrupted, or not the file expected here ({one_line(error)})") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ldmiss.errors import InputError, one_line
-from ldmiss.files.atomic import _existing, save_text
+from ldmiss.files.atomic import existing_file, save_text
 
 
 def save_json(path: Path, value: Any) -> None:
@@ -22,7 +22,7 @@ def load_json(path: Path) -> Any:
         InputError: missing or malformed file.
     """
     try:
-        return json.loads(_existing(path).read_text())
+        return json.loads(existing_file(path).read_text())
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({one_line(error)})") from None
 
