@@ -13,7 +13,7 @@ import yaml
 
 from ldmiss_pipeline.grid.engines.interface import Job
 from ldmiss_pipeline.grid.events import WORKER, add_event
-from ldmiss_pipeline.grid.state import Run
+from ldmiss_pipeline.grid.state import GridRun
 from support import tiny
 from support.imports import ROOT
 
@@ -23,6 +23,9 @@ label, outs, deps = sys.argv[1], sys.argv[2].split(","), sys.argv[3:]
 control = pathlib.Path(os.environ["TOY_CONTROL"])
 with (control / "runs").open("a") as file:
     file.write(label + "\\n")
+lock = pathlib.Path("runs/locks", f"{label}.lock")  # as the runner does
+lock.parent.mkdir(parents=True, exist_ok=True)
+lock.touch()
 if (control / f"poison {label}").exists():
     sys.exit(f"error: {label}: poisoned")
 deadline = time.monotonic() + 300
@@ -169,7 +172,7 @@ class FakeEngine:
 
     sees_folder, poll_seconds, python = True, 0.0, "python"
 
-    def __init__(self, run: Run, **scripts: list[str]) -> None:
+    def __init__(self, run: GridRun, **scripts: list[str]) -> None:
         self._run, self._scripts = run, {name.replace("_", ".").replace("x", "-"): of for name, of in scripts.items()}
         self.submitted: list[str] = []
         self.left: dict[str, list[str]] = {}

@@ -10,7 +10,6 @@ imputation: mse, mse_se (missing pixels, one draw, all images); mse_draw, mse_dr
     coverage_share (of the missing pixels that counted), calibration (absent where all draws are the same).
 """
 
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

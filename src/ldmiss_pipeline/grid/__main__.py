@@ -1,6 +1,6 @@
-"""Run the grid of params.yaml on an engine: `python -m ldmiss_pipeline grid {plan,run,status,collect,cancel}` (docs/scaling.md).
+"""Run the grid of params.yaml on an engine: `python -m ldmiss_pipeline grid COMMAND` (docs/scaling.md).
 
-plan     what is left, and what it takes
+plan     what is left, and what it takes as far as earlier grids recorded it
 run      the cells that are left, each in a job of its own; waits, and shows how they are
 status   how they are
 collect  the results: DVC's final run here, figures, commit of dvc.lock
@@ -26,8 +26,9 @@ from ldmiss_pipeline.grid.engines.table import ENGINES, make_engine
 from ldmiss_pipeline.grid.plan import Plan
 from ldmiss_pipeline.grid.remote import remote_config, save_remote, secrets
 from ldmiss_pipeline.grid.shared import run_shared
-from ldmiss_pipeline.grid.state import Run, all_runs, load_run, only_coordinator, prepare, run_name
+from ldmiss_pipeline.grid.state import GridRun, all_runs, load_run, only_coordinator, prepare, run_name
 from ldmiss_pipeline.grid.status import table
+from ldmiss_pipeline.running.disk import warn_of_little_space
 from ldmiss_pipeline.running.repro import default_jobs
 
 
@@ -46,14 +47,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _plan(args: argparse.Namespace) -> int:
     params, document = params_module.load()
-    name, settings = remote_config(args.remote)
+    name, _ = remote_config(args.remote)
     chosen = Cells(document).chosen(args.cells)
-    wanted = Run("", "", "", name, args.engine, asdict(_resources(args, params)), 1, chosen)
+    wanted = GridRun("", "", "", name, args.engine, asdict(_resources(args, params)), 1, chosen)
     jobs = args.jobs or _default_jobs(wanted)
-    planned = Plan(params, document, chosen, load_run(run_name(checks.head(), document)))
+    planned = Plan(document, chosen, load_run(run_name(checks.head(), document)))
     print(planned.text(jobs=jobs, gpus=wanted.resources["gpus"] > 0))
-    for line in planned.refuse_full(local_jobs=jobs if args.engine == "local" else 0, settings=settings):
-        print(line)
+    warn_of_little_space(params.profile, sum(bool(left) for left in planned.left.values()))
     return 0
 
 
@@ -63,8 +63,7 @@ def _run(args: argparse.Namespace) -> int:
     engine.check()
     params, document = params_module.load()
     jobs = args.jobs or _default_jobs(run)
-    planned = Plan(params, document, run.cells, load_run(run.name))
-    planned.refuse_full(local_jobs=jobs if run.engine == "local" else 0, settings=settings)
+    warn_of_little_space(params.profile, len(run.cells))
     with only_coordinator(run):
         _take_over(run, document)  # again: another coordinator may have submitted meanwhile
         prepare(run, params_module.PARAMS_FILE.read_text())
@@ -79,7 +78,7 @@ def _run(args: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _prepared(args: argparse.Namespace) -> tuple[Run, dict[str, Any]]:
+def _prepared(args: argparse.Namespace) -> tuple[GridRun, dict[str, Any]]:
     """The run that the command line asks for, begun or not, and the remote's settings; nothing is written yet.
 
     Raises:
@@ -94,7 +93,7 @@ def _prepared(args: argparse.Namespace) -> tuple[Run, dict[str, Any]]:
     origin = args.origin or _default_origin(args.engine)
     checks.refuse_password(origin)
     checks.refuse_unpushed(commit, origin)
-    run = Run(
+    run = GridRun(
         run_name(commit, document), commit, origin, name, args.engine, asdict(_resources(args, params)), 1, chosen
     )
     checks.refuse_other_runs(run.name)
@@ -103,7 +102,7 @@ def _prepared(args: argparse.Namespace) -> tuple[Run, dict[str, Any]]:
     return run, settings
 
 
-def _take_over(run: Run, document: dict[str, Any]) -> None:
+def _take_over(run: GridRun, document: dict[str, Any]) -> None:
     """Add the cells and tries of the run as far as it has begun.
 
     Raises:
@@ -148,7 +147,7 @@ def _cancel(args: argparse.Namespace) -> int:
     return 0
 
 
-def _current() -> Run:
+def _current() -> GridRun:
     """The run of the params as they are, else the latest."""
     _, document = params_module.load()
     if not (runs := all_runs()):
@@ -156,7 +155,7 @@ def _current() -> Run:
     return next((run for run in reversed(runs) if run.name == run_name(run.commit, document)), runs[-1])
 
 
-def _states(run: Run) -> dict[str, str]:
+def _states(run: GridRun) -> dict[str, str]:
     return states_of(run, make_engine(run))
 
 
@@ -168,7 +167,7 @@ def _resources(args: argparse.Namespace, params: Any) -> Resources:
     return Resources(gpus, args.time, args.slurm_partition, args.ray_address)
 
 
-def _default_jobs(run: Run) -> int:
+def _default_jobs(run: GridRun) -> int:
     """As many as the host has room for on `local`; elsewhere all, for the scheduler to queue."""
     if run.engine != "local":
         return len(run.cells)

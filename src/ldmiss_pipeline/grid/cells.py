@@ -5,7 +5,7 @@ from typing import Any
 
 from ldmiss.errors import InputError
 from ldmiss_pipeline.running.graph import Graph
-from ldmiss_pipeline.running.pipeline import PIPELINE_FILE, Pipeline, Work
+from ldmiss_pipeline.running.pipeline import PIPELINE_FILE, Pipeline, StageItem
 
 
 class Cells:
@@ -40,7 +40,7 @@ class Cells:
         """Of the stages of one cell and those without a cell."""
         return Graph(Pipeline(self.only(name), self._path))
 
-    def works(self, name: str) -> dict[str, Work]:
+    def works(self, name: str) -> dict[str, StageItem]:
         """By label: those of one cell and those without a cell."""
         producers = Pipeline(self.only(name), self._path).producers([self._items[name]])
         return {work.label: work for work in producers.values()}

@@ -7,7 +7,7 @@ from pathlib import Path
 from ldmiss.errors import InputError, one_line
 from ldmiss_pipeline.artifacts.paths import SUMMARY
 from ldmiss_pipeline.config.params import PARAMS_FILE
-from ldmiss_pipeline.grid.state import Run, all_runs
+from ldmiss_pipeline.grid.state import GridRun, all_runs
 from ldmiss_pipeline.running.lockfile import LOCK_FILE
 
 MAY_DIFFER = {str(LOCK_FILE), str(PARAMS_FILE), str(SUMMARY)}
@@ -63,11 +63,12 @@ def refuse_other_runs(run: str) -> None:
         if other.name != run and (cells := at_work(other)):
             raise InputError(
                 f"{PARAMS_FILE}: params or commit changed while grid {other.name} runs ({', '.join(cells[:3])}, ...): "
-                f"put them back (its params: {other.carried / 'params.yaml'}), or `python -m ldmiss_pipeline grid cancel` first"
+                f"put them back (its params: {other.carried / 'params.yaml'}), "
+                "or `python -m ldmiss_pipeline grid cancel` first"
             )
 
 
-def at_work(run: Run) -> list[str]:
+def at_work(run: GridRun) -> list[str]:
     """The cells whose jobs the run's engine still has."""
     from ldmiss_pipeline.grid.engines.table import make_engine
 

@@ -7,11 +7,11 @@ from ldmiss_pipeline.artifacts.paths import SUMMARY
 from ldmiss_pipeline.grid.checks import head
 from ldmiss_pipeline.grid.lockfile import merge
 from ldmiss_pipeline.grid.shared import dvc
-from ldmiss_pipeline.grid.state import Run
+from ldmiss_pipeline.grid.state import GridRun
 from ldmiss_pipeline.running.lockfile import LOCK_FILE
 
 
-def collect(run: Run, missing: list[str], hidden: list[str], *, partial: bool, commit: bool) -> str:
+def collect(run: GridRun, missing: list[str], hidden: list[str], *, partial: bool, commit: bool) -> str:
     """Bring home what the workers made; a line on it.
 
     Args:
@@ -45,7 +45,7 @@ def collect(run: Run, missing: list[str], hidden: list[str], *, partial: bool, c
     return f"all {len(run.cells)} cells are here" + (f"; committed {_commit(run)}" if commit else "")
 
 
-def _commit(run: Run) -> str:
+def _commit(run: GridRun) -> str:
     files = [str(LOCK_FILE), str(SUMMARY)]
     subprocess.run(["git", "add", "--", *files], check=True)  # noqa: S603, S607
     if not subprocess.run(["git", "status", "--porcelain", "--", *files], check=True, capture_output=True).stdout:  # noqa: S603, S607

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from ldmiss.files.atomic import save_text
 from ldmiss_pipeline.grid.engines.interface import Engine, Job
 from ldmiss_pipeline.grid.events import LOCK_MARK, MARK, add_line
-from ldmiss_pipeline.grid.state import FINISHED, Run
+from ldmiss_pipeline.grid.state import FINISHED, GridRun
 from ldmiss_pipeline.grid.status import changes, table
 
 _CLEAR = "\x1b[H\x1b[2J"
 
 
-def drive(run: Run, engine: Engine, *, jobs: int, retries: int, detach: bool = False) -> list[str]:
+def drive(run: GridRun, engine: Engine, *, jobs: int, retries: int, detach: bool = False) -> list[str]:
     """Submit the cells of a run that are left, and wait until all have ended; those that have not ended well.
 
     Args:
@@ -30,7 +30,7 @@ def drive(run: Run, engine: Engine, *, jobs: int, retries: int, detach: bool = F
     while True:
         states = states_of(run, engine)
         for cell in _taken_over(run, states):
-            run.end_try(cell)
+            run.end_attempt(cell)
             before[cell] = len(run.tries[cell])
         missing = {cell for cell, state in states.items() if state in ("lost", "waiting") and run.tries.get(cell)}
         # A job may be gone a moment before its last line is seen from here, and there a moment after its coordinator
@@ -51,20 +51,20 @@ def drive(run: Run, engine: Engine, *, jobs: int, retries: int, detach: bool = F
         time.sleep(engine.poll_seconds)
 
 
-def submit(run: Run, cell: str, engine: Engine) -> None:
+def submit(run: GridRun, cell: str, engine: Engine) -> None:
     """Submit the next try of a cell.
 
     Noted before and after: a coordinator that is killed in between finds the job by its name.
     """
-    run.begin_try(cell)
+    run.begin_attempt(cell)
     job = worker_job(run, cell, engine)
     engine.submit(job)
-    run.end_try(cell)
+    run.end_attempt(cell)
     if run.cancelled.exists():  # `cancel` may have looked before the engine had the job
         engine.cancel([job.name])
 
 
-def _taken_over(run: Run, states: Mapping[str, str]) -> list[str]:
+def _taken_over(run: GridRun, states: Mapping[str, str]) -> list[str]:
     """The cells whose last try an earlier coordinator submitted, but could not note: now the job is there, or spoke."""
     return [cell for cell, tries in run.tries.items() if tries[-1].submitted is None and states[cell] != "waiting"]
 
@@ -74,7 +74,7 @@ def _is_left(state: str, tries: int, retries: int) -> bool:
     return state == "waiting" or (state in FINISHED and state != "done" and tries <= retries)
 
 
-def worker_job(run: Run, cell: str, engine: Engine) -> Job:
+def worker_job(run: GridRun, cell: str, engine: Engine) -> Job:
     """The worker of a cell's last try."""
     attempt = run.tries[cell][-1].attempt
     arguments: list[object] = [
@@ -84,11 +84,12 @@ def worker_job(run: Run, cell: str, engine: Engine) -> Job:
     if engine.sees_folder:
         arguments += ["--events", run.events(cell), "--lock", run.lock(cell), "--log", run.log(cell, attempt)]
         arguments += ["--checkpoints", run.folder / "ckpt" / cell]
-    command = [engine.python, "-m", "ldmiss_pipeline.grid.worker", *map(str, arguments)]
+    # The code of the commit, which the folder carries: not that of the environment, which may have changed since.
+    command = ["env", "PYTHONPATH=src", engine.python, "-m", "ldmiss_pipeline.grid.worker", *map(str, arguments)]
     return Job(run.tries[cell][-1].job, command, run.carried)
 
 
-def states_of(run: Run, engine: Engine) -> dict[str, str]:
+def states_of(run: GridRun, engine: Engine) -> dict[str, str]:
     """How the cells are, as far as the engine and the workers say."""
     jobs = run.jobs()
     active = engine.active(set(jobs.values())) if jobs else set()
@@ -98,7 +99,7 @@ def states_of(run: Run, engine: Engine) -> dict[str, str]:
     return {cell: run.state(cell, active) for cell in run.cells}
 
 
-def _bring_output(run: Run, cell: str, output: str) -> None:
+def _bring_output(run: GridRun, cell: str, output: str) -> None:
     """Sort what a worker printed into its log and its events; nothing where its machine does not answer."""
     if not output:
         return
@@ -115,7 +116,7 @@ def _bring_output(run: Run, cell: str, output: str) -> None:
             add_line(run.events(cell), event)
 
 
-def _show(run: Run, states: dict[str, str], before: dict[str, str]) -> dict[str, str]:
+def _show(run: GridRun, states: dict[str, str], before: dict[str, str]) -> dict[str, str]:
     """The live table on a terminal; elsewhere a line for each change."""
     if sys.stdout.isatty():
         print(f"{_CLEAR}{table(run, states)}", flush=True)

@@ -1,7 +1,7 @@
 """What workers say: a line of JSON when a stage begins and when it ends, and one when the worker leaves.
 
 cell, stage ("worker" in its last line), status ("running", "done", "failed", "preempted"), host, attempt, time; of a
-stage that ended well how ("executed", "cached", "unchanged"), seconds, device, method, params (their hash); of what
+stage that ended well how ("executed", "cached"), seconds, device, method, params (their hash); of what
 failed the reason.
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from ldmiss.errors import InputError, one_line
 from ldmiss_pipeline.grid.clone import project_environment
 from ldmiss_pipeline.grid.remote import redacted
-from ldmiss_pipeline.running.repro import DVC
+from ldmiss_pipeline.running.reproduction import DVC
 
 
 def run_shared(labels: Sequence[str], remote: str, hidden: list[str]) -> None:

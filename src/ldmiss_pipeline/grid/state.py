@@ -32,7 +32,7 @@ FINISHED = ("done", "failed", "preempted", "lost")
 
 
 @dataclass
-class Try:
+class Attempt:
     """One submission of a cell.
 
     Attributes:
@@ -47,7 +47,7 @@ class Try:
 
 
 @dataclass
-class Run:
+class GridRun:
     """A grid run.
 
     Attributes:
@@ -70,7 +70,7 @@ class Run:
     resources: dict[str, Any]
     stage_jobs: int
     cells: list[str]
-    tries: dict[str, list[Try]] = field(default_factory=dict)
+    tries: dict[str, list[Attempt]] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -99,26 +99,26 @@ class Run:
         """What a worker printed."""
         return self.folder / "logs" / f"{cell}.{attempt}.log"
 
-    def begin_try(self, cell: str) -> None:
+    def begin_attempt(self, cell: str) -> None:
         """Note that a cell is about to be submitted, in place of a try that never was."""
         tries = self.submitted(cell)
         # Random, because the folder of a run may be removed and made again, and a cluster have clones of one project.
         name = f"ldmiss-{self.name}-{cell}-{len(tries) + 1}-{os.urandom(3).hex()}".replace(".", "_")
-        self.tries[cell] = [*tries, Try(len(tries) + 1, name)]
+        self.tries[cell] = [*tries, Attempt(len(tries) + 1, name)]
         self.save()
 
-    def end_try(self, cell: str) -> None:
+    def end_attempt(self, cell: str) -> None:
         """Note that it was submitted."""
         self.tries[cell][-1].submitted = datetime.now(UTC).isoformat(timespec="seconds")
         self.save()
 
-    def submitted(self, cell: str) -> list[Try]:
+    def submitted(self, cell: str) -> list[Attempt]:
         """The tries of a cell that are known to have been submitted, by the coordinator or by what the worker said."""
         tries = self.tries.get(cell, [])
         unsure = bool(tries) and tries[-1].submitted is None and not self._said(cell, tries[-1])
         return tries[:-1] if unsure else tries
 
-    def _said(self, cell: str, of: Try) -> list[dict[str, Any]]:
+    def _said(self, cell: str, of: Attempt) -> list[dict[str, Any]]:
         return [event for event in read_events(self.events(cell)) if event["attempt"] == of.attempt]
 
     def save(self) -> None:
@@ -159,28 +159,28 @@ def run_name(commit: str, document: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def load_run(name: str) -> Run | None:
+def load_run(name: str) -> GridRun | None:
     """A run that has begun; None where there is none of that name."""
     path = GRIDS / name / "run.json"
     if not path.is_file():
         return None
     fields = load_json(path)
-    fields["tries"] = {cell: [Try(**of) for of in tries] for cell, tries in fields["tries"].items()}
-    return Run(**fields)
+    fields["tries"] = {cell: [Attempt(**of) for of in tries] for cell, tries in fields["tries"].items()}
+    return GridRun(**fields)
 
 
-def all_runs() -> list[Run]:
+def all_runs() -> list[GridRun]:
     """Every run of this project that is still there, the latest begun last."""
     paths = sorted(GRIDS.glob("*/run.json"), key=lambda path: (path.parent / "carried/params.yaml").stat().st_mtime)
     return [run for path in paths if (run := load_run(path.parent.name)) is not None]
 
 
-def prepare(run: Run, params: str) -> None:
+def prepare(run: GridRun, params: str) -> None:
     """Make the folder of a run: params, and the code of the commit."""
     if not run.carried.is_dir():
         temporary = run.folder / "carried.tmp"
         temporary.mkdir(parents=True, exist_ok=True)
-        archive = ["git", "archive", run.commit, "--", "src", "stages"]
+        archive = ["git", "archive", run.commit, "--", "src"]
         packed = subprocess.run(archive, check=True, capture_output=True).stdout  # noqa: S603 - our own commands
         subprocess.run(["tar", "-x", "-C", str(temporary)], input=packed, check=True)  # noqa: S603, S607
         save_text(temporary / "params.yaml", params)
@@ -188,7 +188,7 @@ def prepare(run: Run, params: str) -> None:
 
 
 @contextmanager
-def only_coordinator(run: Run) -> Iterator[None]:
+def only_coordinator(run: GridRun) -> Iterator[None]:
     """Hold the run's lock, which the system releases however the process ends.
 
     Raises:
@@ -200,5 +200,6 @@ def only_coordinator(run: Run) -> Iterator[None]:
             yield
     except Timeout:
         raise InputError(
-            f"{run.folder}: another `python -m ldmiss_pipeline grid run` drives this grid; see `python -m ldmiss_pipeline grid status`"
+            f"{run.folder}: another `python -m ldmiss_pipeline grid run` drives this grid; "
+            "see `python -m ldmiss_pipeline grid status`"
         ) from None

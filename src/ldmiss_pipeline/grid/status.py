@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from ldmiss_pipeline.config.params import load
 from ldmiss_pipeline.grid.cells import Cells
 from ldmiss_pipeline.grid.events import WORKER, read_events
-from ldmiss_pipeline.grid.state import Run
+from ldmiss_pipeline.grid.state import GridRun
 
 
-def table(run: Run, states: Mapping[str, str]) -> str:
+def table(run: GridRun, states: Mapping[str, str]) -> str:
     """A row for each cell, a column for each stage, and a line for each cell that has not ended well.
 
     Args:
-        states: of the cells, as `Run.state` says.
+        states: of the cells, as `GridRun.state` says.
     """
     _, document = load(run.carried / "params.yaml")
     cells = Cells(document)
@@ -32,7 +32,7 @@ def table(run: Run, states: Mapping[str, str]) -> str:
     return "\n".join([*lines, *(problem(run, cell, state) for cell, state in states.items() if _is_bad(state))])
 
 
-def changes(run: Run, states: Mapping[str, str], before: Mapping[str, str]) -> list[str]:
+def changes(run: GridRun, states: Mapping[str, str], before: Mapping[str, str]) -> list[str]:
     """A line for each cell that is other than before."""
     changed = [cell for cell, state in states.items() if before.get(cell) != state]
     return [
@@ -40,7 +40,7 @@ def changes(run: Run, states: Mapping[str, str], before: Mapping[str, str]) -> l
     ]
 
 
-def problem(run: Run, cell: str, state: str) -> str:
+def problem(run: GridRun, cell: str, state: str) -> str:
     """Why a cell has not ended well, and where its log is."""
     attempt = run.tries[cell][-1].attempt
     events = [event for event in read_events(run.events(cell)) if event["attempt"] == attempt]
@@ -53,7 +53,7 @@ def problem(run: Run, cell: str, state: str) -> str:
     return f"{cell}: {state}, try {attempt}: {why} ({run.log(cell, attempt)})"
 
 
-def latest(run: Run, cell: str) -> dict[str, str]:
+def latest(run: GridRun, cell: str) -> dict[str, str]:
     """Label -> the last status of its stage."""
     return {event["stage"]: event["status"] for event in read_events(run.events(cell))}
 

@@ -29,8 +29,8 @@ from ldmiss_pipeline.grid.clone import cloned
 from ldmiss_pipeline.grid.events import LOCK_MARK, WORKER, add_event, read_events
 from ldmiss_pipeline.grid.lockfile import recorded
 from ldmiss_pipeline.grid.remote import load_remote, local_folder, redacted, secrets
-from ldmiss_pipeline.running.pipeline import Work
-from ldmiss_pipeline.running.repro import DVC, Ended, Reproduction
+from ldmiss_pipeline.running.pipeline import StageItem
+from ldmiss_pipeline.running.reproduction import DVC, Ended, Reproduction
 
 DONE, FAILED, PREEMPTED = 0, 1, 143
 """Exit statuses."""
@@ -61,8 +61,8 @@ class Worker:
         self._asked_at: float | None = None
         self._reproduction: Reproduction | None = None
         self._unpushed: list[str] = []
-        self._failed: dict[str, str] = {}
-        self._works: dict[str, Work] = {}
+        self._failed: dict[str, bool] = {}  # label -> whether the stage itself ran
+        self._works: dict[str, StageItem] = {}
 
     def run(self, cells: Cells, cell: str, jobs: int) -> int:
         """Run the stages of a cell, `jobs` at a time; the exit status."""
@@ -72,7 +72,7 @@ class Worker:
         for _ in self._tries():
             self._failed.clear()
             left = self._reproduction.run(left)
-            if not left or self._stopping or "executed" in self._failed.values():
+            if not left or self._stopping or any(self._failed.values()):
                 break  # else it was the remote that failed
         pushed = self._push()
         if self._stopping and left:
@@ -121,16 +121,16 @@ class Worker:
         print("\n".join(lines), flush=True)
         seconds = round(ended.seconds, 2)
         if ended.status == 0:
-            if ended.how == "executed":
+            if ended.executed:
                 self._unpushed.append(ended.label)
             self._push()
             work = self._works[ended.label]
             more = {"params": work.stamp["params"], "method": work.item.method, "device": _device(ended.label)}
-            self._say(ended.label, "done", how=ended.how, seconds=seconds, **more)
+            self._say(ended.label, "done", how="executed" if ended.executed else "cached", seconds=seconds, **more)
         elif self._stopping:
             self._say(ended.label, "preempted", seconds=seconds)
         else:
-            self._failed[ended.label] = ended.how
+            self._failed[ended.label] = ended.executed
             self._say(ended.label, "failed", seconds=seconds, reason=reason_of(lines))
 
     def _push(self) -> bool:

@@ -1,6 +1,7 @@
 """One look at the disk before a grid runs. One that fills up all the same stops a stage with a message of its own."""
 
 import shutil
+import sys
 from pathlib import Path
 
 GB_PER_CELL = {"smoke": 0.03, "quick": 0.05, "lite": 0.4, "paper": 0.8}
@@ -19,3 +20,9 @@ def warning_of_little_space(profile: str, num_cells: int, folder: Path = Path())
     if free >= needed:
         return None
     return f"the disk has {free:.1f} GB free; {num_cells} cells of profile {profile} take up to {needed:.1f} GB"
+
+
+def warn_of_little_space(profile: str, num_cells: int) -> None:
+    """Print that line to standard error, where there is one."""
+    if (line := warning_of_little_space(profile, num_cells)) is not None:
+        print(f"warning: {line}", file=sys.stderr, flush=True)

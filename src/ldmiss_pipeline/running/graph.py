@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from graphlib import TopologicalSorter
 
 from ldmiss.errors import InputError
-from ldmiss_pipeline.running.pipeline import Pipeline
+from ldmiss_pipeline.running.pipeline import Pipeline, StageItem
 
 
 class Graph:
     """The works of a pipeline by label, each with those that it waits for.
 
     Attributes:
+        items: label -> item.
         before: label -> labels of the works whose outs it reads; in the order of `dvc.yaml`.
     """
 
@@ -21,6 +22,7 @@ class Graph:
         for out, work in producers.items():
             for folder in out.parents:
                 inside.setdefault(str(folder), set()).add(work.label)
+        self.items: dict[str, StageItem] = {item.label: item for item in producers.values()}
         self.before: dict[str, set[str]] = {}
         for work in producers.values():
             makers = {producers[path].label for dep in work.deps for path in (dep, *dep.parents) if path in producers}

@@ -18,8 +18,8 @@ from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.config.yaml_files import load_yaml
 
 PIPELINE_FILE = Path("dvc.yaml")
-CODE_FOLDERS, CODE_SUFFIXES = ("src", "stages"), (".py", ".csv")
-"""What `.dvcignore` leaves of the folders of code."""
+CODE_FOLDERS = {"src": (".py", ".csv"), "stages": (".py",)}
+"""Folders of code, and the suffixes of the files that `.dvcignore` leaves in them."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class StageItem:
     @property
     def label(self) -> str:
         """`<stage>@<item>`, the name that DVC gives the item; `<stage>` for a stage that runs once."""
-        return f"{self.stage}@{self.item.name}" if self.item.name else self.stage
+        return label_of(self.stage, self.item)
 
     @cached_property
     def stamp(self) -> dict[str, str]:
@@ -60,6 +60,11 @@ class StageItem:
             with path.open("rb") as file:
                 digest.update(f"{path}\0{hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
         return digest.hexdigest()
+
+
+def label_of(stage: str, item: Item) -> str:
+    """`<stage>@<item>`, the name that DVC gives an item of a stage; `<stage>` for a stage that runs once."""
+    return f"{stage}@{item.name}" if item.name else stage
 
 
 class Pipeline:
@@ -125,9 +130,9 @@ def files_in(paths: list[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        is_code = path.parts[0] in CODE_FOLDERS if path.parts else False
+        suffixes = CODE_FOLDERS.get(path.parts[0]) if path.parts else None
         for file in path.rglob("*"):
-            if file.is_file() and not is_temporary(file) and (file.suffix in CODE_SUFFIXES or not is_code):
+            if file.is_file() and not is_temporary(file) and (suffixes is None or file.suffix in suffixes):
                 yield file
 
 

@@ -16,13 +16,9 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from ldmiss.errors import DivergenceError, InputError
 from ldmiss.files.atomic import save_text, sweep_temporaries
@@ -32,7 +28,8 @@ from ldmiss_pipeline.config.registry import METHODS, STAGES
 from ldmiss_pipeline.running.context import Context
 from ldmiss_pipeline.running.finished import mark_finished, remove_recorded
 from ldmiss_pipeline.running.lockfile import check_recorded, load_lock, under_dvc
-from ldmiss_pipeline.running.pipeline import Pipeline, StageItem
+from ldmiss_pipeline.running.locks import only_process
+from ldmiss_pipeline.running.pipeline import Pipeline, label_of
 from ldmiss_pipeline.running.signals import Stop, Stopped
 from ldmiss_pipeline.running.stamps import check_stamps
 
@@ -49,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--method", choices=list(METHODS))
     args = parser.parse_args(arguments)
     item = Item(args.missing_rate, args.seed, args.method)
-    label = f"{args.stage}@{item.name}" if item.name else args.stage
+    label = label_of(args.stage, item)
     stop = Stop()
     with stop.installed():
         try:
@@ -75,12 +72,12 @@ def run_stage(stage: str, item: Item, stop: Stop | None = None) -> dict[str, Any
         Stopped: the process was asked to leave.
     """
     start = time.monotonic()
-    params, document = params_module.load()
-    _warn_once(params.warnings(), document)
-    pipeline = Pipeline(document)
-    work = pipeline.work(stage, item)
-    context = Context(item=item, params=params, work=work, stop=stop or Stop())
-    with _only_process(work):
+    with only_process(label_of(stage, item)):  # first of all: `repro` sees by it that the stage was begun
+        params, document = params_module.load()
+        _warn_once(params.warnings(), document)
+        pipeline = Pipeline(document)
+        work = pipeline.work(stage, item)
+        context = Context(item=item, params=params, work=work, stop=stop or Stop())
         for out in work.outs:
             sweep_temporaries(out)
         work.check_inputs()
@@ -117,18 +114,6 @@ def _run(context: Context) -> str:
         elif checkpoint.folder.exists():
             mark_finished(checkpoint.folder, context.work)
     return made
-
-
-@contextmanager
-def _only_process(work: StageItem) -> Iterator[None]:
-    """Hold the item's lock, which the system releases however the process ends."""
-    path = RUNS / "locks" / f"{work.label}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(path, timeout=0):
-            yield
-    except Timeout:
-        raise InputError(f"{path}: another process is running {work.label} in this folder; wait for it") from None
 
 
 def _record(context: Context, made: str, seconds: float) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from ldmiss_pipeline.grid.engines.local import Local
 from ldmiss_pipeline.grid.events import WORKER, add_event, read_events
 from ldmiss_pipeline.grid.plan import Plan, makespan
 from ldmiss_pipeline.grid.remote import load_remote, redacted, remote_config, save_remote, secrets
-from ldmiss_pipeline.grid.state import GRIDS, Run, run_name
+from ldmiss_pipeline.grid.state import GRIDS, GridRun, run_name
 from ldmiss_pipeline.grid.status import table
 from ldmiss_pipeline.grid.worker import reason_of
 
@@ -82,9 +82,9 @@ def test_cells_and_what_they_share() -> None:
 def test_what_another_coordinator_submits_meanwhile_is_taken_over(project: World) -> None:
     """Between the checks, which take their time, and the lock."""
     _, document = params.load()
-    run = Run("r", "c" * 40, "origin", "shelf", "local", {}, 1, CELLS[:1])
+    run = GridRun("r", "c" * 40, "origin", "shelf", "local", {}, 1, CELLS[:1])
     command._take_over(run, document)
-    other = Run("r", "c" * 40, "origin", "shelf", "local", {}, 1, list(CELLS))
+    other = GridRun("r", "c" * 40, "origin", "shelf", "local", {}, 1, list(CELLS))
     coordinator.submit(other, "0.5-42", FakeEngine(other))
     command._take_over(run, document)
     assert run.cells == CELLS
@@ -93,10 +93,10 @@ def test_what_another_coordinator_submits_meanwhile_is_taken_over(project: World
 
 def test_the_table_says_why_and_where(project: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row for each cell; the reason of what failed, and its log."""
-    run = Run("r", "c" * 40, "origin", "shelf", "local", {}, 1, list(CELLS))
+    run = GridRun("r", "c" * 40, "origin", "shelf", "local", {}, 1, list(CELLS))
     (run.carried).mkdir(parents=True)
     (run.carried / "params.yaml").write_bytes(Path("params.yaml").read_bytes())
-    run.begin_try("0.5-42")
+    run.begin_attempt("0.5-42")
     base = {"cell": "0.5-42", "attempt": 1, "host": "h"}
     for more in (
         {"stage": "mask@0.5-42", "status": "done"},
@@ -160,7 +160,7 @@ def test_a_dirty_tree(project: World, capsys: pytest.CaptureFixture[str], monkey
     assert "src/ldmiss/new.py: not as committed" in error_of(capsys)
 
 
-def refuse_here(run: Run) -> Any:
+def refuse_here(run: GridRun) -> Any:
     """Stands where the engine is made: whoever comes here has passed what comes before."""
     raise InputError("all checks passed")
 
@@ -222,7 +222,7 @@ def test_params_that_change_while_a_grid_runs(
     project: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other grid's cells are named; when they have ended there is nothing to refuse."""
-    other = Run("other", "c" * 40, "o", "shelf", "local", vars(Resources()), 1, ["0.5-42"])
+    other = GridRun("other", "c" * 40, "o", "shelf", "local", vars(Resources()), 1, ["0.5-42"])
     other.carried.mkdir(parents=True)
     (other.carried / "params.yaml").write_text("")
     engine = FakeEngine(other, **{"0_5x42": ["gone"]})
@@ -260,7 +260,7 @@ def test_the_name_of_a_run() -> None:
 def test_the_plan_counts_what_is_left_and_uses_what_was_recorded(project: World) -> None:
     """A stage that a worker has done is not left; the same stage of another cell takes what it took, with a margin."""
     typed, document = params.load()
-    run = Run("r", "c" * 40, "o", "shelf", "local", {}, 1, list(CELLS))
+    run = GridRun("r", "c" * 40, "o", "shelf", "local", {}, 1, list(CELLS))
     stamp = Cells(document).works("0.5-42")["train_vae@0.5-42"].stamp["params"]
     event = {"cell": "0.5-42", "attempt": 1, "host": "h", "stage": "train_vae@0.5-42", "status": "done"}
     more = {"how": "executed", "seconds": 7200.0, "device": "cpu", "params": stamp, "method": None}

@@ -204,7 +204,7 @@ def test_a_killed_coordinator_is_taken_over(tmp_path: Path) -> None:
 KILLED = """
 import os
 from stages.grid import __main__ as command, state
-state.Run.end_try = lambda run, cell: os._exit(137)
+state.GridRun.end_attempt = lambda run, cell: os._exit(137)
 command.main(["run"])
 """
 """A coordinator that is gone when it has submitted its first job, before it has noted so."""

@@ -68,7 +68,10 @@ def test_variants_that_are_not_there_are_asked_for() -> None:
     assert "`dvc exp run -S learning_rates=tuned` on the same grid" in records["Q2"]["reason"]
     assert "--robust TABLE" in records["Q3"]["reason"]
     assert (records["Q2"]["verdict"], records["Q3"]["verdict"]) == ("not tested", "not tested")
-    assert judge(world(learning_rates="tuned"), {})["Q2"]["reason"] == "the main table's learning_rates is tuned; it must be paper"
+    assert (
+        judge(world(learning_rates="tuned"), {})["Q2"]["reason"]
+        == "the main table's learning_rates is tuned; it must be paper"
+    )
     with pytest.raises(InputError, match="unknown 'other'; allowed: tuned, robust"):
         claims_document(world(), {"other": world()})
 

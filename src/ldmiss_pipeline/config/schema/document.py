@@ -84,7 +84,9 @@ class Params(Section):
     @model_validator(mode="after")
     def _choices_agree(self) -> "Params":
         if self.learning_rates == "tuned" and self.profile != "paper":
-            raise ValueError(f"learning_rates: tuned is for profile paper; {self.profile} has learning rates of its own")
+            raise ValueError(
+                f"learning_rates: tuned is for profile paper; {self.profile} has learning rates of its own"
+            )
         if self.inference != "exact" and self.profile != "paper":
             raise ValueError(
                 f"inference: {self.inference} is for profile paper; {self.profile} has samplers and steps of its own"

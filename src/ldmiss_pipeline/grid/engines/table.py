@@ -9,7 +9,7 @@ from ldmiss_pipeline.grid.engines.interface import Engine, Resources
 from ldmiss_pipeline.grid.engines.local import Local
 from ldmiss_pipeline.grid.engines.ray_jobs import RayJobs
 from ldmiss_pipeline.grid.engines.slurm import Slurm
-from ldmiss_pipeline.grid.state import Run
+from ldmiss_pipeline.grid.state import GridRun
 
 ENGINES: dict[str, tuple[Callable[[Path, Resources], Engine], str, str]] = {
     "local": (Local, "submitit", "make setup"),
@@ -19,7 +19,7 @@ ENGINES: dict[str, tuple[Callable[[Path, Resources], Engine], str, str]] = {
 """Name -> the engine, the package that it needs, and how to install that."""
 
 
-def make_engine(run: Run) -> Engine:
+def make_engine(run: GridRun) -> Engine:
     """The engine of a run.
 
     Raises:
