@@ -36,7 +36,7 @@ TOY_CHAIN = ("mask", "train_vae", "train_ldm", "evaluate")
 """Stages of a toy cell, each of which reads the one before."""
 WATCH = """
 
-from stages.grid.watch import watched
+from ldmiss_pipeline.grid.watch import watched
 
 add_event = watched(add_event)
 """
@@ -66,7 +66,8 @@ class Project:
         for name in ("dvc.lock", "metrics/summary.json"):
             (source / name).unlink()
         shutil.copy(INSIDE / "toy.py", source / "stages")
-        shutil.copy(INSIDE / "watch.py", source / "stages/grid")
+        for name in ("toy.py", "watch.py"):  # workers carry src alone
+            shutil.copy(INSIDE / name, source / "src/ldmiss_pipeline/grid")
         with (source / "src/ldmiss_pipeline/grid/events.py").open("a") as file:
             file.write(WATCH)
         _run(["git", "add", "--all"], source)

@@ -53,9 +53,14 @@ class Plan:
             of_cells.append(sum(known))
             untimed = f" and {len(left) - len(known)} stages of unknown length" if len(known) < len(left) else ""
             lines.append(f"{cell}: {len(left)} of {self.num_stages[cell]} stages left, {_time(sum(known))}{untimed}")
-        lines.append(f"in all {_time(sum(of_cells))}; with {jobs} at a time about {_time(makespan(of_cells, jobs))}")
         devices = "GPUs" if gpus else "CPUs"
-        lines.append(f"time: what workers took for the same stage with the same params, on {devices} when last seen")
+        if any(of_cells):
+            lines.append(
+                f"in all {_time(sum(of_cells))}; with {jobs} at a time about {_time(makespan(of_cells, jobs))}"
+            )
+            lines.append(
+                f"time: what workers took for the same stage with the same params, on {devices} when last seen"
+            )
         if unknown:
             lines.append(f"no grid here has recorded on {devices} with these params: {', '.join(sorted(unknown))}")
         return "\n".join(lines)

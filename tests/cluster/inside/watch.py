@@ -1,4 +1,4 @@
-"""Goes into `stages/grid/` of the projects of the test bed, whose workers it watches.
+"""Goes into `src/ldmiss_pipeline/grid/` of the projects of the test bed, whose workers it watches.
 
 They name the node in their events: all nodes are one host. And they wait before they say that their cell is done,
 while `control/hold-worker@<cell>` is there.
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stages import toy
+from ldmiss_pipeline.grid import toy
 
 AddEvent = Callable[[Any, dict[str, Any]], None]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ldmiss_pipeline.running.estimate import MARGIN
 from support import tiny
 from support.grid_world import CELLS, FakeEngine, World
 
@@ -257,45 +256,41 @@ def test_the_name_of_a_run() -> None:
     assert len({run_name("a", document), run_name("b", document), run_name("a", tiny.document(seed=43))}) == 3
 
 
+def record(path: Path, stage: str, seconds: float, device: str | None) -> None:
+    """An event of a worker that ran a stage of cell 0.5-42."""
+    stamp = Cells(params.load()[1]).works("0.5-42")[stage].stamp["params"]
+    event = {"cell": "0.5-42", "attempt": 1, "host": "h", "stage": stage, "status": "done", "method": None}
+    add_event(path, event | {"how": "executed", "seconds": seconds, "device": device, "params": stamp})
+
+
 def test_the_plan_counts_what_is_left_and_uses_what_was_recorded(project: World) -> None:
-    """A stage that a worker has done is not left; the same stage of another cell takes what it took, with a margin."""
-    typed, document = params.load()
+    """A stage that a worker has done is not left; the same stage of another cell takes what it took."""
     run = GridRun("r", "c" * 40, "o", "shelf", "local", {}, 1, list(CELLS))
-    stamp = Cells(document).works("0.5-42")["train_vae@0.5-42"].stamp["params"]
-    event = {"cell": "0.5-42", "attempt": 1, "host": "h", "stage": "train_vae@0.5-42", "status": "done"}
-    more = {"how": "executed", "seconds": 7200.0, "device": "cpu", "params": stamp, "method": None}
-    add_event(run.events("0.5-42"), event | more)
-    plan = Plan(typed, document, CELLS, run)
-    assert [work.label for work in plan.left["0.5-42"]] == ["mask@0.5-42", "evaluate@0.5-42"]
+    record(run.events("0.5-42"), "train_vae@0.5-42", 7200.0, "cpu")
+    plan = Plan(params.load()[1], CELLS, run)
+    assert [item.label for item in plan.left["0.5-42"]] == ["mask@0.5-42", "evaluate@0.5-42"]
     text = plan.text(jobs=2, gpus=False)
-    assert "0.5-42: 2 of 3 stages left" in text
-    assert f"longest stage: train_vae@0.8-42, {2 * MARGIN:.1f} h" in text
-    assert f"{2 * MARGIN:.1f} h" not in plan.text(jobs=2, gpus=True)
+    assert "0.5-42: 2 of 3 stages left, 0.0 min and 2 stages of unknown length" in text
+    assert "0.8-42: 3 of 3 stages left, 2.0 h and 2 stages of unknown length" in text
+    assert "in all 2.0 h; with 2 at a time about 2.0 h" in text
+    assert "no grid here has recorded on CPUs with these params: evaluate, mask" in text
+
+
+def test_the_plan_says_so_where_nothing_was_recorded(project: World) -> None:
+    """Not on such devices: it guesses no time."""
+    run = GridRun("r", "c" * 40, "o", "shelf", "local", {}, 1, list(CELLS))
+    record(run.events("0.5-42"), "train_vae@0.5-42", 7200.0, "cpu")
+    text = Plan(params.load()[1], CELLS, None).text(jobs=2, gpus=True)
+    assert "in all" not in text
+    assert "no grid here has recorded on GPUs with these params: evaluate, mask, train_vae" in text
 
 
 def test_the_plan_knows_stages_that_compute_on_no_device(project: World) -> None:
     """Their events name none; what they took counts wherever the others are to run."""
-    typed, document = params.load()
-    stamp = Cells(document).works("0.5-42")["mask@0.5-42"].stamp["params"]
-    event = {"cell": "0.5-42", "attempt": 1, "host": "h", "stage": "mask@0.5-42", "status": "done", "method": None}
-    took = {"how": "executed", "seconds": 36000.0, "device": None, "params": stamp}
-    add_event(GRIDS / "earlier/events/0.5-42.jsonl", event | took)
-    plan = Plan(typed, document, CELLS, None)
+    record(GRIDS / "earlier/events/0.5-42.jsonl", "mask@0.5-42", 36000.0, None)
+    plan = Plan(params.load()[1], CELLS, None)
     for gpus in (False, True):
-        assert f"longest stage: mask@0.5-42, {10 * MARGIN:.1f} h" in plan.text(jobs=2, gpus=gpus)
-
-
-def test_the_plan_refuses_a_disk_that_is_too_small(project: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With as many workers on this host as asked for."""
-    typed, document = params.load()
-    plan = Plan(typed, document, CELLS, None)
-    one = plan.worker_bytes("0.5-42")
-    settings = {"url": "s3://elsewhere/x"}
-    room = 2 * plan.result_bytes() + one
-    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": room}))
-    assert plan.refuse_full(local_jobs=1, settings=settings)
-    with pytest.raises(InputError, match="are needed at most"):
-        plan.refuse_full(local_jobs=2, settings=settings)
+        assert "0.5-42: 3 of 3 stages left, 10.0 h and 2" in plan.text(jobs=2, gpus=gpus)
 
 
 def test_cells_go_to_the_worker_that_is_free_first() -> None:

@@ -203,7 +203,7 @@ def test_a_killed_coordinator_is_taken_over(tmp_path: Path) -> None:
 
 KILLED = """
 import os
-from stages.grid import __main__ as command, state
+from ldmiss_pipeline.grid import __main__ as command, state
 state.GridRun.end_attempt = lambda run, cell: os._exit(137)
 command.main(["run"])
 """
