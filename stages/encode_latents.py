@@ -14,16 +14,16 @@ def run(context: Context) -> str:
     """Write `data/latents/<cell>.safetensors`: latents (N, 2, 7, 7), not scaled, and their scale."""
     item, params, runtime = context.item, context.params.latents, context.runtime
     path = item.model("vae")
-    tensors, facts = load_tensors(path, kind="vae")
+    tensors, metadata = load_tensors(path, kind="vae")
     images, observed = load_incomplete(item.observed("train"), runtime.device)
     latents = encode_images(
-        at_precision(restore_autoencoder(path, tensors, facts, runtime.device).encoder, runtime.dtype),
+        at_precision(restore_autoencoder(path, tensors, metadata, runtime.device).encoder, runtime.dtype),
         images, observed,
-        encoder_input=restore_encoder_input(tensors, facts, runtime.device),
+        encoder_input=restore_encoder_input(tensors, metadata, runtime.device),
         source=params.source, seed=derive_seed(item.root_seed, "latents"),
     )  # fmt: skip
     scale = latent_scale(latents, params.scale)
-    metadata = {"vae": facts["digest"]} | context.stamp
-    save_tensors(item.latents(), {"latents": latents, "scale": scale}, kind="latents", facts=metadata)
+    metadata = {"vae": metadata["digest"]} | context.stamp
+    save_tensors(item.latents(), {"latents": latents, "scale": scale}, kind="latents", metadata=metadata)
     factors = ", ".join(f"{factor:.4f}" for factor in scale.flatten().tolist())
     return f"{len(latents)} latents of shape {tuple(latents.shape[1:])}, scale {factors}"

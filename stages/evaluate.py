@@ -20,10 +20,10 @@ from ldmiss.evaluation.measurement import ReferenceMetrics, measure_generation, 
 from ldmiss_pipeline.artifacts.arrays import load_arrays, save_arrays
 from ldmiss_pipeline.artifacts.json_files import save_checked_json
 from ldmiss_pipeline.artifacts.observed import load_observed
-from ldmiss_pipeline.artifacts.paths import CLASSIFIER, CLASSIFIER_FACTS, RAW, remove_others
+from ldmiss_pipeline.artifacts.paths import CLASSIFIER, CLASSIFIER_METADATA, RAW, remove_others
 from ldmiss_pipeline.config.schema import Params
 from ldmiss_pipeline.datasets.registry import load_split
-from ldmiss_pipeline.models.classifier import load_facts, restore_classifier
+from ldmiss_pipeline.models.classifier import load_classifier_metadata, restore_classifier
 from ldmiss_pipeline.running.context import Context
 
 SHOWN = 20
@@ -50,8 +50,8 @@ def run(context: Context) -> str:
     remove_others([*samples, *imputed])
 
     train, test = (load_split(params.dataset.name, RAW, split) for split in ("train", "test"))
-    facts = load_facts(CLASSIFIER_FACTS)
-    classifier = restore_classifier(CLASSIFIER, context.runtime.device, sha256=facts["sha256"])
+    metadata = load_classifier_metadata(CLASSIFIER_METADATA)
+    classifier = restore_classifier(CLASSIFIER, context.runtime.device, sha256=metadata["sha256"])
     layer = params.evaluate.fid_layer
     reference = ReferenceMetrics(classifier, test.images, test.labels, layer=layer, seed=item.root_seed)
     incomplete, observed = load_observed(item.observed("test"))
@@ -62,14 +62,14 @@ def run(context: Context) -> str:
     imputation, of_imputed = _measure_imputed(reference, imputed, observed)
     shown = rows[:SHOWN]
     truth = {"truth": test.images[shown], "observed_images": incomplete[shown], "observed": observed[shown]}
-    save_arrays(item.sheet(), facts=context.stamp, **of_samples, **of_imputed, **truth)
+    save_arrays(item.image_grid(), metadata=context.stamp, **of_samples, **of_imputed, **truth)
     floors = _floors(reference, train.images, params.sample.num_images, rows)
     save_checked_json(
         item.metrics(),
         {
             "missing_rate": item.missing_rate, "seed": item.seed,
             "generation": generation, "imputation": imputation,
-            "classifier": _of_layer(facts, layer) | floors,
+            "classifier": _of_layer(metadata, layer) | floors,
             "run": _settings(params, num_imputed=len(rows)), "stamp": context.stamp,
         },
     )  # fmt: skip
@@ -125,10 +125,10 @@ def _floors(
     }
 
 
-def _of_layer(facts: dict[str, Any], layer: str) -> dict[str, Any]:
+def _of_layer(metadata: dict[str, Any], layer: str) -> dict[str, Any]:
     """The classifier's facts, with the FID floor of the layer in use."""
-    others = {name: value for name, value in facts.items() if name != "fid_floors"}
-    return {**others, "fid_layer": layer, "fid_floor": facts["fid_floors"][layer]}
+    others = {name: value for name, value in metadata.items() if name != "fid_floors"}
+    return {**others, "fid_layer": layer, "fid_floor": metadata["fid_floors"][layer]}
 
 
 def _settings(params: Params, *, num_imputed: int) -> dict[str, Any]:

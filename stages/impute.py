@@ -19,7 +19,7 @@ from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.core.randomness import derive_seed
 from ldmiss.core.subsets import draw_subset, evenly_spread
 from ldmiss.errors import InputError
-from ldmiss.files.tensors import load_facts
+from ldmiss.files.tensors import load_metadata
 from ldmiss.imputation.imputer import Imputer
 from ldmiss_pipeline.artifacts.arrays import save_arrays
 from ldmiss_pipeline.artifacts.incomplete import load_incomplete
@@ -53,7 +53,7 @@ def run(context: Context) -> str:
         draws = draws.reshape(-1, len(subset), *draws.shape[1:]).transpose(0, 1)
         save_arrays(
             item.imputed(item.method) / f"{name}.npz",
-            facts=context.stamp,
+            metadata=context.stamp,
             images=completed[:num_images].numpy(), rows=rows.cpu().numpy(), subset=subset, draws=draws.numpy(),
         )  # fmt: skip
     return f"{num_images} images by {', '.join(imputers)}"
@@ -64,7 +64,7 @@ def refuse_other_dataset(model: Path, images: Path) -> None:
 
     All 5,000 digits of mnist5k are training images of mnist, test split included.
     """
-    trained_on, given = load_facts(model).get("dataset"), load_dataset_name(images)
+    trained_on, given = load_metadata(model).get("dataset"), load_dataset_name(images)
     if trained_on != given:
         raise InputError(
             f"{model}: trained on dataset {trained_on!r}, but {images} is of {given!r}; "

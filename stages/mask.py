@@ -23,11 +23,11 @@ def run(context: Context) -> str:
         "train": (item.missing_rate, numpy_generator(item.root_seed, "observed")),
         "test": (missing.test_rate, numpy_generator(missing.test_seed, "test observed")),
     }
-    facts = {"dataset": dataset, **context.stamp}
+    metadata = {"dataset": dataset, **context.stamp}
     shares = []
     for split, (rate, rng) in draws.items():
         images = load_split(dataset, RAW, split).images
         observed = draw_observed(missing.mechanism, images, rate, rng)
-        save_observed(item.observed(split), remove_missing(images, observed), observed, facts=facts)
+        save_observed(item.observed(split), remove_missing(images, observed), observed, metadata=metadata)
         shares.append(f"{split} {1 - observed.mean():.1%} missing")
     return ", ".join(shares)

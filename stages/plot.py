@@ -52,7 +52,7 @@ def run(context: Context) -> str:
 
 
 def _remove_other_grids(items: Sequence[Item]) -> None:
-    remove_others(path for item in items for path in (item.metrics(), item.sheet()))
+    remove_others(path for item in items for path in (item.metrics(), item.image_grid()))
     of_grid = ("classifier.csv", *(f"-{item.cell}.csv" for item in items))
     remove_others(path for path in CURVES.glob("*.csv") if path.name.endswith(of_grid))
 
@@ -83,4 +83,4 @@ def _image_grid(item: Item, cell: Mapping[str, Any]) -> ImageGrid:
     names = [f"samples/{method}" for method in cell["generation"]]
     names += [f"{kind}/{imputer}" for imputer in cell["imputation"] for kind in ("imputed", "reliability")]
     names += ["truth", "observed"]
-    return dict(zip(names, load_arrays(item.sheet(), *names), strict=True))
+    return dict(zip(names, load_arrays(item.image_grid(), *names), strict=True))

@@ -25,5 +25,5 @@ def run(context: Context) -> str:
         compute, params.num_images, name=f"sample-{item.method}", chunk_size=context.chunk_size(params.chunk_size),
         num_at_a_time=runtime.num_at_a_time, checkpoint=context.checkpoint,
     )  # fmt: skip
-    save_arrays(item.samples(item.method), facts=context.stamp, images=images[:, 0].numpy())
+    save_arrays(item.samples(item.method), metadata=context.stamp, images=images[:, 0].numpy())
     return f"{len(images)} images"

@@ -19,7 +19,7 @@ def run(context: Context) -> str:
     fitted: FittedMethod = importlib.import_module(f"ldmiss.fitting.{item.method}").fit(
         images, observed, **settings, seed=item.root_seed, dtype=runtime.dtype, checkpoint=context.checkpoint
     )
-    facts = fitted.metadata | {"dataset": load_dataset_name(item.observed("train"))} | context.stamp
-    save_tensors(item.model(item.method), fitted.tensors, kind=item.method, facts=facts)
+    metadata = fitted.metadata | {"dataset": load_dataset_name(item.observed("train"))} | context.stamp
+    save_tensors(item.model(item.method), fitted.tensors, kind=item.method, metadata=metadata)
     save_curve(item.curve(item.method), fitted.curve)
     return f"final loss {fitted.curve[-1]:.4f}" if fitted.curve else "fitted in closed form"

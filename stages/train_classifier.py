@@ -22,7 +22,7 @@ from ldmiss.networks.restore import restore_network
 from ldmiss.training.loop import Recipe
 from ldmiss_pipeline.artifacts.curves import save_curve
 from ldmiss_pipeline.artifacts.json_files import save_checked_json
-from ldmiss_pipeline.artifacts.paths import CLASSIFIER, CLASSIFIER_FACTS, CURVES, RAW
+from ldmiss_pipeline.artifacts.paths import CLASSIFIER, CLASSIFIER_METADATA, CURVES, RAW
 from ldmiss_pipeline.datasets.dataset import Images
 from ldmiss_pipeline.datasets.registry import load_split
 from ldmiss_pipeline.models.classifier import restore_committed, save_classifier
@@ -37,26 +37,26 @@ def run(context: Context) -> str:
     name = context.params.dataset.name
     train, test = (load_split(name, RAW, split) for split in ("train", "test"))
     committed = context.params.classifier.weights
-    facts, curve = _train(context, train, test) if committed is None else _take(context, Path(committed), test)
-    save_checked_json(CLASSIFIER_FACTS, {**facts, "source": "trained" if committed is None else "committed"})
+    metadata, curve = _train(context, train, test) if committed is None else _take(context, Path(committed), test)
+    save_checked_json(CLASSIFIER_METADATA, {**metadata, "source": "trained" if committed is None else "committed"})
     save_curve(CURVES / "classifier.csv", curve)
-    floor = facts["fid_floors"]["penultimate"]
-    return f"accuracy {facts['accuracy']:.4f}, FID floor {floor:.2f}, weights {facts['sha256'][:12]}"
+    floor = metadata["fid_floors"]["penultimate"]
+    return f"accuracy {metadata['accuracy']:.4f}, FID floor {floor:.2f}, weights {metadata['sha256'][:12]}"
 
 
 def _take(context: Context, path: Path, test: Images) -> tuple[dict[str, Any], list[float]]:
     """The committed file, unless it is of another data set, altered, or not as good as it says."""
-    classifier, facts = restore_committed(path, context.runtime.device, dataset=context.params.dataset.name)
+    classifier, metadata = restore_committed(path, context.runtime.device, dataset=context.params.dataset.name)
     layers = extract_layers(classifier, unit_from_uint8(_tensor(test)))
     found = accuracy(layers["logits"], torch.tensor(test.labels))
-    if abs(found - facts["accuracy"]) > ACCURACY_TOLERANCE:
+    if abs(found - metadata["accuracy"]) > ACCURACY_TOLERANCE:
         raise InputError(
-            f"classifier.weights: {path} says its accuracy is {facts['accuracy']:.4f}, on the test images it is "
+            f"classifier.weights: {path} says its accuracy is {metadata['accuracy']:.4f}, on the test images it is "
             f"{found:.4f}; at most {ACCURACY_TOLERANCE} apart are allowed"
         )
     content = path.read_bytes()
     atomic_write(CLASSIFIER, lambda file: file.write(content))
-    return facts, []
+    return metadata, []
 
 
 def _train(context: Context, train: Images, test: Images) -> tuple[dict[str, Any], list[float]]:
@@ -68,10 +68,10 @@ def _train(context: Context, train: Images, test: Images) -> tuple[dict[str, Any
         seed=params.seed, dtype=context.runtime.dtype, checkpoint=context.checkpoint,
     )  # fmt: skip
     network = restore_network(Classifier, fitted.config, fitted.weights, device=device)
-    facts = describe_classifier(network, images, _tensor(test), torch.tensor(test.labels))
-    facts["dataset"] = context.params.dataset.name
-    save_classifier(CLASSIFIER, fitted.weights, facts, size=fitted.config["size"])
-    return facts, fitted.curve
+    metadata = describe_classifier(network, images, _tensor(test), torch.tensor(test.labels))
+    metadata["dataset"] = context.params.dataset.name
+    save_classifier(CLASSIFIER, fitted.weights, metadata, size=fitted.config["size"])
+    return metadata, fitted.curve
 
 
 def _tensor(split: Images) -> Tensor:

@@ -28,7 +28,7 @@ def run(context: Context) -> str:
         item.model("ddpm"),
         with_prefix("unet", fitted.weights),
         kind="ddpm",
-        facts={
+        metadata={
             "unet": fitted.config, "diffusion": diffusion.model_dump(), "shape": list(images.shape[1:]),
             "value_range": value_range, "dataset": load_dataset_name(item.observed("train")), **context.stamp,
         },

@@ -27,7 +27,7 @@ def run(context: Context) -> str:
         item.model("diffputer"),
         with_prefix("mlp", fitted.weights) | moments,
         kind="diffputer",
-        facts={
+        metadata={
             "mlp": fitted.config, "size": images.shape[-1], "dataset": load_dataset_name(item.observed("train")),
             **context.stamp,
         },

@@ -15,9 +15,9 @@ _OF_THE_VAE = ("vae", "value_range", "robust", "dataset")
 def run(context: Context) -> str:
     """Write `models/ldmiss/<cell>.safetensors`, the score network with the autoencoder and scale it belongs to."""
     item, params, diffusion, runtime = context.item, context.params.ldmiss, context.params.diffusion, context.runtime
-    vae_tensors, vae_facts = load_tensors(item.model("vae"), kind="vae")
-    stored, latents_facts = load_tensors(item.latents(), kind="latents")
-    if latents_facts["vae"] != vae_facts["digest"]:
+    vae_tensors, vae_metadata = load_tensors(item.model("vae"), kind="vae")
+    stored, latents_metadata = load_tensors(item.latents(), kind="latents")
+    if latents_metadata["vae"] != vae_metadata["digest"]:
         raise InputError(f"{item.latents()}: latents and scale of another VAE than {item.model('vae')}; `dvc repro`")
     latents = (stored["latents"] * stored["scale"]).to(runtime.device)
     fitted = fit_ldm(
@@ -31,9 +31,9 @@ def run(context: Context) -> str:
         item.model("ldmiss"),
         with_prefix("unet", fitted.weights) | vae_tensors | {"scale": stored["scale"]},
         kind="ldmiss",
-        facts={
+        metadata={
             "unet": fitted.config, "diffusion": diffusion.model_dump(), "shape": list(latents.shape[1:]),
-            **{name: vae_facts[name] for name in _OF_THE_VAE}, **context.stamp,
+            **{name: vae_metadata[name] for name in _OF_THE_VAE}, **context.stamp,
         },
     )  # fmt: skip
     save_curve(item.curve("ldmiss"), fitted.curve)

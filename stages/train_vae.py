@@ -35,7 +35,7 @@ def run(context: Context) -> str:
         item.model("vae"),
         with_prefix("vae", fitted.weights) | {"fill": fill.cpu()},
         kind="vae",
-        facts={
+        metadata={
             "vae": fitted.config, "value_range": context.params.dataset.range, "robust": robust,
             "dataset": load_dataset_name(item.observed("train")), **context.stamp,
         },

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from support.imports import ROOT, closure
 
-from ldmiss_pipeline.artifacts.paths import CELLS, CLASSIFIER, CLASSIFIER_FACTS, CURVES, SUMMARY, TABLE, Item
+from ldmiss_pipeline.artifacts.paths import CELLS, CLASSIFIER, CLASSIFIER_METADATA, CURVES, SUMMARY, TABLE, Item
 from ldmiss_pipeline.config.registry import GENERATORS, METHODS, STAGES, TRAINED_BY_TRAIN
 
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())
@@ -123,7 +123,7 @@ def test_paths_are_those_of_the_code() -> None:
     item = Item("${item.missing_rate}", "${item.seed}", "${item.method}")  # type: ignore[arg-type]
     method = "${item.method}"
     expected = {
-        "train_classifier": [CLASSIFIER, CLASSIFIER_FACTS, CURVES / "classifier.csv"],
+        "train_classifier": [CLASSIFIER, CLASSIFIER_METADATA, CURVES / "classifier.csv"],
         "mask": [item.observed("train"), item.observed("test")],
         "train_vae": [item.model("vae"), item.curve("vae")],
         "encode_latents": [item.latents()],
@@ -133,7 +133,7 @@ def test_paths_are_those_of_the_code() -> None:
         "train": [item.model(method), item.curve(method)],
         "sample": [item.samples(method)],
         "impute": [item.imputed(method)],
-        "evaluate": [item.metrics(), item.sheet()],
+        "evaluate": [item.metrics(), item.image_grid()],
     }
     for stage, paths in expected.items():
         assert DEFINITIONS[stage]["outs"] == [str(path) for path in paths], stage

@@ -63,8 +63,8 @@ def test_each_figure_lies_beside_its_table(project: Path) -> None:
 def test_claims_are_judged(project: Path) -> None:
     """metrics/claims.json has every claim with a verdict, under this project's classifier; one cell decides few."""
     document = json.loads((project / "metrics/claims.json").read_text())
-    facts = json.loads((project / "models/classifier.json").read_text())
-    assert (document["table"]["sha256"], document["table"]["seeds"]) == (facts["sha256"], {"0.5": [42]})
+    metadata = json.loads((project / "models/classifier.json").read_text())
+    assert (document["table"]["sha256"], document["table"]["seeds"]) == (metadata["sha256"], {"0.5": [42]})
     assert len(document["claims"]) == 17
     assert {claim["verdict"] for claim in document["claims"][:14]} == {"not tested"}
 
@@ -131,10 +131,10 @@ def test_chunk_size_changes_no_random_number(project: Path, tmp_path: Path) -> N
 
 def test_models_carry_what_they_need(project: Path) -> None:
     """A method's file holds the networks it samples and imputes with, and their configuration."""
-    tensors, facts = load_tensors(project / tiny.CELL.model("ldmiss"), kind="ldmiss")
+    tensors, metadata = load_tensors(project / tiny.CELL.model("ldmiss"), kind="ldmiss")
     latents, _ = load_tensors(project / tiny.CELL.latents(), kind="latents")
     assert torch.equal(tensors["scale"], latents["scale"])
     assert {name.split(".")[0] for name in tensors} == {"unet", "vae", "fill", "scale"}
-    assert facts["dataset"] == "mnist5k"
+    assert metadata["dataset"] == "mnist5k"
     with pytest.raises(InputError, match="expected 'ddpm'"):
         load_tensors(project / tiny.CELL.model("ldmiss"), kind="ddpm")

@@ -9,7 +9,7 @@ import yaml
 from support import tiny
 
 from ldmiss.errors import InputError
-from ldmiss.files.tensors import load_facts, load_tensors, save_tensors
+from ldmiss.files.tensors import load_metadata, load_tensors, save_tensors
 from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.config.schema.methods import Sampler
 
@@ -94,8 +94,8 @@ def test_the_robust_encoder_goes_all_the_way(project: Path, tmp_path: Path) -> N
     tiny.run(folder, lambda name: name == "impute", only=Item(tiny.RATE, tiny.SEED, "vae"))
     assert tiny.fingerprints(folder, "data/imputed") != tiny.fingerprints(project, "data/imputed")
     for name in ("vae", "ldmiss"):
-        facts = load_facts(folder / tiny.CELL.model(name))
-        assert (facts["robust"], facts["vae"]["in_channels"]) == (True, 2)
+        metadata = load_metadata(folder / tiny.CELL.model(name))
+        assert (metadata["robust"], metadata["vae"]["in_channels"]) == (True, 2)
         tensors, _ = load_tensors(folder / tiny.CELL.model(name), kind=name)
         assert tensors["fill"].tolist() == [[[0.5]]]
 
@@ -105,8 +105,8 @@ def test_a_model_of_another_data_set_is_refused(project: Path, tmp_path: Path) -
     folder = tmp_path / "other"
     shutil.copytree(project, folder, symlinks=True)
     path = folder / tiny.CELL.model("ddpm")
-    tensors, facts = load_tensors(path, kind="ddpm")
-    facts = {key: value for key, value in facts.items() if key not in ("kind", "format")}
-    save_tensors(path, tensors, kind="ddpm", facts={**facts, "dataset": "mnist"})
+    tensors, metadata = load_tensors(path, kind="ddpm")
+    metadata = {key: value for key, value in metadata.items() if key not in ("kind", "format")}
+    save_tensors(path, tensors, kind="ddpm", metadata={**metadata, "dataset": "mnist"})
     with pytest.raises(InputError, match=r"trained on dataset 'mnist', but .*test.npz is of 'mnist5k'"):
         tiny.run(folder, lambda name: name == "impute", only=Item(tiny.RATE, tiny.SEED, "ddpm"))

@@ -38,32 +38,32 @@ def facts_of(folder: Path) -> dict[str, Any]:
     return load_checked_json(folder / "models/classifier.json")
 
 
-def rewrite(path: Path, **facts: Any) -> None:
+def rewrite(path: Path, **metadata: Any) -> None:
     """The same weights with other facts in the header."""
     tensors, header = load_tensors(path, kind="classifier")
     kept = {name: value for name, value in header.items() if name not in ("kind", "format")}
-    changed = {name: value for name, value in {**kept, **facts}.items() if value is not None}
-    save_tensors(path, tensors, kind="classifier", facts=changed)
+    changed = {name: value for name, value in {**kept, **metadata}.items() if value is not None}
+    save_tensors(path, tensors, kind="classifier", metadata=changed)
 
 
 def test_facts_of_a_trained_classifier(trained: Path) -> None:
     """In the JSON and in the file's header, and true: the hash is that of the weights, the floors those of the data."""
-    facts = facts_of(trained)
+    metadata = facts_of(trained)
     tensors, header = load_tensors(trained / "models/classifier.safetensors", kind="classifier")
-    assert facts.pop("source") == "trained"
-    assert header == {"kind": "classifier", "format": 2, "digest": header["digest"], "size": 28, **facts}
-    assert facts["sha256"] == weights_sha256(tensors)
-    assert facts["dataset"] == "mnist5k"
+    assert metadata.pop("source") == "trained"
+    assert header == {"kind": "classifier", "format": 2, "digest": header["digest"], "size": 28, **metadata}
+    assert metadata["sha256"] == weights_sha256(tensors)
+    assert metadata["dataset"] == "mnist5k"
     network = Classifier()
     network.load_state_dict(tensors)
     raw = tiny.digits()
     test = extract_layers(network, unit_images(raw["test"]["images"]))
     real = extract_layers(network, unit_images(raw["train"]["images"][:24]))
-    for layer, floor in facts["fid_floors"].items():
+    for layer, floor in metadata["fid_floors"].items():
         expected = fid(fid_statistics(real[layer]), fid_statistics(test[layer]))
         assert floor == pytest.approx(expected, rel=1e-4)
-    assert len(facts["fid_floors"]) == 3
-    assert facts["accuracy"] == np.mean(test["logits"].argmax(1).numpy() == raw["test"]["labels"])
+    assert len(metadata["fid_floors"]) == 3
+    assert metadata["accuracy"] == np.mean(test["logits"].argmax(1).numpy() == raw["test"]["labels"])
 
 
 def test_a_committed_classifier_is_used_as_it_is(trained: Path, committed: Path) -> None:
@@ -86,9 +86,9 @@ def test_a_committed_classifier_is_used_as_it_is(trained: Path, committed: Path)
     ],
     ids=["dataset", "hash", "accuracy", "no facts"],
 )
-def test_a_committed_classifier_that_is_not_what_it_says(committed: Path, facts: Any, message: str) -> None:
+def test_a_committed_classifier_that_is_not_what_it_says(committed: Path, metadata: Any, message: str) -> None:
     """Refused in one line that names the file, and nothing is written."""
-    rewrite(committed / WEIGHTS, **facts)
+    rewrite(committed / WEIGHTS, **metadata)
     with pytest.raises(InputError, match=message) as error:
         tiny.run(committed, lambda stage: stage == "train_classifier")
     assert str(WEIGHTS) in str(error.value)
@@ -108,6 +108,6 @@ def test_altered_weights_are_refused(committed: Path) -> None:
     tensors, header = load_tensors(committed / WEIGHTS, kind="classifier")
     tensors["fc2.bias"][0] += 1e-3
     kept = {name: value for name, value in header.items() if name not in ("kind", "format")}
-    save_tensors(committed / WEIGHTS, tensors, kind="classifier", facts=kept)
+    save_tensors(committed / WEIGHTS, tensors, kind="classifier", metadata=kept)
     with pytest.raises(InputError, match="holds weights"):
         tiny.run(committed, lambda stage: stage == "train_classifier")

@@ -36,6 +36,6 @@ def test_the_same_facts_stand_with_every_model(project: Path) -> None:
     """Which data set, and how many epochs its curve has."""
     epochs = {"vae": 2, "ldmiss": 2, "ddpm": 2, "diffputer": 14, "baselines": 0}
     for name, number in epochs.items():
-        _, facts = load_tensors(project / tiny.CELL.model(name), kind=name)
-        assert facts["dataset"] == "mnist5k"
+        _, metadata = load_tensors(project / tiny.CELL.model(name), kind=name)
+        assert metadata["dataset"] == "mnist5k"
         assert len(load_curve(project / tiny.CELL.curve(name))) == number

@@ -37,7 +37,7 @@ ACCURACY = {
     "ldmiss-guidance": (0.98, 0.98, 0.98, 0.97, 0.97, 0.96),
     "diffputer-replacement": (0.98, 0.98, 0.98, 0.97, 0.94, 0.90),
 }
-FACTS = {
+METADATA = {
     "classifier": {"accuracy": 0.99, "fid_floor": 2.0, "sha256": "abc", "dataset": "mnist", "fid_layer": "penultimate"},
     "run": {
         "profile": "paper", "learning_rates": "paper", "inference": "exact", "encoder_input": "faithful", "test_rate": 0.5,
@@ -54,17 +54,17 @@ def expected_verdict(claim: str) -> str:
     return "consistent" if claim == "5" else "holds"
 
 
-def world(rates: Sequence[float] = RATES, seeds: Sequence[int] = SEEDS, **facts: Any) -> pd.DataFrame:
-    """A table, rows of numbers and texts mixed as in memory; `facts` replace those of the classifier and the run.
+def world(rates: Sequence[float] = RATES, seeds: Sequence[int] = SEEDS, **metadata: Any) -> pd.DataFrame:
+    """A table, rows of numbers and texts mixed as in memory; `metadata` replace those of the classifier and the run.
 
     Numbers of the n-th seed are (1 + noise (n - 1)) times the above, with a noise of 0.1 % for LDMiss and 1 % for the
     others; with one seed the noise is in the rows `<metric>_se`.
     """
-    return _world(tuple(rates), tuple(seeds), tuple(sorted(facts.items()))).copy()
+    return _world(tuple(rates), tuple(seeds), tuple(sorted(metadata.items()))).copy()
 
 
 @cache
-def _world(rates: tuple[float, ...], seeds: tuple[int, ...], facts: tuple[tuple[str, Any], ...]) -> pd.DataFrame:
+def _world(rates: tuple[float, ...], seeds: tuple[int, ...], metadata: tuple[tuple[str, Any], ...]) -> pd.DataFrame:
     rows: list[tuple[Any, ...]] = []
 
     def add(rate: float, seed: int, task: str, method: str, metric: str, value: float) -> None:
@@ -92,8 +92,10 @@ def _world(rates: tuple[float, ...], seeds: tuple[int, ...], facts: tuple[tuple[
                         add(rate, seed, task, method, "mse_draw", value)
                         share = 1.0 if method in ("autoencoder", "gaussian") else 0.6
                         add(rate, seed, task, method, "mse_mean", share * value)
-            for task, texts in FACTS.items():
-                rows += [(rate, seed, task, task, name, dict(facts).get(name, value)) for name, value in texts.items()]
+            for task, texts in METADATA.items():
+                rows += [
+                    (rate, seed, task, task, name, dict(metadata).get(name, value)) for name, value in texts.items()
+                ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -43,9 +43,9 @@ def hostile_files(trap: Path) -> dict[str, bytes]:
             lambda file: torch.save({"images": evil}, file, _use_new_zipfile_serialization=False)
         ),
         "npy of objects": _saved(lambda file: np.save(file, objects)),
-        "npz of objects": _saved(lambda file: np.savez(file, images=objects, observed=objects, facts=objects)),
+        "npz of objects": _saved(lambda file: np.savez(file, images=objects, observed=objects, metadata=objects)),
         "npz of objects, compressed": _saved(
-            lambda file: np.savez_compressed(file, images=objects, observed=objects, facts=objects)
+            lambda file: np.savez_compressed(file, images=objects, observed=objects, metadata=objects)
         ),
         "zip with pickles": _zipped(dict.fromkeys(_ARRAYS, pickle.dumps(evil))),
         "zip with pickles of other names": _zipped(dict.fromkeys(("images", "archive/data.pkl"), pickle.dumps(evil))),

@@ -13,8 +13,11 @@ from ldmiss_pipeline.running.pipeline import Pipeline
 def lock_of(items: list[tuple[str, Item]]) -> dict[str, Any]:
     """What DVC would have in dvc.lock for these items in the current directory."""
     pipeline = Pipeline(yaml.safe_load(Path("params.yaml").read_text()))
-    works = [pipeline.work(stage, item) for stage, item in items]
-    return {work.label: {"outs": [{"path": str(out), "md5": dvc_hash(out)} for out in work.outs]} for work in works}
+    stage_items = [pipeline.stage_item(stage, item) for stage, item in items]
+    return {
+        stage_item.label: {"outs": [{"path": str(out), "md5": dvc_hash(out)} for out in stage_item.outs]}
+        for stage_item in stage_items
+    }
 
 
 def write_lock(stages: dict[str, Any]) -> None:

@@ -15,8 +15,8 @@ from ldmiss.files.atomic import atomic_write, existing_file
 FORMAT_VERSION = 2
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, kind: str, facts: Mapping[str, Any]) -> str:
-    """Write tensors as safetensors with `facts` (JSON), their kind and a digest of everything in the header.
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, kind: str, metadata: Mapping[str, Any]) -> str:
+    """Write tensors as safetensors with `metadata` (JSON), their kind and a digest of everything in the header.
 
     The header holds one JSON text under one key: safetensors keeps its keys in no fixed order.
 
@@ -25,7 +25,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, kind: str, facts:
     """
     from safetensors.torch import save
 
-    header = {"kind": kind, "format": FORMAT_VERSION, **{key: facts[key] for key in facts if key != "digest"}}
+    header = {"kind": kind, "format": FORMAT_VERSION, **{key: metadata[key] for key in metadata if key != "digest"}}
     digest = _tensors_digest(tensors, header)
     text = json.dumps({**header, "digest": digest}, sort_keys=True)
     atomic_write(path, lambda file: file.write(save(dict(tensors), metadata={"ldmiss": text})))
@@ -50,7 +50,7 @@ def load_tensors(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str,
     return tensors, {**header, "digest": digest}
 
 
-def load_facts(path: Path) -> dict[str, Any]:
+def load_metadata(path: Path) -> dict[str, Any]:
     """The facts of a safetensors file, without its tensors (and unchecked); raises as `load_tensors`, for any kind."""
     with _open_tensors(path) as file:
         return _header(file)

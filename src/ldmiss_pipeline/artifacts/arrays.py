@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ldmiss.errors import InputError, one_line
 from ldmiss.files.atomic import atomic_write, existing_file
 
-_FACTS = "facts"
+_METADATA_MEMBER = "facts"
 _MAX_ARRAY_BYTES = 4 * 2**30  # more is unpacked from no npz: a few MB can claim to hold any amount
 _NPZ_ERRORS = (
     zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, TypeError, KeyError, EOFError, OSError,
@@ -29,9 +29,9 @@ _NPZ_ERRORS = (
 )  # fmt: skip
 
 
-def save_arrays(path: Path, *, facts: Mapping[str, Any] | None = None, **arrays: NDArray[Any]) -> None:
-    """Write named arrays as a compressed npz, with `facts` (JSON) as one more member."""
-    named = {_FACTS: np.array(json.dumps(facts or {}, sort_keys=True)), **arrays}
+def save_arrays(path: Path, *, metadata: Mapping[str, Any] | None = None, **arrays: NDArray[Any]) -> None:
+    """Write named arrays as a compressed npz, with `metadata` (JSON) as one more member."""
+    named = {_METADATA_MEMBER: np.array(json.dumps(metadata or {}, sort_keys=True)), **arrays}
     atomic_write(path, lambda file: np.savez_compressed(file, **named))  # type: ignore[arg-type]
 
 
@@ -59,9 +59,9 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
     return array
 
 
-def load_array_facts(path: Path) -> dict[str, Any]:
+def load_array_metadata(path: Path) -> dict[str, Any]:
     """The facts of an npz; raises as `load_arrays`."""
-    (text,) = load_arrays(path, _FACTS)
+    (text,) = load_arrays(path, _METADATA_MEMBER)
     try:
         return dict(json.loads(str(text)))
     except (ValueError, TypeError, RecursionError) as error:

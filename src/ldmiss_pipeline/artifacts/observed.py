@@ -8,19 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ldmiss.errors import InputError
-from ldmiss_pipeline.artifacts.arrays import load_array_facts, load_arrays, save_arrays
+from ldmiss_pipeline.artifacts.arrays import load_array_metadata, load_arrays, save_arrays
 
 
 def load_dataset_name(path: Path) -> str:
     """The data set that the incomplete images in a file are from; raises as `load_arrays`."""
-    return str(load_array_facts(path).get("dataset"))
+    return str(load_array_metadata(path).get("dataset"))
 
 
 def save_observed(
-    path: Path, images: NDArray[np.uint8], observed: NDArray[np.bool_], *, facts: Mapping[str, Any]
+    path: Path, images: NDArray[np.uint8], observed: NDArray[np.bool_], *, metadata: Mapping[str, Any]
 ) -> None:
     """Write incomplete images, uint8 (N, H, W) 0 where missing, and their observed-indicators."""
-    save_arrays(path, facts=facts, images=images, observed=np.packbits(observed))
+    save_arrays(path, metadata=metadata, images=images, observed=np.packbits(observed))
 
 
 def load_observed(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

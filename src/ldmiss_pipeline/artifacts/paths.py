@@ -7,7 +7,7 @@ from pathlib import Path
 
 RAW = Path("data/raw")
 CLASSIFIER = Path("models/classifier.safetensors")
-CLASSIFIER_FACTS = Path("models/classifier.json")
+CLASSIFIER_METADATA = Path("models/classifier.json")
 CELLS = Path("metrics/cells")
 CURVES = Path("metrics/curves")
 SUMMARY = Path("metrics/summary.json")
@@ -71,7 +71,7 @@ class Item:
         """The cell's metrics."""
         return CELLS / f"{self.cell}.json"
 
-    def sheet(self) -> Path:
+    def image_grid(self) -> Path:
         """The few images of the cell that the figures show."""
         return CELLS / f"{self.cell}.npz"
 

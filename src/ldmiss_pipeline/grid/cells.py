@@ -40,10 +40,10 @@ class Cells:
         """Of the stages of one cell and those without a cell."""
         return Graph(Pipeline(self.only(name), self._path))
 
-    def works(self, name: str) -> dict[str, StageItem]:
+    def stage_items(self, name: str) -> dict[str, StageItem]:
         """By label: those of one cell and those without a cell."""
         producers = Pipeline(self.only(name), self._path).producers([self._items[name]])
-        return {work.label: work for work in producers.values()}
+        return {stage_item.label: stage_item for stage_item in producers.values()}
 
     def only(self, name: str) -> dict[str, Any]:
         """The params with a grid of this one cell: no stage of a cell reads the grid, so its results are the same."""

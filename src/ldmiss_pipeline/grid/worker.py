@@ -66,7 +66,7 @@ class Worker:
 
     def run(self, cells: Cells, cell: str, jobs: int) -> int:
         """Run the stages of a cell, `jobs` at a time; the exit status."""
-        graph, self._works = cells.graph(cell), cells.works(cell)
+        graph, self._works = cells.graph(cell), cells.stage_items(cell)
         self._reproduction = Reproduction(graph, jobs, self._on_end, ["--pull"], self._on_start)
         left = [*cells.shared(), *cells.labels(cell)]
         for _ in self._tries():
@@ -124,8 +124,12 @@ class Worker:
             if ended.executed:
                 self._unpushed.append(ended.label)
             self._push()
-            work = self._works[ended.label]
-            more = {"params": work.stamp["params"], "method": work.item.method, "device": _device(ended.label)}
+            stage_item = self._works[ended.label]
+            more = {
+                "params": stage_item.stamp["params"],
+                "method": stage_item.item.method,
+                "device": _device(ended.label),
+            }
             self._say(ended.label, "done", how="executed" if ended.executed else "cached", seconds=seconds, **more)
         elif self._stopping:
             self._say(ended.label, "preempted", seconds=seconds)

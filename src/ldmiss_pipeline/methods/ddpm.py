@@ -15,10 +15,10 @@ from ldmiss_pipeline.models.score import restore_score_model
 def load_model(item: Item, runtime: Runtime) -> ScoreModel:
     """The trained score model, in pixel space."""
     path = item.model("ddpm")
-    tensors, facts = load_tensors(path, kind="ddpm")
-    channels, height, width = facts["shape"]
-    codec = PixelCodec((channels, height, width), facts["value_range"])
-    return restore_score_model(path, tensors, facts, codec, runtime)
+    tensors, metadata = load_tensors(path, kind="ddpm")
+    channels, height, width = metadata["shape"]
+    codec = PixelCodec((channels, height, width), metadata["value_range"])
+    return restore_score_model(path, tensors, metadata, codec, runtime)
 
 
 def load_generator(item: Item, params: Params, runtime: Runtime) -> Generate:

@@ -16,11 +16,11 @@ from ldmiss_pipeline.config.schema import Params
 def load_model(item: Item, runtime: Runtime) -> DiffPuterModel:
     """The fitted model."""
     path = item.model("diffputer")
-    tensors, facts = load_tensors(path, kind="diffputer")
+    tensors, metadata = load_tensors(path, kind="diffputer")
     weights = without_prefix("mlp", tensors)
-    network = restore_network(DiffPuterMLP, facts["mlp"], weights, device=runtime.device, where=path)
+    network = restore_network(DiffPuterMLP, metadata["mlp"], weights, device=runtime.device, where=path)
     normalizer = Normalizer(tensors["mean"].to(runtime.device), tensors["std"].to(runtime.device))
-    return DiffPuterModel(denoiser_of(network, runtime.dtype), normalizer, facts["size"])
+    return DiffPuterModel(denoiser_of(network, runtime.dtype), normalizer, metadata["size"])
 
 
 def load_generator(item: Item, params: Params, runtime: Runtime) -> Generate:

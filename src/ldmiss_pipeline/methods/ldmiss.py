@@ -17,13 +17,13 @@ from ldmiss_pipeline.models.score import restore_score_model
 def load_model(item: Item, runtime: Runtime) -> ScoreModel:
     """The trained score model, in latent space."""
     path = item.model("ldmiss")
-    tensors, facts = load_tensors(path, kind="ldmiss")
-    autoencoder = restore_autoencoder(path, tensors, facts, runtime.device)
-    channels, height, width = facts["shape"]
+    tensors, metadata = load_tensors(path, kind="ldmiss")
+    autoencoder = restore_autoencoder(path, tensors, metadata, runtime.device)
+    channels, height, width = metadata["shape"]
     decoder = at_precision(autoencoder.decoder, runtime.dtype)
     scale = tensors["scale"].to(runtime.device)
-    codec = LatentCodec((channels, height, width), decoder, scale, facts["value_range"])
-    return restore_score_model(path, tensors, facts, codec, runtime)
+    codec = LatentCodec((channels, height, width), decoder, scale, metadata["value_range"])
+    return restore_score_model(path, tensors, metadata, codec, runtime)
 
 
 def load_generator(item: Item, params: Params, runtime: Runtime) -> Generate:

@@ -19,12 +19,12 @@ def load_imputers(item: Item, params: Params, runtime: Runtime) -> dict[str, Imp
     """Reconstruction, deterministic."""
     del params  # it has no settings at imputation
     path = item.model("vae")
-    tensors, facts = load_tensors(path, kind="vae")
-    autoencoder = restore_autoencoder(path, tensors, facts, runtime.device)
+    tensors, metadata = load_tensors(path, kind="vae")
+    autoencoder = restore_autoencoder(path, tensors, metadata, runtime.device)
     impute = partial(
         impute_autoencoder,
         at_precision(autoencoder.encoder, runtime.dtype), at_precision(autoencoder.decoder, runtime.dtype),
-        encoder_input=restore_encoder_input(tensors, facts, runtime.device),
+        encoder_input=restore_encoder_input(tensors, metadata, runtime.device),
     )  # fmt: skip
 
     def complete(x_obs: Tensor, observed: Tensor, noise: RowNoise) -> Tensor:

@@ -12,13 +12,13 @@ from ldmiss.files.tensors import without_prefix
 from ldmiss.networks.restore import restore_network
 
 
-def restore_encoder_input(tensors: dict[str, Tensor], facts: dict[str, Any], device: torch.device) -> EncoderInput:
+def restore_encoder_input(tensors: dict[str, Tensor], metadata: dict[str, Any], device: torch.device) -> EncoderInput:
     """The input that the autoencoder in a model file was trained with."""
-    return EncoderInput(tensors["fill"].to(device), facts["value_range"], facts["robust"])
+    return EncoderInput(tensors["fill"].to(device), metadata["value_range"], metadata["robust"])
 
 
 def restore_autoencoder(
-    path: Path, tensors: dict[str, Tensor], facts: dict[str, Any], device: torch.device
+    path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any], device: torch.device
 ) -> Autoencoder:
-    """The autoencoder stored under `vae.` in a model file with `facts["vae"]`."""
-    return restore_network(Autoencoder, facts["vae"], without_prefix("vae", tensors), device=device, where=path)
+    """The autoencoder stored under `vae.` in a model file with `metadata["vae"]`."""
+    return restore_network(Autoencoder, metadata["vae"], without_prefix("vae", tensors), device=device, where=path)

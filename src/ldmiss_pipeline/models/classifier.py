@@ -14,7 +14,7 @@ from ldmiss.networks.restore import restore_network
 from ldmiss_pipeline.artifacts.json_files import load_checked_json
 
 KIND = "classifier"
-FACTS = ("accuracy", "fid_floors", "sha256", "dataset")
+METADATA = ("accuracy", "fid_floors", "sha256", "dataset")
 """What the file's header says beside the size, and what every metrics file repeats."""
 
 
@@ -41,9 +41,9 @@ def _network(path: Path, weights: dict[str, Tensor], header: Mapping[str, Any], 
     return restore_network(Classifier, config, weights, device=device, where=path)
 
 
-def save_classifier(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, Any], *, size: int) -> None:
+def save_classifier(path: Path, weights: Mapping[str, Tensor], metadata: Mapping[str, Any], *, size: int) -> None:
     """Write a classifier for images of `size` x `size` with its facts in the header: such a file can be committed."""
-    save_tensors(path, weights, kind=KIND, facts={"size": size, **{name: facts[name] for name in FACTS}})
+    save_tensors(path, weights, kind=KIND, metadata={"size": size, **{name: metadata[name] for name in METADATA}})
 
 
 def restore_committed(path: Path, device: torch.device, *, dataset: str) -> tuple[Classifier, dict[str, Any]]:
@@ -55,7 +55,7 @@ def restore_committed(path: Path, device: torch.device, *, dataset: str) -> tupl
     if not path.is_file():
         raise InputError(f"classifier.weights: {path}: missing file; name one that is there, or null to train")
     weights, header = load_tensors(path, kind=KIND)
-    if lacking := [name for name in ("size", *FACTS) if name not in header]:
+    if lacking := [name for name in ("size", *METADATA) if name not in header]:
         raise InputError(f"classifier.weights: {path} does not say its {', '.join(lacking)}; see `make classifier`")
     if header["dataset"] != dataset:
         raise InputError(
@@ -64,16 +64,16 @@ def restore_committed(path: Path, device: torch.device, *, dataset: str) -> tupl
         )
     if (found := weights_sha256(weights)) != header["sha256"]:
         raise InputError(f"classifier.weights: {path} holds weights {found[:12]}, but says {header['sha256'][:12]}")
-    return _network(path, weights, header, device), {name: header[name] for name in FACTS}
+    return _network(path, weights, header, device), {name: header[name] for name in METADATA}
 
 
-def load_facts(path: Path) -> dict[str, Any]:
-    """The facts that `train_classifier` wrote.
+def load_classifier_metadata(path: Path) -> dict[str, Any]:
+    """What `train_classifier` wrote of the classifier.
 
     Raises:
         InputError: missing or altered file, or one about something else.
     """
-    facts = load_checked_json(path)
-    if lacking := [name for name in FACTS if name not in facts]:
-        raise InputError(f"{path}: no facts of a classifier, for it does not say {', '.join(lacking)}")
-    return facts
+    metadata = load_checked_json(path)
+    if lacking := [name for name in METADATA if name not in metadata]:
+        raise InputError(f"{path}: no metadata of a classifier, for it does not say {', '.join(lacking)}")
+    return metadata

@@ -13,12 +13,12 @@ from ldmiss_pipeline.compute.device import Runtime
 
 
 def restore_score_model(
-    path: Path, tensors: dict[str, Tensor], facts: dict[str, Any], codec: Codec, runtime: Runtime
+    path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any], codec: Codec, runtime: Runtime
 ) -> ScoreModel:
     """The score model stored under `unet.` in a model file; its SDE and tau are those it was trained with."""
-    diffusion = facts["diffusion"]
+    diffusion = metadata["diffusion"]
     return score_model(
-        facts["unet"], without_prefix("unet", tensors), codec,
+        metadata["unet"], without_prefix("unet", tensors), codec,
         sde=VPSDE(diffusion["beta_min"], diffusion["beta_max"]), tau=diffusion["tau"],
         device=runtime.device, dtype=runtime.dtype, where=path,
     )  # fmt: skip

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ldmiss.errors import InputError
 from ldmiss_pipeline.artifacts.json_files import load_checked_json, load_json
-from ldmiss_pipeline.artifacts.paths import CLAIMS, CLASSIFIER_FACTS, PLOTS, SUMMARY, TABLE
+from ldmiss_pipeline.artifacts.paths import CLAIMS, CLASSIFIER_METADATA, PLOTS, SUMMARY, TABLE
 from ldmiss_pipeline.paper.verdicts import verdict_lines
 
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     argparse.ArgumentParser(prog="python -m ldmiss_pipeline report", description=__doc__).parse_args(arguments)
     try:
         print(report(load_json(SUMMARY)))
-        print(classifier_line(load_checked_json(CLASSIFIER_FACTS)))
+        print(classifier_line(load_checked_json(CLASSIFIER_METADATA)))
         print(f"\nthe paper's claims at this run's size\n{verdicts(load_json(CLAIMS)['claims'])}")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -18,7 +18,7 @@ from ldmiss_pipeline.paper.tables import COLUMNS
 
 KEYS = COLUMNS[:-1]
 _NUMERIC_TASKS = ("generation", "imputation")
-SHARED_CLASSIFIER_FACTS = ("sha256", "dataset", "fid_layer")
+SHARED_CLASSIFIER_METADATA = ("sha256", "dataset", "fid_layer")
 """Facts of the classifier that must be the same in all cells: FIDs compare under one classifier and layer only."""
 SHARED_SETTINGS = (
     "profile", "learning_rates", "inference", "encoder_input", "test_rate", "fill", "deterministic", "num_generated",
@@ -63,7 +63,7 @@ def check_table(table: pd.DataFrame) -> Results:
         values=values,
         seeds={rate: tuple(seed for at, seed in cells if at == rate) for rate, _ in cells},
         facts={
-            **_shared(rows, cells, "classifier", SHARED_CLASSIFIER_FACTS),
+            **_shared(rows, cells, "classifier", SHARED_CLASSIFIER_METADATA),
             **_shared(rows, cells, "run", SHARED_SETTINGS),
         },
     )

@@ -16,7 +16,7 @@ from ldmiss.errors import InputError
 from ldmiss_pipeline.paper.claims import CLAIMS, Claim
 from ldmiss_pipeline.paper.estimates import Column, Estimate, EstimateReader, MissingEstimate, Results
 from ldmiss_pipeline.paper.rules import Outcome
-from ldmiss_pipeline.paper.table_check import SHARED_CLASSIFIER_FACTS, check_table
+from ldmiss_pipeline.paper.table_check import SHARED_CLASSIFIER_METADATA, check_table
 from ldmiss_pipeline.paper.thresholds import THRESHOLDS
 
 
@@ -93,7 +93,7 @@ def _check_variant(name: str, facts: Mapping[str, str], main: Mapping[str, str])
     for fact in sorted({*facts, *main} - {variant.setting, "params_sha256"}):
         # of the tuned run only the DDPM is compared, which has no encoder
         if facts.get(fact) != main.get(fact) and not (name == "tuned" and fact == "encoder_input"):
-            label = f"classifier {fact}" if fact in SHARED_CLASSIFIER_FACTS else fact
+            label = f"classifier {fact}" if fact in SHARED_CLASSIFIER_METADATA else fact
             raise InputError(
                 f"its {label} is {facts.get(fact, 'not recorded')}, the main table's is "
                 f"{main.get(fact, 'not recorded')}; they must be the same to be compared"

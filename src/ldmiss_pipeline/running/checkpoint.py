@@ -79,8 +79,8 @@ class FileCheckpoint:
         if not path.exists():
             return None
         try:
-            tensors, facts = load_tensors(path, kind="checkpoint")
-            if facts.get("key") != self.key:
+            tensors, metadata = load_tensors(path, kind="checkpoint")
+            if metadata.get("key") != self.key:
                 raise InputError(f"{path}: of other work (params, code, inputs or machine were different)")
         except InputError as error:
             print(f"warning: checkpoint ignored: {error}", file=sys.stderr)
@@ -91,7 +91,7 @@ class FileCheckpoint:
     def save(self, slot: str, tensors: Mapping[str, Tensor]) -> None:
         """Write a slot now, replacing what it held."""
         start = time.monotonic()
-        save_tensors(self._path(slot), tensors, kind="checkpoint", facts={"key": self.key})
+        save_tensors(self._path(slot), tensors, kind="checkpoint", metadata={"key": self.key})
         self._charge(time.monotonic() - start)
 
     def offer(self, slot: str, make: MakeTensors) -> bool:

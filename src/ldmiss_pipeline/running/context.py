@@ -25,21 +25,21 @@ class Context:
     Attributes:
         item: cell and method.
         params: the validated document; a stage reads only the keys that `dvc.yaml` declares for it.
-        work: what the run follows from and makes.
+        stage_item: what the run follows from and makes.
         stop: whether the process was asked to leave.
         used: filled with what was resolved on the way, for the record.
     """
 
     item: Item
     params: Params
-    work: StageItem
+    stage_item: StageItem
     stop: Stop = field(default_factory=Stop)
     used: dict[str, Any] = field(default_factory=dict)
 
     @property
     def stamp(self) -> dict[str, str]:
         """What every artifact of this run says of itself: what made it, and the hash of its params."""
-        return self.work.stamp
+        return self.stage_item.stamp
 
     @property
     def method(self) -> ModuleType:
@@ -60,7 +60,7 @@ class Context:
         """Rows at a time for this stage; noted for the record."""
         from ldmiss_pipeline.compute.batching import rows_at_a_time
 
-        size = rows_at_a_time(self.runtime.device.type, self.work.stage, declared)
+        size = rows_at_a_time(self.runtime.device.type, self.stage_item.stage, declared)
         self.used |= {"chunk_size": size, "chunks_at_a_time": self.runtime.num_at_a_time}
         return size
 
@@ -69,9 +69,9 @@ class Context:
         """The checkpoints of this very work; its key takes hashing the inputs."""
         from ldmiss_pipeline.running.checkpoint import FileCheckpoint
 
-        key = self.work.key(self.runtime.record())
-        folder = CHECKPOINTS / f"{self.work.label}-{key[:16]}"
-        for other in sorted(CHECKPOINTS.glob(f"{self.work.label}-*")):
+        key = self.stage_item.key(self.runtime.record())
+        folder = CHECKPOINTS / f"{self.stage_item.label}-{key[:16]}"
+        for other in sorted(CHECKPOINTS.glob(f"{self.stage_item.label}-*")):
             if other != folder:
                 print(
                     f"warning: checkpoint {other} left aside: it is of other work (params, code, inputs or machine "

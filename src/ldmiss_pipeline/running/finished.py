@@ -17,10 +17,10 @@ from ldmiss_pipeline.running.pipeline import StageItem
 _MARK = "finished.json"
 
 
-def mark_finished(folder: Path, work: StageItem) -> None:
+def mark_finished(folder: Path, stage_item: StageItem) -> None:
     """Note in a folder of checkpoints which outs their work has ended with."""
-    outs = {str(out): dvc_hash(out) for out in work.outs}
-    save_checked_json(folder / _MARK, {"label": work.label, "outs": outs})
+    outs = {str(out): dvc_hash(out) for out in stage_item.outs}
+    save_checked_json(folder / _MARK, {"label": stage_item.label, "outs": outs})
 
 
 def remove_recorded(lock: dict[str, Any]) -> None:

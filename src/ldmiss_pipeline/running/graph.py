@@ -19,14 +19,16 @@ class Graph:
         producers = pipeline.producers(pipeline.cells())
         # A dependency is an out, a file inside one, or a folder with outs of several works in it.
         inside: dict[str, set[str]] = {}
-        for out, work in producers.items():
+        for out, stage_item in producers.items():
             for folder in out.parents:
-                inside.setdefault(str(folder), set()).add(work.label)
+                inside.setdefault(str(folder), set()).add(stage_item.label)
         self.items: dict[str, StageItem] = {item.label: item for item in producers.values()}
         self.before: dict[str, set[str]] = {}
-        for work in producers.values():
-            makers = {producers[path].label for dep in work.deps for path in (dep, *dep.parents) if path in producers}
-            self.before[work.label] = makers.union(*(inside.get(str(dep), set()) for dep in work.deps))
+        for stage_item in producers.values():
+            makers = {
+                producers[path].label for dep in stage_item.deps for path in (dep, *dep.parents) if path in producers
+            }
+            self.before[stage_item.label] = makers.union(*(inside.get(str(dep), set()) for dep in stage_item.deps))
 
     def upstream(self, labels: Iterable[str]) -> set[str]:
         """The labels and all that they wait for, directly or not.

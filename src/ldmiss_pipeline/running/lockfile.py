@@ -26,13 +26,13 @@ def under_dvc() -> bool:
     return "DVC_STAGE" in os.environ
 
 
-def check_recorded(work: StageItem, producers: dict[Path, StageItem], lock: dict[str, Any]) -> None:
+def check_recorded(stage_item: StageItem, producers: dict[Path, StageItem], lock: dict[str, Any]) -> None:
     """Refuse inputs whose contents are not those that DVC recorded when they were made.
 
     Raises:
         InputError: names the file, both hashes, and what to do.
     """
-    for dep in work.deps:
+    for dep in stage_item.deps:
         for out in (out for out in producers if dep == out or dep in out.parents):
             recorded = recorded_hashes(lock.get(producers[out].label)).get(str(out))
             if recorded is not None and out.exists() and (found := dvc_hash(out)) != recorded:

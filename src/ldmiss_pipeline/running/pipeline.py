@@ -79,7 +79,7 @@ class Pipeline:
         """The names of the stages."""
         return list(self._stages)
 
-    def work(self, stage: str, item: Item) -> StageItem:
+    def stage_item(self, stage: str, item: Item) -> StageItem:
         """The work of one item of a stage."""
         params = {key: self._value_at(key) for key in self._resolved(stage, "params", item)}
         deps, outs = ([Path(path) for path in self._resolved(stage, key, item)] for key in ("deps", "outs"))
@@ -100,8 +100,8 @@ class Pipeline:
 
     def producers(self, cells: list[Item]) -> dict[Path, StageItem]:
         """Every out of the given cells, and of the stages that run once -> the work that makes it."""
-        works = (self.work(stage, item) for stage in self._stages for item in self.items(stage, cells))
-        return {out: work for work in works for out in work.outs}
+        stage_items = (self.stage_item(stage, item) for stage in self._stages for item in self.items(stage, cells))
+        return {out: stage_item for stage_item in stage_items for out in stage_item.outs}
 
     def _resolved(self, stage: str, key: str, item: Item) -> list[str]:
         fields = {f"item.{name}": str(value) for name, value in vars(item).items()}

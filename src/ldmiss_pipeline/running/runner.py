@@ -76,16 +76,16 @@ def run_stage(stage: str, item: Item, stop: Stop | None = None) -> dict[str, Any
         params, document = params_module.load()
         _warn_once(params.warnings(), document)
         pipeline = Pipeline(document)
-        work = pipeline.work(stage, item)
-        context = Context(item=item, params=params, work=work, stop=stop or Stop())
-        for out in work.outs:
+        stage_item = pipeline.stage_item(stage, item)
+        context = Context(item=item, params=params, stage_item=stage_item, stop=stop or Stop())
+        for out in stage_item.outs:
             sweep_temporaries(out)
-        work.check_inputs()
+        stage_item.check_inputs()
         producers = pipeline.producers([item] if item.missing_rate is not None else pipeline.cells())
         lock = load_lock()
         if under_dvc():
-            check_recorded(work, producers, lock)
-        check_stamps(work, producers)
+            check_recorded(stage_item, producers, lock)
+        check_stamps(stage_item, producers)
         remove_recorded(lock)
         made = _run(context)
         return _record(context, made, time.monotonic() - start)
@@ -104,7 +104,7 @@ def _warn_once(warnings: list[str], document: dict[str, Any]) -> None:
 
 def _run(context: Context) -> str:
     """The stage itself; what it says of its work. Its checkpoints stay until DVC has recorded the outs."""
-    made: str = importlib.import_module(f"stages.{context.work.stage}").run(context)
+    made: str = importlib.import_module(f"stages.{context.stage_item.stage}").run(context)
     if "checkpoint" in vars(context):
         checkpoint = context.checkpoint
         context.used["checkpoint_seconds"] = round(checkpoint.seconds_saving, 2)
@@ -112,16 +112,16 @@ def _run(context: Context) -> str:
         if not under_dvc():
             checkpoint.remove()
         elif checkpoint.folder.exists():
-            mark_finished(checkpoint.folder, context.work)
+            mark_finished(checkpoint.folder, context.stage_item)
     return made
 
 
 def _record(context: Context, made: str, seconds: float) -> dict[str, Any]:
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
-    print(f"{context.work.label}: {made}; {seconds:.1f} s, peak memory {peak_mb:.0f} MB", flush=True)
+    print(f"{context.stage_item.label}: {made}; {seconds:.1f} s, peak memory {peak_mb:.0f} MB", flush=True)
     gpu = context.runtime.peak_memory() if "runtime" in vars(context) else {}
     record = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"), "stage": context.work.stage,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"), "stage": context.stage_item.stage,
         "item": context.item.name, "seconds": round(seconds, 2), "peak_memory_mb": round(peak_mb), **gpu,
         **context.used,
         "host": platform.node(), "python": platform.python_version(),

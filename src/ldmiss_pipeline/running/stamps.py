@@ -10,42 +10,42 @@ from pathlib import Path
 from typing import Any
 
 from ldmiss.errors import InputError
-from ldmiss_pipeline.artifacts.arrays import load_array_facts
+from ldmiss_pipeline.artifacts.arrays import load_array_metadata
 from ldmiss_pipeline.artifacts.json_files import load_checked_json
 from ldmiss_pipeline.running.pipeline import StageItem, files_in
 
 
-def _tensor_facts(path: Path) -> dict[str, Any]:
-    from ldmiss.files.tensors import load_facts  # imports torch, which stages without models start without
+def _tensor_metadata(path: Path) -> dict[str, Any]:
+    from ldmiss.files.tensors import load_metadata  # imports torch, which stages without models start without
 
-    return load_facts(path)
+    return load_metadata(path)
 
 
-_FACTS_READERS: dict[str, Callable[[Path], dict[str, Any]]] = {
-    ".safetensors": _tensor_facts,
-    ".npz": load_array_facts,
+_METADATA_READERS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    ".safetensors": _tensor_metadata,
+    ".npz": load_array_metadata,
     ".json": lambda path: dict(load_checked_json(path).get("stamp", {})),
 }
 _UNSTAMPED = ("download", "train_classifier")
 """Raw data are checked by their hashes, the classifier by that of its weights: it may be a committed file."""
 
 
-def check_stamps(work: StageItem, producers: dict[Path, StageItem]) -> None:
+def check_stamps(stage_item: StageItem, producers: dict[Path, StageItem]) -> None:
     """Refuse inputs that were made for another cell, or with params that are no longer those of the document.
 
     Args:
-        work: whose dependencies are checked.
+        stage_item: whose dependencies are checked.
         producers: from `Pipeline.producers`.
 
     Raises:
         InputError: names the file, what it is and what was expected; or the file is corrupted.
     """
-    for path in files_in(work.deps):
+    for path in files_in(stage_item.deps):
         producer = next((producers[out] for out in (path, *path.parents) if out in producers), None)
-        if producer is None or producer.stage in _UNSTAMPED or path.suffix not in _FACTS_READERS:
+        if producer is None or producer.stage in _UNSTAMPED or path.suffix not in _METADATA_READERS:
             continue
-        facts = _FACTS_READERS[path.suffix](path)
-        made_by, params = (facts.get(key) for key in producer.stamp)
+        metadata = _METADATA_READERS[path.suffix](path)
+        made_by, params = (metadata.get(key) for key in producer.stamp)
         if made_by != producer.stamp["made_by"]:
             raise InputError(f"{path}: made by {made_by}, expected one of {producer.label}; {_again(producer)}")
         if params != producer.stamp["params"]:

@@ -6,22 +6,22 @@ import pytest
 import torch
 
 from ldmiss.errors import InputError
-from ldmiss.files.tensors import load_facts, load_tensors, save_tensors, with_prefix, without_prefix
+from ldmiss.files.tensors import load_metadata, load_tensors, save_tensors, with_prefix, without_prefix
 
 
 def test_tensors_round_trip_to_the_same_bytes(tmp_path: Path) -> None:
     """Weights and facts come back; the same content is the same file, whatever the order of keys."""
     tensors = {"b": torch.arange(3), "a": torch.rand(2, 2)}
-    facts = {f"key{i}": i for i in range(20)}
+    metadata = {f"key{i}": i for i in range(20)}
     first, second = tmp_path / "1.safetensors", tmp_path / "2.safetensors"
-    digest = save_tensors(first, tensors, kind="vae", facts=facts)
-    save_tensors(second, dict(reversed(tensors.items())), kind="vae", facts=dict(reversed(facts.items())))
+    digest = save_tensors(first, tensors, kind="vae", metadata=metadata)
+    save_tensors(second, dict(reversed(tensors.items())), kind="vae", metadata=dict(reversed(metadata.items())))
     assert first.read_bytes() == second.read_bytes()
     loaded, header = load_tensors(first, kind="vae")
     assert all(torch.equal(loaded[name], value) for name, value in tensors.items())
     assert header["key7"] == 7
-    assert header == load_facts(first)
-    assert header["digest"] == digest != save_tensors(second, tensors, kind="vae", facts={})
+    assert header == load_metadata(first)
+    assert header["digest"] == digest != save_tensors(second, tensors, kind="vae", metadata={})
 
 
 def test_what_is_no_such_file_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,7 +29,7 @@ def test_what_is_no_such_file_is_refused_by_name(tmp_path: Path, monkeypatch: py
     path = tmp_path / "x.safetensors"
     with pytest.raises(InputError, match=r"x\.safetensors: missing file"):
         load_tensors(path, kind="vae")
-    save_tensors(path, {"a": torch.zeros(100)}, kind="vae", facts={})
+    save_tensors(path, {"a": torch.zeros(100)}, kind="vae", metadata={})
     with pytest.raises(InputError, match=r"x\.safetensors: expected 'ddpm', format 2, found 'vae', format 2"):
         load_tensors(path, kind="ddpm")
     with monkeypatch.context() as later:

@@ -20,16 +20,16 @@ from support.imports import ROOT
 
 from ldmiss.errors import InputError
 from ldmiss.files.tensors import load_tensors
-from ldmiss_pipeline.artifacts.arrays import load_array_facts, load_arrays
+from ldmiss_pipeline.artifacts.arrays import load_array_metadata, load_arrays
 from ldmiss_pipeline.artifacts.json_files import load_checked_json
 from ldmiss_pipeline.artifacts.observed import load_observed
-from ldmiss_pipeline.artifacts.paths import CLASSIFIER, CLASSIFIER_FACTS, RAW
+from ldmiss_pipeline.artifacts.paths import CLASSIFIER, CLASSIFIER_METADATA, RAW
 from ldmiss_pipeline.compute.device import resolve
 from ldmiss_pipeline.config import params
 from ldmiss_pipeline.datasets import mnist
 from ldmiss_pipeline.datasets.registry import load_split
 from ldmiss_pipeline.methods import baselines, ddpm, diffputer, ldmiss, vae
-from ldmiss_pipeline.models.classifier import load_facts, restore_classifier, restore_committed
+from ldmiss_pipeline.models.classifier import load_classifier_metadata, restore_classifier, restore_committed
 from ldmiss_pipeline.running.checkpoint import FileCheckpoint
 from ldmiss_pipeline.running.finished import mark_finished, remove_recorded
 from ldmiss_pipeline.running.lockfile import load_lock, recorded_hashes
@@ -71,19 +71,19 @@ def read_model(kind: str, path: Path) -> Any:
 def read_classifier(path: Path) -> Any:
     """Facts and weights as `evaluate` reads them, whichever of the two files is damaged."""
     del path
-    facts = load_facts(CLASSIFIER_FACTS)
-    return facts, restore_classifier(CLASSIFIER, torch.device("cpu"), sha256=facts["sha256"]).state_dict()
+    metadata = load_classifier_metadata(CLASSIFIER_METADATA)
+    return metadata, restore_classifier(CLASSIFIER, torch.device("cpu"), sha256=metadata["sha256"]).state_dict()
 
 
 def read_committed(path: Path) -> Any:
     """The classifier that lies in git."""
-    classifier, facts = restore_committed(path, torch.device("cpu"), dataset="mnist")
-    return classifier.state_dict(), facts
+    classifier, metadata = restore_committed(path, torch.device("cpu"), dataset="mnist")
+    return classifier.state_dict(), metadata
 
 
 def read_observed(path: Path) -> Any:
     """Images, indicators and facts."""
-    return load_observed(path), load_array_facts(path)
+    return load_observed(path), load_array_metadata(path)
 
 
 def read_labels(path: Path) -> Any:
@@ -104,12 +104,12 @@ READERS: dict[Path, Callable[[Path], Any]] = {
     CELL.latents(): partial(load_tensors, kind="latents"),
     **{CELL.model(name): partial(read_model, name) for name in ("vae", "ldmiss", "ddpm", "diffputer", "baselines")},
     CLASSIFIER: read_classifier,
-    CLASSIFIER_FACTS: read_classifier,
+    CLASSIFIER_METADATA: read_classifier,
     COMMITTED: read_committed,
     CELL.samples("ddpm"): lambda path: load_arrays(path, "images"),
     CELL.imputed("ddpm") / "ddpm-guidance.npz": lambda path: load_arrays(path, "images", "rows", "subset", "draws"),
     CELL.metrics(): load_checked_json,
-    CELL.sheet(): lambda path: load_arrays(path, *SHEET),
+    CELL.image_grid(): lambda path: load_arrays(path, *SHEET),
 }
 """Every kind of file that checks itself -> how the stage that consumes it reads it."""
 
@@ -148,7 +148,7 @@ def test_a_damaged_file_is_refused_by_name_or_read_as_before(num_cases: int, cop
             try:
                 assert frozen(READERS[path](path)) == clean[path]
             except InputError as error:
-                refusal(error, names=path.name if path != CLASSIFIER_FACTS else str(CLASSIFIER.with_suffix("")))
+                refusal(error, names=path.name if path != CLASSIFIER_METADATA else str(CLASSIFIER.with_suffix("")))
                 refused.append(path)
 
     for_all(num_cases, check, path=st.sampled_from(list(READERS)), changes=CHANGES)
@@ -167,7 +167,7 @@ def test_another_file_in_its_place_is_refused_by_name(num_cases: int, copy: Path
                 check_stamps(StageItem("consumer", CELL, [path], {}, []), producers)
                 assert frozen(READERS[path](path)) == clean[path]
             except InputError as error:
-                refusal(error, names=path.name if path != CLASSIFIER_FACTS else str(CLASSIFIER.with_suffix("")))
+                refusal(error, names=path.name if path != CLASSIFIER_METADATA else str(CLASSIFIER.with_suffix("")))
             else:
                 assert other == path
 
@@ -203,7 +203,7 @@ def test_a_damaged_checkpoint_is_a_warning_and_a_clean_start(
 def test_a_damaged_mark_of_a_finished_stage_removes_nothing_else(num_cases: int, copy: Path) -> None:
     """Its checkpoints go if what it names is what dvc.lock has; else they stay, for a run to go on from."""
     FileCheckpoint(FINISHED.parent, "key").save("vae", {"step": torch.tensor(3)})
-    stage_item = Pipeline(params.load()[1]).work("train_vae", CELL)
+    stage_item = Pipeline(params.load()[1]).stage_item("train_vae", CELL)
     mark_finished(FINISHED.parent, stage_item)
     before = tiny.fingerprints(copy, "models", "metrics", "ckpt/finished")
 

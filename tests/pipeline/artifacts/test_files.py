@@ -19,7 +19,7 @@ def test_observed_round_trip(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     observed = rng.random((3, 5, 5)) > 0.5
     images = np.where(observed, rng.integers(1, 255, (3, 5, 5)), 0).astype(np.uint8)
-    save_observed(tmp_path / "x.npz", images, observed, facts={"dataset": "mnist5k"})
+    save_observed(tmp_path / "x.npz", images, observed, metadata={"dataset": "mnist5k"})
     assert load_dataset_name(tmp_path / "x.npz") == "mnist5k"
     loaded_images, loaded_observed = load_observed(tmp_path / "x.npz")
     assert np.array_equal(images, loaded_images)
@@ -38,7 +38,7 @@ def test_values_at_missing_pixels_are_refused(tmp_path: Path) -> None:
     """The second guard against leakage: a file that holds truth behind missing pixels is no input."""
     path = tmp_path / "x.npz"
     save_observed(
-        path, np.full((1, 2, 2), 9, np.uint8), np.array([[[True, True], [True, False]]]), facts={"dataset": "mnist"}
+        path, np.full((1, 2, 2), 9, np.uint8), np.array([[[True, True], [True, False]]]), metadata={"dataset": "mnist"}
     )
     with pytest.raises(InputError, match="values where nothing was observed"):
         load_observed(path)
@@ -51,7 +51,7 @@ def test_truncated_files_are_named(name: str, tmp_path: Path) -> None:
     if name == "x.npz":
         save_arrays(path, images=np.arange(1000))
     elif name == "x.safetensors":
-        save_tensors(path, {"a": torch.zeros(100)}, kind="vae", facts={})
+        save_tensors(path, {"a": torch.zeros(100)}, kind="vae", metadata={})
     else:
         save_json(path, {"a": 1})
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -18,8 +18,8 @@ from support.hostile import MEMORY, hostile_files
 from support.imports import ROOT
 
 from ldmiss.errors import InputError
-from ldmiss.files.tensors import load_facts, load_tensors
-from ldmiss_pipeline.artifacts.arrays import load_array_facts, load_arrays
+from ldmiss.files.tensors import load_metadata, load_tensors
+from ldmiss_pipeline.artifacts.arrays import load_array_metadata, load_arrays
 from ldmiss_pipeline.artifacts.json_files import load_checked_json, load_json
 from ldmiss_pipeline.artifacts.observed import load_observed
 from ldmiss_pipeline.config import params
@@ -42,9 +42,9 @@ def load_slot(path: Path) -> None:
 
 
 LOADERS: dict[str, list[Callable[[Path], Any]]] = {
-    "x.npz": [lambda path: load_arrays(path, "images"), load_observed, load_array_facts],
+    "x.npz": [lambda path: load_arrays(path, "images"), load_observed, load_array_metadata],
     "x.safetensors": [
-        lambda path: load_tensors(path, kind="vae"), load_facts, load_slot,
+        lambda path: load_tensors(path, kind="vae"), load_metadata, load_slot,
         lambda path: restore_classifier(path, torch.device("cpu")),
         lambda path: restore_committed(path, torch.device("cpu"), dataset="mnist"),
     ],

@@ -179,7 +179,9 @@ def test_the_metrics_say_what_it_was(
     document = yaml.safe_load((folder / "params.yaml").read_text())
     document["compute"]["deterministic"] = deterministic
     (folder / "params.yaml").write_text(yaml.safe_dump(document))
-    monkeypatch.setattr(runner, "check_stamps", lambda work, producers: None)  # the rest was made with the other value
+    monkeypatch.setattr(
+        runner, "check_stamps", lambda stage_item, producers: None
+    )  # the rest was made with the other value
     tiny.run(folder, lambda stage: stage == "evaluate")
     assert load_checked_json(folder / tiny.CELL.metrics())["run"]["deterministic"] is deterministic
     record = json.loads((folder / "runs/records.jsonl").read_text().splitlines()[-1])

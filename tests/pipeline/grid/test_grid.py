@@ -258,7 +258,7 @@ def test_the_name_of_a_run() -> None:
 
 def record(path: Path, stage: str, seconds: float, device: str | None) -> None:
     """An event of a worker that ran a stage of cell 0.5-42."""
-    stamp = Cells(params.load()[1]).works("0.5-42")[stage].stamp["params"]
+    stamp = Cells(params.load()[1]).stage_items("0.5-42")[stage].stamp["params"]
     event = {"cell": "0.5-42", "attempt": 1, "host": "h", "stage": stage, "status": "done", "method": None}
     add_event(path, event | {"how": "executed", "seconds": seconds, "device": device, "params": stamp})
 

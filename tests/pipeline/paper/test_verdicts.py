@@ -54,11 +54,11 @@ def test_a_run_may_not_say_what_it_is() -> None:
         ("tuned", {"test_rate": 0.8}, "its test_rate is 0.8, the main table's is 0.5"),
     ],
 )
-def test_variants_that_differ_in_more_are_refused(name: str, facts: dict[str, Any], message: str) -> None:
+def test_variants_that_differ_in_more_are_refused(name: str, metadata: dict[str, Any], message: str) -> None:
     """Another classifier or data set, the wrong setting, or further settings that differ."""
     right = {"tuned": {"learning_rates": "tuned"}, "robust": {"encoder_input": "robust"}}[name]
     with pytest.raises(InputError) as refused:
-        claims_document(world(), {name: world(**(right | facts))})
+        claims_document(world(), {name: world(**(right | metadata))})
     assert message in str(refused.value)
 
 

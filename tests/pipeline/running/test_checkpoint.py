@@ -203,5 +203,5 @@ def test_handlers_are_given_back() -> None:
 
 def test_facts_of_a_checkpoint_do_not_replace_its_kind(tmp_path: Path) -> None:
     """Something else under a slot's name is refused."""
-    save_tensors(tmp_path / "vae.safetensors", {"a": torch.zeros(1)}, kind="vae", facts={"key": "key"})
+    save_tensors(tmp_path / "vae.safetensors", {"a": torch.zeros(1)}, kind="vae", metadata={"key": "key"})
     assert FileCheckpoint(tmp_path, "key").load("vae") is None

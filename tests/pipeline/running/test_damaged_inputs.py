@@ -25,11 +25,11 @@ def damaged_project(project: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def works(damaged_project: Path, monkeypatch: pytest.MonkeyPatch) -> list[StageItem]:
+def stage_items(damaged_project: Path, monkeypatch: pytest.MonkeyPatch) -> list[StageItem]:
     """Every item of every stage that reads data, in that project as the current directory."""
     monkeypatch.chdir(damaged_project)
     pipeline = Pipeline(params.load()[1])
-    return [pipeline.work(stage, item) for stage, item in tiny.ITEMS]
+    return [pipeline.stage_item(stage, item) for stage, item in tiny.ITEMS]
 
 
 def arguments(stage: str, item: Item) -> list[str]:
@@ -38,9 +38,9 @@ def arguments(stage: str, item: Item) -> list[str]:
     return [stage, *cell, *(["--method", item.method] if item.method else [])]
 
 
-def data_of(work: StageItem) -> list[Path]:
+def data_of(stage_item: StageItem) -> list[Path]:
     """The files of data that an item reads."""
-    return sorted(path for path in files_in(work.deps) if path.suffix != ".py")
+    return sorted(path for path in files_in(stage_item.deps) if path.suffix != ".py")
 
 
 @pytest.mark.parametrize("under_dvc", [False, True], ids=["without DVC", "under DVC"])
@@ -48,7 +48,7 @@ def data_of(work: StageItem) -> list[Path]:
 def test_one_line_and_status_1_or_the_same_outs(
     num_cases: int,
     under_dvc: bool,
-    works: list[StageItem],
+    stage_items: list[StageItem],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -59,26 +59,26 @@ def test_one_line_and_status_1_or_the_same_outs(
     statuses = []
 
     def check(place: tuple[int, int], changes: list[Change]) -> None:
-        work = works[place[0] % len(works)]
-        files = [path for path in data_of(work) if under_dvc or path.parent != CURVES]
+        stage_item = stage_items[place[0] % len(stage_items)]
+        files = [path for path in data_of(stage_item) if under_dvc or path.parent != CURVES]
         path = files[place[1] % len(files)]
-        before = {out: out.read_bytes() for out in files_in(work.outs)}
+        before = {out: out.read_bytes() for out in files_in(stage_item.outs)}
         content = corrupted(path.read_bytes(), changes)
         same = content == path.read_bytes()
         capsys.readouterr()
         with Damaged(path, content):
-            status = runner.main(arguments(work.stage, work.item))
+            status = runner.main(arguments(stage_item.stage, stage_item.item))
         said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("warning: ")]
         if status == 0:
             assert not said
-            assert same or not under_dvc, f"{path} was changed, and {work.label} ran"
+            assert same or not under_dvc, f"{path} was changed, and {stage_item.label} ran"
         else:
             assert (status, len(said)) == (1, 1), said
-            assert said[0].startswith(f"error: {work.label}: ")
+            assert said[0].startswith(f"error: {stage_item.label}: ")
             named = path.parent if under_dvc else path.with_suffix("")  # DVC knows folders; a classifier has two files
             assert str(named) in said[0]
             assert said[0].isprintable()
-        assert {out: out.read_bytes() for out in files_in(work.outs)} == before
+        assert {out: out.read_bytes() for out in files_in(stage_item.outs)} == before
         shutil.rmtree("ckpt", ignore_errors=True)
         statuses.append(status)
 

@@ -82,11 +82,11 @@ def test_a_bug_is_not_swallowed(project: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_work_is_what_dvc_yaml_declares() -> None:
     """Paths and params of an item, resolved as DVC does."""
     document = tiny.document()
-    work = Pipeline(document).work("sample", Item(0.5, 42, "ddpm"))
-    assert Path("models/ddpm/0.5-42.safetensors") in work.deps
-    assert work.outs == [Path("data/samples/0.5-42/ddpm.npz")]
-    assert work.params["ddpm.sample"] == document["ddpm"]["sample"]
-    assert "ldmiss.sample" not in work.params
+    stage_item = Pipeline(document).stage_item("sample", Item(0.5, 42, "ddpm"))
+    assert Path("models/ddpm/0.5-42.safetensors") in stage_item.deps
+    assert stage_item.outs == [Path("data/samples/0.5-42/ddpm.npz")]
+    assert stage_item.params["ddpm.sample"] == document["ddpm"]["sample"]
+    assert "ldmiss.sample" not in stage_item.params
 
 
 def test_checkpoints_are_of_this_very_work(project: Path) -> None:
@@ -95,7 +95,7 @@ def test_checkpoints_are_of_this_very_work(project: Path) -> None:
     item, used = Item(0.5, 42), {"num_threads": 1}
 
     def key(stage: str = "train_vae", item: Item = item, used: dict[str, Any] = used, **changes: Any) -> str:
-        return Pipeline(tiny.document(**changes)).work(stage, item).key(used)
+        return Pipeline(tiny.document(**changes)).stage_item(stage, item).key(used)
 
     base = key()
     assert base == key(ddpm={"train": {"lr": 0.5}})
@@ -139,7 +139,7 @@ def test_stages_read_only_the_params_they_declare(project: Path, monkeypatch: py
     for stage, item in tiny.ITEMS:
         seen.clear()
         runner.run_stage(stage, item)
-        declared = set(Pipeline(yaml.safe_load(Path("params.yaml").read_text())).work(stage, item).params)
+        declared = set(Pipeline(yaml.safe_load(Path("params.yaml").read_text())).stage_item(stage, item).params)
         undeclared = {
             key for key in seen - {"warnings"} if not any(f"{key}.".startswith(f"{name}.") for name in declared)
         }

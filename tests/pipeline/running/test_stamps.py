@@ -59,9 +59,9 @@ def test_samples_and_cells_of_other_params_are_refused(copy: Path) -> None:
 def test_latents_of_another_vae_are_refused(copy: Path) -> None:
     """The scale in their file belongs to the VAE whose digest it names."""
     path = tiny.CELL.model("vae")
-    tensors, facts = load_tensors(path, kind="vae")
+    tensors, metadata = load_tensors(path, kind="vae")
     name = next(name for name, value in tensors.items() if value.dtype == torch.float32 and value.numel() > 1)
     tensors[name] += 1
-    save_tensors(path, tensors, kind="vae", facts=facts)
+    save_tensors(path, tensors, kind="vae", metadata=metadata)
     with pytest.raises(InputError, match=r"latents/0\.5-42\.safetensors: latents and scale of another VAE"):
         runner.run_stage("train_ldm", tiny.CELL)
