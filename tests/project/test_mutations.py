@@ -41,7 +41,8 @@ MUTATIONS = [
     Mutation(
         "sigma_t is sigma_t squared", "diffusion/sde.py",
         "(-torch.expm1(2 * log_alpha)).sqrt()", "(-torch.expm1(2 * log_alpha))",
-        ("tests/ldmiss/diffusion/test_sde.py::test_known_values", "tests/ldmiss/diffusion/test_sde.py::test_marginals_match_the_sde"),
+        ("tests/ldmiss/diffusion/test_sde.py::test_known_values",
+         "tests/ldmiss/diffusion/test_sde.py::test_marginals_match_the_sde"),
     ),
     Mutation(
         "the score divides by sigma squared", "diffusion/parameterization.py",
@@ -78,7 +79,8 @@ MUTATIONS = [
         "the time grid ends at 0", "sampling/time_grids.py",
         "torch.linspace(1.0, tau, num_steps, dtype=torch.float64)",
         "torch.linspace(1.0, 1e-5, num_steps, dtype=torch.float64)",
-        ("tests/ldmiss/sampling/test_samplers.py::test_grid", "tests/pipeline/config/test_paper_profile.py::test_time_grid_and_schedule"),
+        ("tests/ldmiss/sampling/test_samplers.py::test_grid",
+         "tests/pipeline/config/test_paper_profile.py::test_time_grid_and_schedule"),
     ),
     Mutation(
         "latents are decoded without undoing their scale", "autoencoding/codecs.py",

@@ -47,7 +47,8 @@ def test_metrics_have_the_documented_keys(project: Path) -> None:
     assert {"fid_se", "is_se", "mse_se", "mse_draw_se", "mse_mean_se", "accuracy_se"} <= set(table["metric"])
     assert {"sha256", "source", "dataset", "fid_layer"} <= set(table[table["task"] == "classifier"]["metric"])
     assert set(table[table["task"] == "run"]["metric"]) == {
-        "profile", "learning_rates", "inference", "encoder_input", "test_rate", "fill", "deterministic", "num_generated",
+        "profile", "learning_rates", "inference", "encoder_input", "test_rate", "fill", "deterministic",
+        "num_generated",
         "num_imputed", "num_draws", "num_draw_images", "params_sha256",
     }  # fmt: skip
     assert not (project / "ckpt").exists() or not any((project / "ckpt").iterdir())

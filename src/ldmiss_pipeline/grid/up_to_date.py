@@ -1,4 +1,4 @@
-"""Which stages DVC will not run again, told without asking DVC, which would read the whole pipeline for each of them."""
+"""Which stages DVC will not run again, without asking DVC, which would read the whole pipeline for each of them."""
 
 from pathlib import Path
 from typing import Any

@@ -205,7 +205,7 @@ CLAIMS = (
     Claim(
         "Q2", "Does the latent advantage survive when the pixel DDPM gets the tuned learning rates?", "own",
         "FID, IS and MSE better than the tuned DDPM's, every shared rate",
-        f"LDMiss (paper learning rates) better {_BETTER} than DDPM (tuned) in FID, IS and MSE (guidance and replacement) at "
+        f"LDMiss (paper's rates) better {_BETTER} than DDPM (tuned) in FID, IS and MSE (guidance and replacement) at "
         "every rate that both tables have, up to 0.8; needs 0.5",
         both_ways(_over_tuned, "mse", "mse_mean"),
         variant="tuned",

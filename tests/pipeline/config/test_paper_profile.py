@@ -212,7 +212,7 @@ def test_a_1_3_classifier() -> None:
 
 
 def test_recipes() -> None:
-    """`learning_rates=paper` leaves the rates of A.2 alone; `learning_rates=tuned` has the same budget at another rate, averaged."""
+    """`learning_rates=paper` leaves those of A.2 alone; `tuned` has the same budget at another rate, averaged."""
     tuned = params.validate(yaml.safe_load(composed(["profile=paper", "learning_rates=tuned"])), "tuned")
     for one, other in ((PAPER.ddpm.train, tuned.ddpm.train), (PAPER.ldmiss.train, tuned.ldmiss.train)):
         assert (other.lr, other.ema_decay, other.grad_clip) == (2e-4, 0.999, 1.0)

@@ -44,7 +44,8 @@ def test_every_choice_of_every_group_is_valid(choice: str) -> None:
     group, _, name = choice.split()[-1].partition("=")
     found = {
         "profile": validated.profile, "grid": validated.grid.name, "dataset": validated.dataset.name,
-        "diffputer": validated.diffputer.preset, "learning_rates": validated.learning_rates, "inference": validated.inference,
+        "diffputer": validated.diffputer.preset, "learning_rates": validated.learning_rates,
+        "inference": validated.inference,
     }  # fmt: skip
     assert found[group] == name
 

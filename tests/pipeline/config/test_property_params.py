@@ -34,7 +34,8 @@ from ldmiss_pipeline.config.schema import Params
 from ldmiss_pipeline.running.pipeline import Pipeline
 
 CHOICES = [
-    "", "profile=lite", "profile=paper grid=paper", "profile=paper learning_rates=tuned", "profile=paper inference=fast",
+    "", "profile=lite", "profile=paper grid=paper", "profile=paper learning_rates=tuned",
+    "profile=paper inference=fast",
     "grid=rates diffputer=official"
 ]  # fmt: skip
 TROUBLE = [

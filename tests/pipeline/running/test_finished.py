@@ -28,7 +28,7 @@ def copy(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def test_a_kill_before_dvc_records_costs_no_training(copy: Path) -> None:
-    """DVC deletes outs that it does not know and runs the stage again: it goes on from the last step, to the same bytes."""
+    """DVC deletes outs that it does not know and runs the stage again: it goes on from its last step."""
     made = tiny.fingerprints(copy, "models/ddpm", "metrics/curves")
     runner.run_stage("train_ddpm", tiny.CELL)
     for out in (tiny.CELL.model("ddpm"), tiny.CELL.curve("ddpm")):
