@@ -77,7 +77,7 @@ def test_a_committed_classifier_is_used_as_it_is(trained: Path, committed: Path)
 
 
 @pytest.mark.parametrize(
-    ("facts", "message"),
+    ("metadata", "message"),
     [
         ({"dataset": "mnist"}, "was trained on 'mnist', this run's dataset is 'mnist5k'"),
         ({"sha256": "0" * 64}, "but says 000000000000"),

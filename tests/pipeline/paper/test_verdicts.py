@@ -43,7 +43,7 @@ def test_a_run_may_not_say_what_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "facts", "message"),
+    ("name", "metadata", "message"),
     [
         ("tuned", {"sha256": "def"}, "the tuned table: its classifier sha256 is def, the main table's is abc"),
         ("tuned", {"fid_layer": "logits"}, "the tuned table: its classifier fid_layer is logits"),
