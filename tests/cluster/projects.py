@@ -27,7 +27,7 @@ FEWER_DIGITS = (
     ('(("train", slice(0, 400)), ("test", slice(400, 500)))', '(("train", slice(0, 5)), ("test", slice(400, 403)))'),
     ("Dataset(4000, 1000,", "Dataset(50, 30,"),
 )
-"""Replaced in src/ldmiss_pipeline/datasets/registry.py of the real project."""
+"""Replaced in src/ldmiss_pipeline/datasets/mnist5k.py of the real project."""
 LEFT_OUT = ("train_ddpm", "train_diffputer")
 METHODS = {"sample": {"methods": ["ldmiss"]}, "impute": {"methods": ["ldmiss", "baselines"]}}
 REAL_GRID = {"missing_rates": [0.1, 0.5, 0.8], "seeds": [42, 43]}
@@ -187,7 +187,7 @@ def make_real(source: Path) -> None:
     for name in LEFT_OUT:
         del pipeline["stages"][name]
     (source / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
-    path = source / "src/ldmiss_pipeline/datasets/registry.py"
+    path = source / "src/ldmiss_pipeline/datasets/mnist5k.py"
     text = path.read_text()
     for old, new in FEWER_DIGITS:
         if old not in text:

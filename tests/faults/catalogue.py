@@ -66,8 +66,8 @@ def _files() -> Iterator[Fault]:
     yield Fault("kill-outs", 36, words, _at(EVERY_STAGE, *events))
     words = "SIGKILL before and after the checkpoint is removed, the outs written"
     yield Fault("kill-removal", 6, words, _at([VAE, DIFFPUTER, INFERENCE[0]], "before remove", "after remove"))
-    words = "SIGKILL while the outs are kept for DVC's commit"
-    events = ("before an out is kept", "after an out is kept", "before checkpoint rename")
+    words = "SIGKILL while a finished stage is marked, for its checkpoint to stay until DVC's commit"
+    events = ("checkpoint half written", "before checkpoint rename", "after checkpoint rename")
     yield Fault("kill-keeping", 6, words, _at([VAE, INFERENCE[4]], *events, under_dvc=True))
     words = "SIGKILL at a random moment of any training or inference"
     yield Fault("kill-random", 12, words, partial(at_random_times, works=[*TRAINING, *INFERENCE]))

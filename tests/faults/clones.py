@@ -74,7 +74,7 @@ class Clones:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": os.pathsep.join(map(str, path)),
             "DVC_NO_ANALYTICS": "1", "PYTHONFAULTHANDLER": "1", "DVC_SITE_CACHE_DIR": str(self.folder / "site"),
-            "LDMISS_CHECKPOINT_SECONDS": "0", "LDMISS_DISK_CHECK": "off", **environment(folder, stop), **(extra or {}),
+            "LDMISS_CHECKPOINT_SECONDS": "0", **environment(folder, stop), **(extra or {}),
         }  # fmt: skip
         process = subprocess.Popen(
             command, cwd=folder, env=variables, start_new_session=True, text=True,
@@ -112,7 +112,7 @@ class Clones:
         for path in (Path(out["path"]) for item in items for out in expected[item]["outs"]):
             if (folder / path).read_bytes() != (self.clean / path).read_bytes():
                 return f"{path}: other than in the clean run, though dvc.lock is the same"
-        # What was kept for DVC's commit goes with the next stage: the last item's may still be there.
+        # A checkpoint goes with the next stage that starts: the last item's may still be there.
         left = [path for item in items[:-1] for path in folder.glob(f"ckpt/{item}-*")]
         left += [path for part in ("data", "models", "metrics", "ckpt") for path in (folder / part).rglob(".*.tmp")]
         return f"left behind: {', '.join(str(path.relative_to(folder)) for path in left)}" if left else None

@@ -39,9 +39,9 @@ def during_commit(clones: Clones, tries: int, random: Random) -> Iterator[Outcom
 
 
 def during_a_commit_of_the_same(clones: Clones, tries: int, random: Random) -> Iterator[Outcome]:
-    """The same where dvc.lock has the entry already, so that it does not say whether the outs were committed."""
+    """The same where dvc.lock has the entry already: the checkpoint is taken for recorded, and the stage runs again."""
     for _ in range(tries):
-        yield killed_at(clones, [VAE, LATENTS], Stop(*random.choice(COMMIT[:6])), units=0, recorded=True)
+        yield killed_at(clones, [VAE, LATENTS], Stop(*random.choice(COMMIT[:6])), units=None, recorded=True)
 
 
 def in_the_middle_of_a_file(clones: Clones, tries: int, random: Random) -> Iterator[Outcome]:

@@ -83,28 +83,25 @@ def _watch_training(events: Events) -> None:
 
 
 def _watch_chunks(events: Events) -> None:
+    from ldmiss.core.batching import in_chunks
 
-    in_chunks = ldmiss.core.batching.in_chunks
-
-    def watched(
-        checkpoint: Any, slot: str, num_rows: int, chunk_size: int, compute: Callable[[slice], Any], *rest: Any
-    ) -> Any:
+    def watched(compute: Callable[[slice], Any], num_rows: int, *, name: str, **rest: Any) -> Any:
         def compute_watched(rows: slice) -> Any:
-            events.hit("chunk", f"{slot}:{rows.start}-{rows.stop}")
+            events.hit("chunk", f"{name}:{rows.start}-{rows.stop}")
             value = compute(rows)
             events.hit("chunked")
             return value
 
-        return in_chunks(checkpoint, slot, num_rows, chunk_size, compute_watched, *rest)
+        return in_chunks(compute_watched, num_rows, name=name, **rest)
 
     _rebind(in_chunks, watched)
 
 
 def _watch_checkpoints(events: Events) -> None:
-    from ldmiss_pipeline.running.checkpoint import Checkpoint
+    from ldmiss_pipeline.running.checkpoint import FileCheckpoint
 
     for name in ("drop", "remove"):
-        original = getattr(Checkpoint, name)
+        original = getattr(FileCheckpoint, name)
 
         def watched(self: Any, *args: Any, original: Any = original, name: str = name) -> Any:
             events.hit(f"before {name}")
@@ -112,12 +109,11 @@ def _watch_checkpoints(events: Events) -> None:
             events.hit(f"after {name}")
             return result
 
-        setattr(Checkpoint, name, watched)
+        setattr(FileCheckpoint, name, watched)
 
 
 def _watch_files(events: Events) -> None:
-
-    atomic_write = ldmiss.files.atomic.atomic_write
+    from ldmiss.files.atomic import atomic_write
 
     def watched_write(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
         def write_in_two(file: IO[bytes]) -> None:
@@ -143,19 +139,15 @@ def _watch_files(events: Events) -> None:
         events.hit(f"after {kind} rename", Path(target).name)
 
     os.replace = watched_replace  # type: ignore[assignment]  # pathlib's goes through it
-    link = os.link
-
-    def watched_link(source: Any, target: Any, **rest: Any) -> None:
-        events.hit("before an out is kept")
-        link(source, target, **rest)
-        events.hit("after an out is kept")
-
-    os.link = watched_link  # type: ignore[assignment]
 
 
 def _rebind(original: Any, watched: Any) -> None:
     """Put `watched` in the place of a function in every module of ours that has it by name."""
-    ours = [module for name, module in sys.modules.items() if name.partition(".")[0] == "stages"]
+    ours = [
+        module
+        for name, module in sys.modules.items()
+        if name.partition(".")[0] in ("ldmiss", "ldmiss_pipeline", "stages")
+    ]
     for module in ours:
         for name in [name for name, value in vars(module).items() if value is original]:
             setattr(module, name, watched)

@@ -14,7 +14,7 @@ from faults.kills import INFERENCE, VAE, Work, try_stops
 from faults.outcome import Outcome, Row, markdown
 from faults.world import World
 from ldmiss.training.loop import Training
-from ldmiss_pipeline.running.checkpoint import Checkpoint
+from ldmiss_pipeline.running.checkpoint import FileCheckpoint
 
 SAMPLED = ["kill-train_vae", "kill-e-step", "kill-checkpoint", "kill-outs", "sigterm", "checkpoint-truncated"]
 
@@ -55,23 +55,23 @@ def step_off_by_one() -> None:
 
 def nothing_saved() -> None:
     """Sabotage: no checkpoint is ever written."""
-    Checkpoint.save = lambda self, slot, tensors: None  # type: ignore[method-assign]
+    FileCheckpoint.save = lambda self, slot, tensors: None  # type: ignore[method-assign]
 
 
 def rows_of_a_chunk_swapped() -> None:
     """Sabotage: finished chunks come back in another order."""
-    load = Checkpoint.load
+    load = FileCheckpoint.load
 
-    def swapped(self: Checkpoint, slot: str) -> dict[str, Tensor] | None:
+    def swapped(self: FileCheckpoint, slot: str) -> dict[str, Tensor] | None:
         stored = load(self, slot)
         return stored and {name: value.flip(0) for name, value in stored.items()}
 
-    Checkpoint.load = swapped  # type: ignore[method-assign]
+    FileCheckpoint.load = swapped  # type: ignore[method-assign]
 
 
 def leaves_a_file() -> None:
     """Sabotage: the checkpoint stays after success."""
-    Checkpoint.remove = lambda self: None  # type: ignore[method-assign]
+    FileCheckpoint.remove = lambda self: None  # type: ignore[method-assign]
 
 
 SABOTAGES: dict[str, tuple[Callable[[], None], Work, str, str]] = {

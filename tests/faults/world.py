@@ -56,7 +56,7 @@ class World:
         before = Path.cwd()
         os.chdir(self.clean)
         try:
-            return Pipeline(yaml.safe_load(Path("params.yaml").read_text())).work(stage, item).outs
+            return Pipeline(yaml.safe_load(Path("params.yaml").read_text())).stage_item(stage, item).outs
         finally:
             os.chdir(before)
 
@@ -84,7 +84,7 @@ class World:
             prepare()
 
         # Disks are filled here to see what a write does that finds no room; the runner would refuse before.
-        environment = {"LDMISS_CHECKPOINT_SECONDS": str(every), "LDMISS_DISK_CHECK": "off"}
+        environment = {"LDMISS_CHECKPOINT_SECONDS": str(every)}
         environment |= {"DVC_STAGE": stage} if under_dvc else {}
         return Forked(folder, stage, item, prepare=all_prepared, environment=environment)
 
