@@ -30,8 +30,8 @@ def _flip_a_bit(path: Path, random: Random) -> None:
 
 
 def _of_other_work(path: Path, random: Random) -> None:
-    tensors, facts = load_tensors(path, kind="checkpoint")
-    save_tensors(path, tensors, kind="checkpoint", facts={**facts, "key": f"{random.getrandbits(256):064x}"})
+    tensors, metadata = load_tensors(path, kind="checkpoint")
+    save_tensors(path, tensors, kind="checkpoint", metadata={**metadata, "key": f"{random.getrandbits(256):064x}"})
 
 
 def _of_an_older_format(path: Path, random: Random) -> None:
