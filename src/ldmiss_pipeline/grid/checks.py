@@ -11,7 +11,7 @@ from ldmiss_pipeline.grid.state import GridRun, all_runs
 from ldmiss_pipeline.running.lockfile import LOCK_FILE
 
 MAY_DIFFER = {str(LOCK_FILE), str(PARAMS_FILE), str(SUMMARY)}
-"""Of the commit: params travel on their own, and the others are what a run writes."""
+"""Files that may differ from the commit: params travel on their own, and the others are what a run writes."""
 CODE = ("src", "stages", "conf", "hydra_plugins", "assets")
 """Folders in which a file that git does not know is a mistake: workers would not have it."""
 

@@ -250,7 +250,7 @@ def test_what_an_engine_cannot_give(
 
 
 def test_the_name_of_a_run() -> None:
-    """Of commit and params."""
+    """It follows from commit and params."""
     document = tiny.document()
     assert run_name("a", document) == run_name("a", tiny.document())
     assert len({run_name("a", document), run_name("b", document), run_name("a", tiny.document(seed=43))}) == 3
