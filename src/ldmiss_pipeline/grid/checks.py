@@ -70,7 +70,7 @@ def refuse_other_runs(run: str) -> None:
 
 def at_work(run: GridRun) -> list[str]:
     """The cells whose jobs the run's engine still has."""
-    from ldmiss_pipeline.grid.engines.table import make_engine
+    from ldmiss_pipeline.grid.engines.registry import make_engine
 
     jobs = run.jobs()
     active = make_engine(run).active(set(jobs.values())) if jobs else set()
