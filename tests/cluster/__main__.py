@@ -22,7 +22,7 @@ from benchmarks.page import write_table
 from cluster import grids, table
 from cluster.beds import BEDS, LocalBed
 from cluster.faults import FAULTS, Fault, Outcome, try_fault
-from cluster.processes import NotHere
+from cluster.processes import NotHere, kill, naming
 from cluster.projects import REAL_GRID, TOY_GRID, Project
 
 COMMAND = "make test-cluster"
@@ -43,7 +43,7 @@ def main() -> int:
     folder = Path(mkdtemp(prefix="ldmiss-cluster-"))
     beds: dict[str, Any] = {}
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: _leave(beds, 128 + number))
+        signal.signal(number, lambda number, _: _leave(beds, folder, 128 + number))
     try:
         for name in engines:
             beds[name] = BEDS[name]()
@@ -72,10 +72,11 @@ def main() -> int:
     return int(wrong)
 
 
-def _leave(beds: dict[str, Any], status: int) -> None:
-    """Stop the schedulers and go, whatever the threads are at."""
+def _leave(beds: dict[str, Any], folder: Path, status: int) -> None:
+    """Stop the schedulers and the coordinators and go, whatever the threads are at."""
     for bed in beds.values():
         bed.close()
+    kill(naming(folder))
     os._exit(status)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from cluster.processes import kill, wait_until
+from cluster.processes import kill, naming, wait_until
 from cluster.projects import Home, Project
 
 FIRST, SECOND = "0.5-42", "0.8-42"
@@ -67,7 +67,7 @@ def try_fault(fault: Fault, bed: Any, project: Project) -> Outcome:
     home.release()
     if wrong:
         home.grid("cancel")
-        kill(_of(home))
+        kill(naming(home.top))
         wrong = f"{wrong} (see {home.top})"
     counted = Counter((one["label"], one["what"]) for one in home.log())
     again = sum(number - 1 for (_, what), number in counted.items() if what == "begins")
@@ -261,16 +261,4 @@ def _left(home: Home, cell: str) -> bool:
 
 
 def _workers(home: Home) -> list[psutil.Process]:
-    return [process for process in _of(home) if "ldmiss_pipeline.grid.worker" in process.cmdline()]
-
-
-def _of(home: Home) -> list[psutil.Process]:
-    """Processes whose command line names the home."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if any(str(home.top) in argument for argument in process.cmdline()):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
+    return [process for process in naming(home.top) if "ldmiss_pipeline.grid.worker" in process.cmdline()]

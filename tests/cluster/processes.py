@@ -63,6 +63,18 @@ def _has(process: psutil.Process, variables: dict[str, str]) -> bool:
     return all(environment.get(name) == value for name, value in variables.items())
 
 
+def naming(folder: Path) -> list[psutil.Process]:
+    """The processes whose command line names the folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if any(str(folder) in argument for argument in process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
 def with_children(process: psutil.Process) -> list[psutil.Process]:
     """A process and all that it started."""
     try:

@@ -64,7 +64,7 @@ class Project:
         changes = {"grid": dict(grid), **METHODS}
         (source / "params.yaml").write_text(yaml.safe_dump(tiny.document(**changes), sort_keys=False))
         for name in ("dvc.lock", "metrics/summary.json"):
-            (source / name).unlink()
+            (source / name).unlink(missing_ok=True)  # a commit that changes the stages has no dvc.lock yet
         shutil.copy(INSIDE / "toy.py", source / "stages")
         for name in ("toy.py", "watch.py"):  # workers carry src alone
             shutil.copy(INSIDE / name, source / "src/ldmiss_pipeline/grid")

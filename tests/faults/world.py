@@ -83,7 +83,6 @@ class World:
                 self.sabotage()
             prepare()
 
-        # Disks are filled here to see what a write does that finds no room; the runner would refuse before.
         environment = {"LDMISS_CHECKPOINT_SECONDS": str(every)}
         environment |= {"DVC_STAGE": stage} if under_dvc else {}
         return Forked(folder, stage, item, prepare=all_prepared, environment=environment)
