@@ -51,7 +51,7 @@ def seconds_between() -> float:
 class FileCheckpoint:
     """Named slots of tensors in one folder, each written atomically: a `Checkpoint` of the library.
 
-    StageItem that goes on *offers* its state to a slot again and again; now and then everything offered since the last
+    Work that goes on *offers* its state to a slot again and again; now and then everything offered since the last
     time is saved. So a slot whose work has ended is saved with the next one, and a kill at any moment costs one
     interval.
 

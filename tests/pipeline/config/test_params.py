@@ -11,10 +11,12 @@ from pydantic import BaseModel
 from support import tiny
 from support.imports import ROOT
 
+from ldmiss.core.fill import FILLS
 from ldmiss.errors import InputError
 from ldmiss.sampling.samplers import SAMPLERS
 from ldmiss_pipeline.config import params
 from ldmiss_pipeline.config.compose import composed
+from ldmiss_pipeline.config.schema.data import Missing
 from ldmiss_pipeline.config.schema.methods import Sampler
 
 CHOICES = [
@@ -77,9 +79,10 @@ def test_the_paper_profile_is_the_paper() -> None:
     assert (paper.impute.num_draws, paper.impute.num_draw_images) == (20, 500)
 
 
-def test_the_schema_allows_the_samplers_that_there_are() -> None:
-    """It lists them itself, because the library's list would load torch."""
+def test_the_schema_allows_the_samplers_and_fills_that_there_are() -> None:
+    """It lists them itself, because the library's lists would load torch."""
     assert get_args(Sampler) == SAMPLERS
+    assert list(get_args(Missing.model_fields["fill"].annotation)) == FILLS
 
 
 BAD: list[tuple[dict[str, Any], str]] = [

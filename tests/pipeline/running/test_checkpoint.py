@@ -90,7 +90,7 @@ def test_saving_is_paced(tmp_path: Path, clock: list[float]) -> None:
 
 
 def test_everything_offered_is_saved_together(tmp_path: Path, clock: list[float]) -> None:
-    """StageItem that ended before the save was due is not lost to the next part's: it is saved with it."""
+    """Work that ended before the save was due is not lost to the next part's: it is saved with it."""
     checkpoint = FileCheckpoint(tmp_path, "key")
     checkpoint.offer("m_step", lambda: {"step": torch.tensor(7)})
     clock[0] += 31
@@ -183,7 +183,7 @@ def test_no_safe_point_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def busy_after(*signals: signal.Signals) -> None:
-    """StageItem without a safe point, during which the process gets the signals."""
+    """Work without a safe point, during which the process gets the signals."""
     with Stop().installed():
         for signum in signals:
             os.kill(os.getpid(), signum)
