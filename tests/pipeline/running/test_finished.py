@@ -17,14 +17,11 @@ from ldmiss_pipeline.running import runner
 
 
 @pytest.fixture
-def copy(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the finished project as the current directory, under DVC, with a checkpoint after every step."""
-    folder = tmp_path / "copy"
-    shutil.copytree(project, folder, symlinks=True)
-    monkeypatch.chdir(folder)
+def copy(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That project under DVC, with a checkpoint after every step."""
     monkeypatch.setenv("DVC_STAGE", "train_ddpm")
     monkeypatch.setenv("LDMISS_CHECKPOINT_SECONDS", "0")
-    return folder
+    return copy
 
 
 def test_a_kill_before_dvc_records_costs_no_training(copy: Path) -> None:
