@@ -216,7 +216,7 @@ def _toy_stage(label: str, out: str, *deps: str) -> dict[str, Any]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Of a command in a clone: its own code, this Python's programs, nothing of DVC's that is shared with others."""
+    """Environment of a command in a clone: its own code, this Python's programs, a cache of DVC's own."""
     return {
         **environment_without("SLURM", "RAY_", "AWS_"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",

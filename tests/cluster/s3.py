@@ -44,7 +44,7 @@ class S3:
         return True
 
     def num_bytes(self) -> int:
-        """Of all objects."""
+        """Bytes of all objects."""
         import boto3
 
         client = boto3.client(

@@ -17,7 +17,7 @@ PACKAGES = ("munge", "slurmctld", "slurmd", "slurm-client")
 NODES = ("n1", "n2")
 FAKE_GPUS = {"n1": "/dev/null", "n2": "/dev/zero"}
 SHARDS = 2
-"""Of a GPU."""
+"""Shards of a GPU."""
 NODE_LOST_SECONDS = 15
 """After which slurmctld gives up a node that does not answer, and queues its jobs again."""
 

@@ -136,7 +136,7 @@ class World:
         return path.read_text().splitlines() if path.exists() else []
 
     def events(self, cell: str) -> list[dict[str, Any]]:
-        """Of a cell, of all runs."""
+        """Events of a cell, of all runs."""
         files = self.project.glob(f"runs/grid/*/events/{cell}.jsonl")
         return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
@@ -145,7 +145,7 @@ class World:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of every command: nothing is shared with other tests."""
+        """Environment of every command: nothing is shared with other tests."""
         return os.environ | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": f"{self.project}{os.pathsep}{self.project / 'src'}",

@@ -1,7 +1,7 @@
-"""Baselines nobody should omit: pixel mean, neighbour average and the linear Gaussian conditional mean (numpy).
+"""The linear Gaussian: mean and covariance of incomplete rows, and the conditional mean as an imputer (numpy).
 
 At 50 % missing the Gaussian comes within a few per cent of published deep imputers (docs/claims.md);
-without these an MSE axis cannot be read. All take and give images in [0, 1], float64 inside.
+without these an MSE axis cannot be read. Images are in [0, 1], float64 inside.
 """
 
 import numpy as np

@@ -1,8 +1,6 @@
-"""The one home of file formats and atomic writes: npz (no pickles), safetensors, JSON, CSV.
+"""Arrays on disk: compressed npz, no pickles, with metadata as JSON. Samples and imputations have this format.
 
-A file is written under a temporary name in the same folder and then renamed, so that a reader, or a run after a kill,
-never sees half a file. The same content gives the same bytes. Every format that a stage reads again is checked as it
-is read: npz by zip's CRC, safetensors and JSON by a SHA-256 of their own (a CSV only by DVC's hash, see provenance).
+The same content gives the same bytes. What is read is checked by zip's CRC.
 """
 
 import io

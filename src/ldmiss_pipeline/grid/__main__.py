@@ -22,7 +22,7 @@ from ldmiss_pipeline.grid.collect import collect
 from ldmiss_pipeline.grid.coordinator import drive, states_of
 from ldmiss_pipeline.grid.engines.interface import Resources
 from ldmiss_pipeline.grid.engines.local import visible_gpus
-from ldmiss_pipeline.grid.engines.table import ENGINES, make_engine
+from ldmiss_pipeline.grid.engines.registry import ENGINES, make_engine
 from ldmiss_pipeline.grid.plan import Plan
 from ldmiss_pipeline.grid.remote import remote_config, save_remote, secrets
 from ldmiss_pipeline.grid.shared import run_shared

@@ -25,7 +25,7 @@ class Cells:
         self.names = list(self._items)
 
     def labels(self, name: str) -> list[str]:
-        """Of the stages of one cell, without what it shares with others, in the order of dvc.yaml."""
+        """The stages of one cell, without what it shares with others, in the order of dvc.yaml."""
         pipeline, cell = self._pipeline, self._items[name]
         items = ((stage, item) for stage in pipeline.stages for item in pipeline.items(stage, [cell]))
         return [f"{stage}@{item.name}" for stage, item in items if item.name]
@@ -37,11 +37,11 @@ class Cells:
         return [label for label in graph.before if label in upstream and label not in labels]
 
     def graph(self, name: str) -> Graph:
-        """Of the stages of one cell and those without a cell."""
+        """The graph of the stages of one cell and those without a cell."""
         return Graph(Pipeline(self.only(name), self._path))
 
     def stage_items(self, name: str) -> dict[str, StageItem]:
-        """By label: those of one cell and those without a cell."""
+        """The items of one cell and those without a cell, by label."""
         producers = Pipeline(self.only(name), self._path).producers([self._items[name]])
         return {stage_item.label: stage_item for stage_item in producers.values()}
 

@@ -11,7 +11,7 @@ from ldmiss_pipeline.grid.state import GridRun, all_runs
 from ldmiss_pipeline.running.lockfile import LOCK_FILE
 
 MAY_DIFFER = {str(LOCK_FILE), str(PARAMS_FILE), str(SUMMARY)}
-"""Of the commit: params travel on their own, and the others are what a run writes."""
+"""Files that may differ from the commit: params travel on their own, and the others are what a run writes."""
 CODE = ("src", "stages", "conf", "hydra_plugins", "assets")
 """Folders in which a file that git does not know is a mistake: workers would not have it."""
 
@@ -70,7 +70,7 @@ def refuse_other_runs(run: str) -> None:
 
 def at_work(run: GridRun) -> list[str]:
     """The cells whose jobs the run's engine still has."""
-    from ldmiss_pipeline.grid.engines.table import make_engine
+    from ldmiss_pipeline.grid.engines.registry import make_engine
 
     jobs = run.jobs()
     active = make_engine(run).active(set(jobs.values())) if jobs else set()

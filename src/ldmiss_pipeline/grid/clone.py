@@ -21,7 +21,7 @@ _LOCK = "lock"
 
 
 def project_environment(folder: Path) -> dict[str, str]:
-    """Of commands in a copy of the project: its own code, and the programs of this Python."""
+    """Environment of commands in a copy of the project: its own code, and the programs of this Python."""
     return os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONPATH": f"{folder}{os.pathsep}{folder / 'src'}",

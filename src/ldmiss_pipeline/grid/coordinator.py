@@ -84,8 +84,7 @@ def worker_job(run: GridRun, cell: str, engine: Engine) -> Job:
     if engine.sees_folder:
         arguments += ["--events", run.events(cell), "--lock", run.lock(cell), "--log", run.log(cell, attempt)]
         arguments += ["--checkpoints", run.folder / "ckpt" / cell]
-    # The code of the commit, which the folder carries: not that of the environment, which may have changed since.
-    command = ["env", "PYTHONPATH=src", engine.python, "-m", "ldmiss_pipeline.grid.worker", *map(str, arguments)]
+    command = [engine.python, "-m", "ldmiss_pipeline.grid.worker", *map(str, arguments)]
     return Job(run.tries[cell][-1].job, command, run.carried)
 
 

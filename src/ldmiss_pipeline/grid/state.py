@@ -74,7 +74,7 @@ class GridRun:
 
     @property
     def folder(self) -> Path:
-        """Of the run, absolute."""
+        """The run's folder, absolute."""
         return (GRIDS / self.name).absolute()
 
     @property
@@ -154,7 +154,7 @@ class GridRun:
 
 
 def run_name(commit: str, document: Any) -> str:
-    """RUN: of a commit and a params document."""
+    """RUN: a hash of commit and params document."""
     text = json.dumps([commit, document], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 

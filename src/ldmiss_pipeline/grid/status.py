@@ -59,7 +59,7 @@ def latest(run: GridRun, cell: str) -> dict[str, str]:
 
 
 def _entry(statuses: list[str | None], state: str) -> str:
-    """Of the items of one stage in one cell."""
+    """What the table shows of the items of one stage in one cell."""
     done = statuses.count("done")
     if done == len(statuses):
         return "done"

@@ -217,7 +217,7 @@ def reaches_only(method: str, other: str, metric: str, inside: Sequence[float]) 
 
 
 def most_reliable(method: str, metric: str) -> Rule:
-    """Of the paper's imputers, the lowest error at its worst rate, and a mean over rates competitive with the best."""
+    """The lowest error of the paper's imputers at its worst rate, and a mean over rates competitive with the best."""
 
     def rule(reader: EstimateReader) -> Outcome:
         rates = reader.rates(*THRESHOLDS.span)

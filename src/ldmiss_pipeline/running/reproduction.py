@@ -94,6 +94,7 @@ class Reproduction:
         self._running: dict[str, _Running] = {}
         self._not_before: dict[str, float] = {}  # of labels that are tried again
         self._waiting: set[str] = set()
+        self._refused: set[str] = set()  # at the last try, by nobody that is still there
         self._pass_on_at = math.inf
         self._asked: set[psutil.Process] = set()
         self.signum: int | None = None
@@ -166,15 +167,19 @@ class Reproduction:
 
     def _is_tried_again(self, label: str) -> bool:
         """Whether a stage did not come to run because another process is at work there, or was a moment ago."""
-        item, is_first = self._graph.items[label], label not in self._not_before
+        item = self._graph.items[label]
         pids = dvcs_at_work(reads=item.deps, writes=item.outs)
-        blocked = bool(pids) or is_running(label)
-        if blocked and label not in self._waiting:
+        self._not_before[label] = time.monotonic() + RETRY_SECONDS
+        if not pids and not is_running(label):
+            is_again = label not in self._refused  # whoever was there may have left since DVC looked
+            self._refused.add(label)
+            return is_again
+        self._refused.discard(label)
+        if label not in self._waiting:
             self._waiting.add(label)
             who = f"another DVC is at work there (PID {', '.join(pids)})" if pids else "another process is running it"
             print(f"{label}: waits; {who}", file=sys.stderr, flush=True)
-        self._not_before[label] = time.monotonic() + RETRY_SECONDS
-        return blocked or is_first
+        return True
 
     @contextmanager
     def _taking_signals(self) -> Iterator[None]:

@@ -58,7 +58,7 @@ def plain(name: str) -> str:
 
 
 def test_no_operation_lacks_a_deterministic_form_on_cuda() -> None:
-    """Of those that torch lists as raising, src uses none, but for the uses of them that are harmless."""
+    """What torch lists as raising is not used in src, but for the uses of them that are harmless."""
     text = str(torch.use_deterministic_algorithms.__doc__)
     raising = text[text.index("operations will throw a") : text.index("In addition, several operations")]
     entries = [entry for entry in raising.split("* :")[1:] if "MPS" not in entry]

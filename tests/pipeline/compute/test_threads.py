@@ -50,7 +50,7 @@ def with_threads(num_threads: int, compute: Callable[[], Tensor]) -> Tensor:
 
 
 def noise() -> RowNoise:
-    """Of the first images of a data set."""
+    """Noise of the first images of a data set."""
     return RowNoise(7, torch.arange(ROWS))
 
 

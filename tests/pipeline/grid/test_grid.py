@@ -16,7 +16,7 @@ from ldmiss_pipeline.config import params
 from ldmiss_pipeline.grid import __main__ as command
 from ldmiss_pipeline.grid import coordinator
 from ldmiss_pipeline.grid.cells import Cells
-from ldmiss_pipeline.grid.engines import table as engines
+from ldmiss_pipeline.grid.engines import registry as engines
 from ldmiss_pipeline.grid.engines.interface import Resources
 from ldmiss_pipeline.grid.engines.local import Local
 from ldmiss_pipeline.grid.events import WORKER, add_event, read_events
@@ -250,7 +250,7 @@ def test_what_an_engine_cannot_give(
 
 
 def test_the_name_of_a_run() -> None:
-    """Of commit and params."""
+    """It follows from commit and params."""
     document = tiny.document()
     assert run_name("a", document) == run_name("a", tiny.document())
     assert len({run_name("a", document), run_name("b", document), run_name("a", tiny.document(seed=43))}) == 3

@@ -34,7 +34,7 @@ class _Passwords(asyncssh.SSHServer):
 
 @pytest.fixture
 def ssh_port() -> Iterator[int]:
-    """Of a server that gives the files of this host by SFTP."""
+    """Port of a server that gives the files of this host by SFTP."""
     ports: list[int] = []
     loop = asyncio.new_event_loop()
 

@@ -43,7 +43,7 @@ def test_a_fraction_that_slurm_cannot_give(gpus: float, listed: str, problem: st
 
 @pytest.fixture
 def slurm_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of Slurm only its programs: sinfo knows a partition, and sbatch keeps what it is given."""
+    """Only the programs of Slurm: sinfo knows a partition, and sbatch keeps what it is given."""
     programs = {
         "sinfo": 'test ! -e down && echo "cpu* (null)" && echo "gpu gpu:h100:2,shard:h100:8"',
         "sbatch": f"cp $1 {tmp_path}/given; echo Submitted batch job 7", "squeue": "test ! -e down",

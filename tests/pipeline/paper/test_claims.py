@@ -89,7 +89,7 @@ def test_all_claims_hold_where_they_should() -> None:
 
 
 def test_what_decides_each_claim() -> None:
-    """Of which methods, by which metrics."""
+    """Methods, by metric."""
     for claim, record in judge(world()).items():
         expected = {
             f"{task}.{method}.{metric}"

@@ -44,7 +44,7 @@ def test_under_dvc_contents_are_hashed(
 
 
 def test_dvc_hashes_are_those_of_dvc(copy: Path) -> None:
-    """Of a file and of a folder, as DVC itself computes them; temporary files do not count."""
+    """Those of a file and of a folder, as DVC itself computes them; temporary files do not count."""
     from dvc_data.hashfile.build import build
     from dvc_data.hashfile.db import HashFileDB
     from dvc_objects.fs import LocalFileSystem

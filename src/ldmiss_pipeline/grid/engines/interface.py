@@ -1,6 +1,5 @@
 """What the coordinator asks of an engine, and what it gives it to run."""
 
-import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +22,8 @@ class Job:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of the worker, beside the engine's: its code is that of the folder, whatever is installed."""
-        return {"PYTHONPATH": f"{self.folder}{os.pathsep}{self.folder / 'src'}"}
+        """Variables of the worker, beside the engine's: its code is that of the folder, whatever is installed."""
+        return {"PYTHONPATH": str(self.folder / "src")}
 
 
 @dataclass(frozen=True)

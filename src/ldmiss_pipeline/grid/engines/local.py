@@ -94,7 +94,7 @@ class Local:
         return ",".join(by_use[: max(1, round(self._resources.gpus))])
 
     def _controllers(self, names: Collection[str]) -> dict[str, psutil.Process]:
-        """Of those jobs that have one which lives."""
+        """The controllers that live, by job."""
         ends = {(_CONTROLLER, str(self._folder / name)): name for name in names}
         found = ((tuple(process.info["cmdline"] or ())[-2:], process) for process in psutil.process_iter(["cmdline"]))
         return {ends[end]: process for end, process in found if end in ends}

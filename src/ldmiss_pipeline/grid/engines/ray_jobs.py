@@ -66,7 +66,7 @@ class RayJobs:
             submission_id=job.name,
             runtime_env={
                 "working_dir": str(job.folder),
-                "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": LEAVE_SECONDS},
+                "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": LEAVE_SECONDS, "PYTHONPATH": "src"},
             },
             **({"entrypoint_num_gpus": gpus} if gpus else {"entrypoint_num_cpus": 1}),
         )

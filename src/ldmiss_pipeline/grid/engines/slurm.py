@@ -144,7 +144,7 @@ def shards(gpus: float, listed: Sequence[str]) -> int:
 
 
 def _number(listed: str, name: str) -> int:
-    """Of a resource, of all types, as in `gpu:h100:8(S:0-1),shard:h100:32`."""
+    """How many of a resource there are, of all its types, as in `gpu:h100:8(S:0-1),shard:h100:32`."""
     found = re.findall(rf"(?:^|,){name}(?::[^:,(]+)?:(\d+)(?=[(,]|$)", listed)
     return sum(map(int, found))
 
