@@ -20,13 +20,16 @@ from ldmiss_pipeline.paper.verdicts import claims_document
 from ldmiss_pipeline.running.context import Context
 
 _DPI = 150
+_OWN_STAGE = ("vae", "ldmiss", "ddpm", "diffputer")
+"""Models with a training stage of their own; the others are those of the stage `train`."""
 
 
 def run(context: Context) -> str:
     """Write the table, the summary and the claims in `metrics/` and, in `plots/`, each PNG beside its CSV."""
     grid = context.params.grid
     items = [Item(rate, seed) for rate in grid.missing_rates for seed in grid.seeds]
-    _remove_other_grids(items)
+    models = sorted([*_OWN_STAGE, *context.params.train.methods])
+    _remove_others(items, models)
     cells = [load_checked_json(item.metrics()) for item in items]
     table = tidy(cells)
     inputs = FigureInputs(
@@ -38,7 +41,7 @@ def run(context: Context) -> str:
             (float(cell["missing_rate"]), int(cell["seed"])): _image_grid(item, cell)
             for item, cell in zip(items, cells, strict=True)
         },
-        curves=_curves([item for item in items if item.seed == grid.seeds[0]]),
+        curves=_curves([item for item in items if item.seed == grid.seeds[0]], models),
         published=compare_published(table).mse,
         num_columns=context.params.plot.num_columns,
     )
@@ -51,16 +54,13 @@ def run(context: Context) -> str:
     return f"{len(items)} cells, {len(table)} numbers, {len(figures)} figures in {PLOTS}/"
 
 
-def _remove_other_grids(items: Sequence[Item]) -> None:
+def _remove_others(items: Sequence[Item], models: Sequence[str]) -> None:
     remove_others(path for item in items for path in (item.metrics(), item.image_grid()))
-    of_grid = ("classifier.csv", *(f"-{item.cell}.csv" for item in items))
-    remove_others(path for path in CURVES.glob("*.csv") if path.name.endswith(of_grid))
+    remove_others([CURVES / "classifier.csv", *(item.curve(model) for item in items for model in models)])
 
 
-def _curves(items: Sequence[Item]) -> dict[tuple[str, str], list[float]]:
+def _curves(items: Sequence[Item], models: Sequence[str]) -> dict[tuple[str, str], list[float]]:
     """Loss curves by model and missing rate; a model in closed form has none."""
-    ending = f"-{items[0].cell}.csv"
-    models = sorted(path.name.removesuffix(ending) for path in CURVES.glob(f"*{ending}"))
     curves = {(model, str(item.missing_rate)): load_curve(item.curve(model)) for model in models for item in items}
     return {key: losses for key, losses in curves.items() if losses}
 

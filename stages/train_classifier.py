@@ -1,4 +1,4 @@
-"""The yardstick: a classifier on complete, labelled digits, for evaluation only, and the floors of its FID.
+"""Train the classifier that images are measured with, on complete, labelled digits; and the floors of its FID.
 
 FIDs compare only under the same classifier. So `classifier.weights` can name a committed file, which is then used as it
 is, after its claims about itself were checked; null trains one (`source` in the facts says which). The trained file

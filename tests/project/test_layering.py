@@ -115,3 +115,9 @@ def test_packages_have_no_code_of_their_own() -> None:
     for path in [*ROOT.glob("src/*/*/**/__init__.py"), ROOT / "src/ldmiss_pipeline/__init__.py"]:
         for node in ast.parse(path.read_text()).body:
             assert isinstance(node, ast.Expr | ast.ImportFrom), f"{path}: {ast.unparse(node)}"
+
+
+def test_a_lazy_name_counts_as_its_module() -> None:
+    """`from ldmiss import SAMPLERS` imports sampling, whatever it looks like."""
+    assert module_file("ldmiss.SAMPLERS") == Path("src/ldmiss/sampling/samplers.py")
+    assert module_file("ldmiss.fit_vae") == Path("src/ldmiss/fitting/vae.py")

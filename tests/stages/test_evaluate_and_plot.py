@@ -22,10 +22,11 @@ def copy(project: Path, tmp_path: Path) -> Path:
 
 
 def test_cells_of_other_grids_are_left_out(project: Path, copy: Path) -> None:
-    """A stale cell enters no mean, and it and its curve are removed before DVC hashes the folders."""
+    """A stale cell enters no mean; it, its curve and those of other methods are removed before DVC hashes them."""
     stale = copy / Item(0.1, 7).metrics()
     stale.write_text((copy / tiny.CELL.metrics()).read_text().replace('"mse": ', '"mse": 9'))
     shutil.copy(copy / tiny.CELL.curve("vae"), copy / Item(0.1, 7).curve("vae"))
+    shutil.copy(copy / tiny.CELL.curve("vae"), copy / tiny.CELL.curve("a_method_no_more"))
     tiny.run(copy, lambda stage: stage == "plot")
     assert tiny.fingerprints(copy, "metrics") == tiny.fingerprints(project, "metrics")
 

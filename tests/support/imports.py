@@ -4,14 +4,20 @@ import ast
 from collections.abc import Collection
 from pathlib import Path
 
+import ldmiss
+
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = {"ldmiss": "src", "ldmiss_pipeline": "src", "stages": "."}
 """Our packages, by the folder they are in."""
 
 
 def module_file(name: str) -> Path | None:
-    """The file of one of our modules, relative to the root; None for foreign modules."""
-    package = name.split(".")[0]
+    """The file of one of our modules, relative to the root; None for foreign modules.
+
+    `ldmiss.NAME` is the module that this lazy name is from.
+    """
+    package, _, rest = name.partition(".")
+    name = f"ldmiss.{ldmiss._MODULES[rest]}" if package == "ldmiss" and rest in ldmiss._MODULES else name
     if package not in PACKAGES:
         return None
     base = Path(PACKAGES[package], *name.split("."))

@@ -15,7 +15,11 @@ def lock_of(items: list[tuple[str, Item]]) -> dict[str, Any]:
     pipeline = Pipeline(yaml.safe_load(Path("params.yaml").read_text()))
     stage_items = [pipeline.stage_item(stage, item) for stage, item in items]
     return {
-        stage_item.label: {"outs": [{"path": str(out), "md5": dvc_hash(out)} for out in stage_item.outs]}
+        stage_item.label: {
+            "deps": [{"path": str(dep), "md5": dvc_hash(dep)} for dep in stage_item.deps],
+            "params": {"params.yaml": stage_item.params},
+            "outs": [{"path": str(out), "md5": dvc_hash(out)} for out in stage_item.outs],
+        }
         for stage_item in stage_items
     }
 

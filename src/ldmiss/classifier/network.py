@@ -1,4 +1,4 @@
-"""The evaluation classifier (paper A.1.3): the yardstick of FID, IS and accuracy."""
+"""The evaluation classifier (paper A.1.3): what FID, IS and accuracy are measured with."""
 
 import hashlib
 from collections.abc import Mapping

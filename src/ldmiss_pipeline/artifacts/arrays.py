@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ldmiss.errors import InputError, one_line
 from ldmiss.files.atomic import atomic_write, existing_file
 
-_METADATA_MEMBER = "facts"
+_METADATA_MEMBER = "facts"  # the name that files have
 _MAX_ARRAY_BYTES = 4 * 2**30  # more is unpacked from no npz: a few MB can claim to hold any amount
 _NPZ_ERRORS = (
     zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, ValueError, TypeError, KeyError, EOFError, OSError,
@@ -58,9 +58,9 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
 
 
 def load_array_metadata(path: Path) -> dict[str, Any]:
-    """The facts of an npz; raises as `load_arrays`."""
+    """The metadata of an npz; raises as `load_arrays`."""
     (text,) = load_arrays(path, _METADATA_MEMBER)
     try:
         return dict(json.loads(str(text)))
     except (ValueError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: corrupted facts ({one_line(error)})") from None
+        raise InputError(f"{path}: corrupted metadata ({one_line(error)})") from None

@@ -19,6 +19,7 @@ from ldmiss.checkpoints import MakeTensors
 from ldmiss.errors import InputError
 from ldmiss.files.atomic import sweep_temporaries
 from ldmiss.files.tensors import load_tensors, save_tensors
+from ldmiss_pipeline.running.finished import REMOVED, remove_folder
 from ldmiss_pipeline.running.signals import Stop
 
 SECONDS_BETWEEN = 30.0
@@ -26,8 +27,6 @@ INTERVAL_VARIABLE = "LDMISS_CHECKPOINT_SECONDS"
 """Environment variable with another number of seconds between two checkpoints; 0: after every step and chunk."""
 MAX_SHARE = 0.02
 """Saving takes at most this share of the time: where a checkpoint is large, the interval is longer."""
-
-_REMOVED = ".removed-"
 
 
 def seconds_between() -> float:
@@ -63,7 +62,7 @@ class FileCheckpoint:
 
     def __init__(self, folder: Path, key: str, stop: Stop | None = None) -> None:
         self.folder, self.key, self.stop = folder, key, stop or Stop()
-        for half_removed in folder.parent.glob(f"{_REMOVED}*"):
+        for half_removed in folder.parent.glob(f"{REMOVED}*"):
             shutil.rmtree(half_removed, ignore_errors=True)
         sweep_temporaries(folder)
         self.seconds_saving = 0.0
@@ -126,11 +125,9 @@ class FileCheckpoint:
             path.unlink()
 
     def remove(self) -> None:
-        """Remove the whole folder, in one step for whoever is killed meanwhile: the work is done."""
+        """Remove the whole folder: the work is done."""
         if self.folder.exists():
-            gone = self.folder.with_name(f"{_REMOVED}{self.folder.name}")
-            self.folder.rename(gone)
-            shutil.rmtree(gone, ignore_errors=True)
+            remove_folder(self.folder)
 
     def _path(self, slot: str) -> Path:
         return self.folder / f"{slot}.safetensors"

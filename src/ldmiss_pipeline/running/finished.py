@@ -11,20 +11,24 @@ from typing import Any
 
 from ldmiss_pipeline.artifacts.json_files import load_checked_json, save_checked_json
 from ldmiss_pipeline.artifacts.paths import CHECKPOINTS
+from ldmiss_pipeline.config.params import PARAMS_FILE
 from ldmiss_pipeline.running.lockfile import dvc_hash, recorded_hashes
 from ldmiss_pipeline.running.pipeline import StageItem
 
 _MARK = "finished.json"
+REMOVED = ".removed-"
+"""Start of the name of a folder that is being removed."""
 
 
 def mark_finished(folder: Path, stage_item: StageItem) -> None:
-    """Note in a folder of checkpoints which outs their work has ended with."""
-    outs = {str(out): dvc_hash(out) for out in stage_item.outs}
-    save_checked_json(folder / _MARK, {"label": stage_item.label, "outs": outs})
+    """Note in a folder of checkpoints what their work followed from, and which outs it has ended with."""
+    deps, outs = ({str(path): dvc_hash(path) for path in paths} for paths in (stage_item.deps, stage_item.outs))
+    mark = {"label": stage_item.label, "params": stage_item.params, "deps": deps, "outs": outs}
+    save_checked_json(folder / _MARK, mark)
 
 
 def remove_recorded(lock: dict[str, Any]) -> None:
-    """Remove the checkpoints of finished stages whose outs are those that `dvc.lock` has.
+    """Remove the checkpoints of finished stages that `dvc.lock` has with the same params, dependencies and outs.
 
     Args:
         lock: the entries of `dvc.lock` by label.
@@ -32,7 +36,25 @@ def remove_recorded(lock: dict[str, Any]) -> None:
     for mark in CHECKPOINTS.glob(f"*/{_MARK}"):
         try:
             finished = load_checked_json(mark)
-        except ValueError:
+        except (ValueError, OSError):  # damaged, or another stage was faster
             continue
-        if recorded_hashes(lock.get(finished["label"])) == finished["outs"]:
-            shutil.rmtree(mark.parent, ignore_errors=True)
+        if _recorded(lock.get(finished["label"]) or {}) == {key: finished[key] for key in ("params", "deps", "outs")}:
+            remove_folder(mark.parent)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder of checkpoints, in one step for whoever is killed meanwhile."""
+    gone = folder.with_name(f"{REMOVED}{folder.name}")
+    try:
+        folder.rename(gone)
+    except OSError:  # another stage was faster
+        return
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _recorded(entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "params": entry.get("params", {}).get(str(PARAMS_FILE), {}),
+        "deps": {dep["path"]: dep.get("md5") for dep in entry.get("deps", [])},
+        "outs": recorded_hashes(entry),
+    }

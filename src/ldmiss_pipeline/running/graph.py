@@ -8,11 +8,11 @@ from ldmiss_pipeline.running.pipeline import Pipeline, StageItem
 
 
 class Graph:
-    """The works of a pipeline by label, each with those that it waits for.
+    """The items of a pipeline's stages by label, each with those that it waits for.
 
     Attributes:
         items: label -> item.
-        before: label -> labels of the works whose outs it reads; in the order of `dvc.yaml`.
+        before: label -> labels of the items whose outs it reads; in the order of `dvc.yaml`.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:

@@ -98,6 +98,16 @@ class Pipeline:
         methods = self._value_at(matrix["method"].strip("${}")) if "method" in matrix else [None]
         return [Item(cell.missing_rate, cell.seed, method) for cell in cells for method in methods]
 
+    def check(self, stage: str, item: Item) -> None:
+        """Raise InputError where a stage has no such item: a cell or a method too many, missing, or of other stages."""
+        has_cell = None not in (item.missing_rate, item.seed)
+        allowed = self.items(stage, [Item(item.missing_rate, item.seed)])
+        if item not in allowed or has_cell != ("matrix" in self._stages[stage]):
+            methods = [other.method for other in allowed if other.method]
+            wanted = "--missing-rate and --seed" if "matrix" in self._stages[stage] else "no cell"
+            wanted += f", and --method of {', '.join(methods)}" if methods else ""
+            raise InputError(f"stage {stage} takes {wanted}, got {item.name or 'none'}")
+
     def producers(self, cells: list[Item]) -> dict[Path, StageItem]:
         """Every out of the given cells, and of the stages that run once -> the work that makes it."""
         stage_items = (self.stage_item(stage, item) for stage in self._stages for item in self.items(stage, cells))

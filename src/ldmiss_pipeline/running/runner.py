@@ -76,6 +76,7 @@ def run_stage(stage: str, item: Item, stop: Stop | None = None) -> dict[str, Any
         params, document = params_module.load()
         _warn_once(params.warnings(), document)
         pipeline = Pipeline(document)
+        pipeline.check(stage, item)
         stage_item = pipeline.stage_item(stage, item)
         context = Context(item=item, params=params, stage_item=stage_item, stop=stop or Stop())
         for out in stage_item.outs:

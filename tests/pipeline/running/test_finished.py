@@ -29,11 +29,12 @@ def test_once_recorded_they_go_with_the_next_stage(copy: Path) -> None:
     runner.run_stage("train_ddpm", tiny.CELL)
     (kept,) = Path("ckpt").glob("train_ddpm*")
     recorded = lock_of([("train_ddpm", tiny.CELL), ("download", tiny.Item())])
-    other = json.loads(json.dumps(recorded))
-    other["train_ddpm@0.5-42"]["outs"][0]["md5"] = "0" * 32
-    write_lock(other)
-    runner.run_stage("mask", tiny.CELL)
-    assert kept.exists()
+    for part in ("outs", "deps"):  # the same bytes out of other code are not recorded yet either
+        other = json.loads(json.dumps(recorded))
+        other["train_ddpm@0.5-42"][part][0]["md5"] = "0" * 32
+        write_lock(other)
+        runner.run_stage("mask", tiny.CELL)
+        assert kept.exists()
     write_lock(recorded)
     runner.run_stage("mask", tiny.CELL)
     assert not list(Path("ckpt").glob("train_ddpm*"))

@@ -121,6 +121,26 @@ def test_stages_read_only_the_params_they_declare(project: Path, monkeypatch: py
         assert unread <= allowed, f"{stage}@{item.name} declares, but does not read"
 
 
+@pytest.mark.parametrize(
+    ("stage", "item", "takes"),
+    [
+        ("train", Item(0.5, 42, "ddpm"), "--missing-rate and --seed, and --method of baselines"),
+        ("train", Item(0.5, 42), "--missing-rate and --seed, and --method of baselines"),
+        ("sample", Item(0.5, 42, "vae"), "--method of ldmiss, ddpm, diffputer"),
+        ("mask", Item(), "--missing-rate and --seed, got none"),
+        ("mask", Item(0.5, 42, "ddpm"), "--missing-rate and --seed, got 0.5-42-ddpm"),
+        ("plot", tiny.CELL, "no cell, got 0.5-42"),
+    ],
+)
+def test_an_item_that_a_stage_does_not_have_is_refused(
+    stage: str, item: Item, takes: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line that says what it takes."""
+    monkeypatch.chdir(project)
+    with pytest.raises(InputError, match=re.escape(takes)):
+        runner.run_stage(stage, item)
+
+
 def test_unknown_stage_and_method_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """argparse names the choices."""
     for arguments in (["train_gan"], ["sample", "--method", "gan"]):
