@@ -157,7 +157,7 @@ def test_a_damaged_file_is_refused_by_name_or_read_as_before(num_cases: int, cop
 
 @num_cases(fast=10, slow=200)
 def test_another_file_in_its_place_is_refused_by_name(num_cases: int, copy: Path) -> None:
-    """Swapped within and across formats, or empty. (Another cell's file of the same kind: test_provenance.)"""
+    """Swapped within and across formats, or empty. (Another cell's file of the same kind: running/test_stamps.py.)"""
     clean = {path: frozen(read(path)) for path, read in READERS.items()}
     producers = Pipeline(params.load()[1]).producers([CELL])
 

@@ -1,6 +1,7 @@
 """`chunk_size: auto`: one number per stage and kind of device, noted in the record, without effect on the results."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 import yaml
 from support import tiny
+from support.imports import ROOT
 
 from ldmiss.files.tensors import load_tensors
 from ldmiss_pipeline.artifacts.arrays import load_arrays
@@ -46,21 +48,21 @@ def test_chunks_at_a_time(
     assert Runtime(torch.device(device), torch.float32, num_threads, deterministic=True).num_at_a_time == number
 
 
-@pytest.mark.parametrize("diffputer", ["standard", "official"])
-def test_the_paper_profile_leaves_it_to_us(diffputer: str) -> None:
+@pytest.mark.parametrize("choice", ["paper", "paper diffputer=official", "quick", "lite", "smoke"])
+def test_the_paper_profile_leaves_it_to_us(choice: str) -> None:
     """All three; quick, lite and smoke name their numbers."""
-    paper = params.validate(yaml.safe_load(composed(["profile=paper", f"diffputer={diffputer}"])), "paper")
-    assert (paper.sample.chunk_size, paper.impute.chunk_size, paper.diffputer.em.e_step.chunk_size) == ("auto",) * 3
-    for profile in ("quick", "lite", "smoke"):
-        other = params.validate(yaml.safe_load(composed([f"profile={profile}"])), profile)
-        sizes = (other.sample.chunk_size, other.impute.chunk_size, other.diffputer.em.e_step.chunk_size)
-        assert all(isinstance(size, int) for size in sizes)
+    typed = params.validate(yaml.safe_load(composed(f"profile={choice}".split(), ROOT)), choice)
+    sizes = (typed.sample.chunk_size, typed.impute.chunk_size, typed.diffputer.em.e_step.chunk_size)
+    assert all((size == "auto") == (typed.profile == "paper") for size in sizes)
 
 
-def test_auto_in_the_stages(project: Path, raw: dict[str, Any], tmp_path: Path) -> None:
+def test_auto_in_the_stages(project: Path, tmp_path: Path) -> None:
     """The record says what it was, and samples, draws and the EM are those of any other size, up to rounding."""
-    other = tiny.make_project(tmp_path / "other", raw, **AUTO)
-    tiny.run(other, lambda stage: stage not in ("train_classifier", "evaluate", "plot"))
+    other = tmp_path / "other"
+    shutil.copytree(project, other, symlinks=True)
+    (other / "params.yaml").write_text(yaml.safe_dump(tiny.document(**AUTO)))
+    (other / "runs/records.jsonl").unlink()
+    tiny.run(other, lambda stage: stage in CHUNK_SIZES["cpu"])
     used = {
         record["stage"]: record.get("chunk_size")
         for record in map(json.loads, (other / "runs/records.jsonl").read_text().splitlines())

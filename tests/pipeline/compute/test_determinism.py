@@ -169,20 +169,14 @@ def test_inference_repeats_to_the_bit(name: str) -> None:
     assert torch.equal(run(), one)
 
 
-@pytest.mark.parametrize("deterministic", [True, False])
-def test_the_metrics_say_what_it_was(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deterministic: bool
-) -> None:
-    """In the cell's file, among the facts of the run."""
+def test_the_metrics_say_what_it_was(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the cell's file, among the facts of the run; what a stage's record says is that stage's own."""
     folder = tmp_path / "copy"
     shutil.copytree(project, folder, symlinks=True)
-    document = yaml.safe_load((folder / "params.yaml").read_text())
-    document["compute"]["deterministic"] = deterministic
-    (folder / "params.yaml").write_text(yaml.safe_dump(document))
-    monkeypatch.setattr(
-        runner, "check_stamps", lambda stage_item, producers: None
-    )  # the rest was made with the other value
+    (folder / "params.yaml").write_text(yaml.safe_dump(tiny.document(compute={"deterministic": False})))
+    monkeypatch.setattr(runner, "check_stamps", lambda stage_item, producers: None)  # the rest has the other value
     tiny.run(folder, lambda stage: stage == "evaluate")
-    assert load_checked_json(folder / tiny.CELL.metrics())["run"]["deterministic"] is deterministic
-    record = json.loads((folder / "runs/records.jsonl").read_text().splitlines()[-1])
-    assert record["deterministic"] is deterministic
+    for where, deterministic in ((project, True), (folder, False)):
+        assert load_checked_json(where / tiny.CELL.metrics())["run"]["deterministic"] is deterministic
+        records = map(json.loads, (where / "runs/records.jsonl").read_text().splitlines())
+        assert [record for record in records if record["stage"] == "evaluate"][-1]["deterministic"] is deterministic

@@ -66,6 +66,8 @@ STATED = {
     "vae.encoder_input": "faithful", "latents.scale": "global",
     # A.3 and Figure 3: 10,000 generated and imputed
     "sample.num_images": 10000, "impute.num_images": "all", "evaluate.fid_layer": "penultimate",
+    # Ours: what uncertainty is measured on
+    "impute.num_draws": 20, "impute.num_draw_images": 500,
     # Section 4.1: DiffPuter, by the recipe whose deviations docs/fidelity.md lists
     "diffputer.preset": "standard", "diffputer.network.hidden": 1024,
 }  # fmt: skip

@@ -11,10 +11,12 @@ from pydantic import BaseModel
 from support import tiny
 from support.imports import ROOT
 
+from ldmiss.core.fill import FILLS
 from ldmiss.errors import InputError
 from ldmiss.sampling.samplers import SAMPLERS
 from ldmiss_pipeline.config import params
 from ldmiss_pipeline.config.compose import composed
+from ldmiss_pipeline.config.schema.data import Missing
 from ldmiss_pipeline.config.schema.methods import Sampler
 
 CHOICES = [
@@ -56,30 +58,10 @@ def test_profiles_choose_their_data_set_and_can_be_overruled() -> None:
     assert yaml.safe_load(composed(["profile=paper", "dataset=mnist5k"], ROOT))["dataset"]["name"] == "mnist5k"
 
 
-def test_the_paper_profile_is_the_paper() -> None:
-    """Table 1, A.2 and A.2.3, number by number."""
-    paper = params.validate(yaml.safe_load(composed(["profile=paper", "grid=paper"], ROOT)), "paper")
-    assert (paper.grid.missing_rates, paper.grid.seeds) == ([0.0, 0.1, 0.3, 0.5, 0.6, 0.8], [42, 43, 44])
-    pixel, latent = paper.ddpm.network, paper.ldmiss.network
-    assert (pixel.base_channels, pixel.channel_multipliers, pixel.num_res_blocks) == (48, [1, 2, 4], 3)
-    assert (latent.base_channels, latent.channel_multipliers, latent.num_res_blocks) == (64, [1, 2], 2)
-    assert (pixel.attention_resolutions, latent.attention_resolutions) == ([], [7])
-    assert (pixel.dropout, latent.dropout, pixel.num_groups, latent.num_groups) == (0.12, 0.08, 16, 16)
-    assert (paper.ddpm.train.lr, paper.ldmiss.train.lr) == (1.96e-5, 9.05e-5)
-    for train in (paper.ddpm.train, paper.ldmiss.train, paper.vae.train):
-        assert (train.epochs, train.batch_size, train.lr_schedule, train.ema_decay) == (50, 256, "constant", None)
-    assert (paper.diffusion.beta_min, paper.diffusion.beta_max, paper.diffusion.tau) == (0.1, 20.0, 1e-3)
-    assert paper.vae.kl_weight == 1e-6
-    assert (paper.vae.network.channel_multipliers, paper.vae.network.latent_channels) == ([1, 2, 4], 2)
-    steps = [paper.ldmiss.sample, paper.ddpm.sample, paper.ldmiss.impute.guidance, paper.ddpm.impute.guidance]
-    assert {section.num_steps for section in [*steps, paper.ddpm.impute.replacement]} == {1000}
-    assert (paper.sample.num_images, paper.impute.num_images, paper.missing.test_rate) == (10000, "all", 0.5)
-    assert (paper.impute.num_draws, paper.impute.num_draw_images) == (20, 500)
-
-
-def test_the_schema_allows_the_samplers_that_there_are() -> None:
-    """It lists them itself, because the library's list would load torch."""
+def test_the_schema_allows_the_samplers_and_fills_that_there_are() -> None:
+    """It lists them itself, because the library's lists would load torch."""
     assert get_args(Sampler) == SAMPLERS
+    assert list(get_args(Missing.model_fields["fill"].annotation)) == FILLS
 
 
 BAD: list[tuple[dict[str, Any], str]] = [

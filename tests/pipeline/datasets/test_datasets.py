@@ -98,17 +98,6 @@ def test_a_download_cut_short_falls_back_with_a_warning(
     assert "warning: train-images-idx3-ubyte.gz taken from file://" in capsys.readouterr().err
 
 
-def test_corruption_on_disk_is_detected_at_every_read(small_mirror: Path, tmp_path: Path) -> None:
-    """One flipped byte in a raw file is found and named."""
-    DATASETS["mnist"].download(tmp_path / "mnist")
-    path = tmp_path / "mnist/t10k-labels-idx1-ubyte.gz"
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(bytes(content))
-    with pytest.raises(InputError, match=r"t10k-labels-idx1-ubyte.gz: corrupted \(wrong MD5\)"):
-        load_split("mnist", tmp_path, "test")
-
-
 def test_without_a_source_the_error_says_how_to_get_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No mirror and no network: the variable to set, and the data set that needs neither."""
     monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", [f"file://{tmp_path}/nowhere/"])

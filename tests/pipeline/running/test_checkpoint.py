@@ -36,23 +36,6 @@ def test_other_work_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert checkpoint.restored == []
 
 
-def test_an_older_format_and_half_a_file_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Each with a warning that says what is wrong."""
-    checkpoint = FileCheckpoint(tmp_path, "key")
-    with monkeypatch.context() as older:
-        older.setattr("ldmiss.files.tensors.FORMAT_VERSION", 1)
-        checkpoint.save("vae", {"step": torch.tensor(3)})
-    assert checkpoint.load("vae") is None
-    assert "format 2, found 'checkpoint', format 1" in capsys.readouterr().err
-    checkpoint.save("vae", {"step": torch.zeros(1000)})
-    path = tmp_path / "vae.safetensors"
-    path.write_bytes(path.read_bytes()[:-100])
-    assert checkpoint.load("vae") is None
-    assert "corrupted" in capsys.readouterr().err
-
-
 def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
     """Safetensors have no checksum of their own: ours covers weights and facts."""
     checkpoint = FileCheckpoint(tmp_path, "key")
@@ -90,7 +73,7 @@ def test_saving_is_paced(tmp_path: Path, clock: list[float]) -> None:
 
 
 def test_everything_offered_is_saved_together(tmp_path: Path, clock: list[float]) -> None:
-    """StageItem that ended before the save was due is not lost to the next part's: it is saved with it."""
+    """Work that ended before the save was due is not lost to the next part's: it is saved with it."""
     checkpoint = FileCheckpoint(tmp_path, "key")
     checkpoint.offer("m_step", lambda: {"step": torch.tensor(7)})
     clock[0] += 31
@@ -183,7 +166,7 @@ def test_no_safe_point_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def busy_after(*signals: signal.Signals) -> None:
-    """StageItem without a safe point, during which the process gets the signals."""
+    """Work without a safe point, during which the process gets the signals."""
     with Stop().installed():
         for signum in signals:
             os.kill(os.getpid(), signum)

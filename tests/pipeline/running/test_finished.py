@@ -17,25 +17,11 @@ from ldmiss_pipeline.running import runner
 
 
 @pytest.fixture
-def copy(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the finished project as the current directory, under DVC, with a checkpoint after every step."""
-    folder = tmp_path / "copy"
-    shutil.copytree(project, folder, symlinks=True)
-    monkeypatch.chdir(folder)
+def copy(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """That project under DVC, with a checkpoint after every step."""
     monkeypatch.setenv("DVC_STAGE", "train_ddpm")
     monkeypatch.setenv("LDMISS_CHECKPOINT_SECONDS", "0")
-    return folder
-
-
-def test_a_kill_before_dvc_records_costs_no_training(copy: Path) -> None:
-    """DVC deletes outs that it does not know and runs the stage again: it goes on from its last step."""
-    made = tiny.fingerprints(copy, "models/ddpm", "metrics/curves")
-    runner.run_stage("train_ddpm", tiny.CELL)
-    for out in (tiny.CELL.model("ddpm"), tiny.CELL.curve("ddpm")):
-        out.unlink()
-    record = runner.run_stage("train_ddpm", tiny.CELL)
-    assert record["restored"] == ["ddpm"]
-    assert tiny.fingerprints(copy, "models/ddpm", "metrics/curves") == made
+    return copy
 
 
 def test_once_recorded_they_go_with_the_next_stage(copy: Path) -> None:
@@ -65,14 +51,20 @@ def test_of_other_params_nothing_is_taken(copy: Path, capsys: pytest.CaptureFixt
     assert tiny.fingerprints(copy, "models/ddpm") != made
 
 
-def test_a_forced_run_computes(copy: Path) -> None:
-    """`dvc repro --force` on what is recorded starts over, as often as asked: determinism can be checked that way."""
+def test_with_dvc_a_kill_costs_no_training_and_a_forced_run_trains(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed after its stage, DVC deletes outs that it does not know and runs the stage again: from its last step.
+
+    `dvc repro --force` on what is recorded starts over, as often as asked: determinism can be checked that way.
+    """
+    folders = ("models/ddpm", "metrics/curves")
+    made = tiny.fingerprints(copy, *folders)
+    runner.run_stage("train_ddpm", tiny.CELL)  # ... and here its DVC is killed
+    monkeypatch.delenv("DVC_STAGE")
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}", "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(copy.parent / "site"),
     }  # fmt: skip
-    del environment["DVC_STAGE"]
 
     def dvc(*arguments: str) -> None:
         done = subprocess.run(["dvc", *arguments], env=environment, capture_output=True, text=True)
@@ -81,7 +73,8 @@ def test_a_forced_run_computes(copy: Path) -> None:
     dvc("init", "--no-scm", "--quiet")
     shutil.copy(ROOT / ".dvcignore", copy)
     Path("runs/records.jsonl").unlink()
-    for _ in range(2):
-        dvc("repro", "--quiet", "--force", "--single-item", "train_ddpm@0.5-42")
+    for options in ([], ["--force"], ["--force"]):
+        dvc("repro", "--quiet", *options, "--single-item", "train_ddpm@0.5-42")
+        assert tiny.fingerprints(copy, *folders) == made
     records = [json.loads(line) for line in Path("runs/records.jsonl").read_text().splitlines()]
-    assert [record["restored"] for record in records] == [[], []]
+    assert [record["restored"] for record in records] == [["ddpm"], [], []]

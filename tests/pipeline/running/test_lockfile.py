@@ -1,6 +1,5 @@
 """`dvc.lock` and DVC's hashes: read while nobody writes, and inputs that are not what it recorded are refused."""
 
-import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,15 +15,6 @@ from ldmiss.errors import InputError
 from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.running import runner
 from ldmiss_pipeline.running.lockfile import dvc_hash, load_lock
-
-
-@pytest.fixture
-def copy(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the finished project to change, as the current directory."""
-    folder = tmp_path / "copy"
-    shutil.copytree(project, folder, symlinks=True)
-    monkeypatch.chdir(folder)
-    return folder
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,7 @@
-"""One item under the runner: its lock, its left-overs, its record, and a training that diverges."""
+"""One item under the runner: its lock, its left-overs, and a training that diverges."""
 
 import fcntl
-import json
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -14,15 +12,6 @@ from support import tiny
 from ldmiss.errors import DivergenceError, InputError
 from ldmiss.files.tensors import load_tensors
 from ldmiss_pipeline.running import runner
-
-
-@pytest.fixture
-def copy(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the finished project to change, as the current directory."""
-    folder = tmp_path / "copy"
-    shutil.copytree(project, folder, symlinks=True)
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def test_a_diverging_run_keeps_its_last_good_checkpoint(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,12 +47,3 @@ def test_left_overs_of_a_kill_are_swept(copy: Path) -> None:
     runner.run_stage("train_vae", tiny.CELL)
     assert not mine.exists()
     assert other.exists()
-
-
-def test_the_record_says_what_it_ran_on(copy: Path) -> None:
-    """Device, dtype, threads, versions, time, memory, and what the checkpoints took."""
-    runner.run_stage("train_vae", tiny.CELL)
-    record = json.loads(Path("runs/records.jsonl").read_text().splitlines()[-1])
-    assert {"device", "dtype", "num_threads", "torch", "seconds", "peak_memory_mb", "versions"} <= set(record)
-    assert record["restored"] == []
-    assert record["checkpoint_seconds"] >= 0

@@ -16,15 +16,6 @@ from ldmiss_pipeline.running import runner
 OTHER = Item(0.8, 42)
 
 
-@pytest.fixture
-def copy(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the finished project to change, as the current directory."""
-    folder = tmp_path / "copy"
-    shutil.copytree(project, folder, symlinks=True)
-    monkeypatch.chdir(folder)
-    return folder
-
-
 def test_a_model_of_another_cell_is_refused(copy: Path) -> None:
     """Copied into the place of this cell's, it says where it is from."""
     grid = {"missing_rates": [0.5, 0.8], "seeds": [42]}

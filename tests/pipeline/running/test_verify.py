@@ -11,15 +11,6 @@ from ldmiss_pipeline.running import verify
 from ldmiss_pipeline.running.lockfile import dvc_hash
 
 
-@pytest.fixture
-def copy(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the finished project to change, as the current directory."""
-    folder = tmp_path / "copy"
-    shutil.copytree(project, folder, symlinks=True)
-    monkeypatch.chdir(folder)
-    return folder
-
-
 def test_verify_finds_and_removes(
     copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
