@@ -11,6 +11,8 @@ import yaml
 from support import tiny
 
 import ldmiss_pipeline.running.runner as runner
+from ldmiss.errors import InputError
+from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.config import params, schema
 from ldmiss_pipeline.running.pipeline import Pipeline
 
