@@ -11,8 +11,7 @@ from typing import Any
 
 from ldmiss_pipeline.artifacts.json_files import load_checked_json, save_checked_json
 from ldmiss_pipeline.artifacts.paths import CHECKPOINTS
-from ldmiss_pipeline.config.params import PARAMS_FILE
-from ldmiss_pipeline.running.lockfile import dvc_hash, recorded_hashes
+from ldmiss_pipeline.running.lockfile import dvc_hash, recorded_work
 from ldmiss_pipeline.running.pipeline import StageItem
 
 _MARK = "finished.json"
@@ -38,7 +37,7 @@ def remove_recorded(lock: dict[str, Any]) -> None:
             finished = load_checked_json(mark)
         except (ValueError, OSError):  # damaged, or another stage was faster
             continue
-        if _recorded(lock.get(finished["label"]) or {}) == {key: finished[key] for key in ("params", "deps", "outs")}:
+        if recorded_work(lock.get(finished.pop("label"))) == finished:
             remove_folder(mark.parent)
 
 
@@ -50,11 +49,3 @@ def remove_folder(folder: Path) -> None:
     except OSError:  # another stage was faster
         return
     shutil.rmtree(gone, ignore_errors=True)
-
-
-def _recorded(entry: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "params": entry.get("params", {}).get(str(PARAMS_FILE), {}),
-        "deps": {dep["path"]: dep.get("md5") for dep in entry.get("deps", [])},
-        "outs": recorded_hashes(entry),
-    }

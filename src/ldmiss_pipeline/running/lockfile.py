@@ -11,6 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ldmiss.errors import InputError, one_line
+from ldmiss_pipeline.config.params import PARAMS_FILE
 from ldmiss_pipeline.config.yaml_files import load_yaml
 from ldmiss_pipeline.running.pipeline import StageItem, files_in
 
@@ -58,7 +59,7 @@ def load_lock(path: Path = LOCK_FILE) -> dict[str, Any]:
         with _nobody_writing(path.parent):
             entries = dict((load_yaml(path) or {"stages": {}})["stages"])
         for entry in entries.values():
-            recorded_hashes(entry)
+            recorded_work(entry)
     except (ValueError, AttributeError, LookupError, TypeError) as error:
         problem = f"not valid YAML, or no lock of DVC's ({one_line(error)})"
         raise InputError(f"{path}: {problem}; `git checkout {path}`") from None
@@ -84,6 +85,16 @@ def _nobody_writing(project: Path) -> Iterator[None]:
 def recorded_hashes(entry: dict[str, Any] | None) -> dict[str, str]:
     """Path -> MD5 (with `.dir` for a folder) of the outs of an entry of `dvc.lock`."""
     return {out["path"]: out["md5"] for out in (entry or {}).get("outs", []) if "md5" in out}
+
+
+def recorded_work(entry: dict[str, Any] | None) -> dict[str, Any]:
+    """What an entry of `dvc.lock` followed from and made: its params, and path -> MD5 of its deps and its outs."""
+    entry = entry or {}
+    return {
+        "params": entry.get("params", {}).get(str(PARAMS_FILE), {}),
+        "deps": {dep["path"]: dep.get("md5") for dep in entry.get("deps", [])},
+        "outs": recorded_hashes(entry),
+    }
 
 
 def dvc_hash(path: Path) -> str:

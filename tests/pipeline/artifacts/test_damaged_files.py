@@ -32,7 +32,7 @@ from ldmiss_pipeline.methods import baselines, ddpm, diffputer, ldmiss, vae
 from ldmiss_pipeline.models.classifier import load_classifier_metadata, restore_classifier, restore_committed
 from ldmiss_pipeline.running.checkpoint import FileCheckpoint
 from ldmiss_pipeline.running.finished import mark_finished, remove_recorded
-from ldmiss_pipeline.running.lockfile import load_lock, recorded_hashes
+from ldmiss_pipeline.running.lockfile import load_lock, recorded_work
 from ldmiss_pipeline.running.pipeline import Pipeline, StageItem
 from ldmiss_pipeline.running.stamps import check_stamps
 from stages import plot
@@ -220,14 +220,15 @@ def test_a_damaged_mark_of_a_finished_stage_removes_nothing_else(num_cases: int,
 def test_a_damaged_curve_or_lock_is_never_a_traceback(num_cases: int, copy: Path) -> None:
     """Neither has a checksum of its own: curves have that of dvc.lock (below), and dvc.lock is kept by git."""
     outs = [{"path": str(CELL.model(name)), "md5": f"{number:032x}"} for number, name in enumerate(("vae", "ddpm"))]
-    LOCK.write_text(yaml.safe_dump({"schema": "2.0", "stages": {"train_vae@0.5-42": {"outs": outs}}}))
+    entry = {"deps": outs, "params": {"params.yaml": {"seed": 1}}, "outs": outs}
+    LOCK.write_text(yaml.safe_dump({"schema": "2.0", "stages": {"train_vae@0.5-42": entry}}))
     curve = CELL.curve("vae")
 
     def check(path: Path, changes: list[Change]) -> None:
         with Damaged(path, corrupted(path.read_bytes(), changes)):
             try:
                 if path == LOCK:
-                    assert all(isinstance(recorded_hashes(entry), dict) for entry in load_lock().values())
+                    assert all(isinstance(recorded_work(entry), dict) for entry in load_lock().values())
                 else:
                     assert all(isinstance(loss, float) for loss in plot.load_curve(curve))
             except InputError as error:

@@ -59,11 +59,13 @@ def test_dvc_hashes_are_those_of_dvc(copy: Path) -> None:
 
 
 def test_an_unreadable_lock_is_named(tmp_path: Path) -> None:
-    """As git leaves it in a merge conflict, for example."""
+    """As git leaves it in a merge conflict, or with an entry that is none of DVC's."""
     path = tmp_path / "dvc.lock"
-    path.write_text("<<<<<<< HEAD\nstages: {a: [}\n")
-    with pytest.raises(InputError, match=r"dvc\.lock: not valid YAML"):
-        load_lock(path)
+    damaged = ("{deps: [{md5: a}]}", "{deps: 3}", "{params: [1]}", "{outs: [{md5: a}]}", "7")
+    for text in ("<<<<<<< HEAD\nstages: {a: [}\n", *(f"stages: {{a: {entry}}}" for entry in damaged)):
+        path.write_text(text)
+        with pytest.raises(InputError, match=r"dvc\.lock: not valid YAML"):
+            load_lock(path)
 
 
 def test_the_lock_is_read_while_nobody_writes_it(tmp_path: Path) -> None:
