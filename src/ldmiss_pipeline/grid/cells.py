@@ -5,7 +5,7 @@ from typing import Any
 
 from ldmiss.errors import InputError
 from ldmiss_pipeline.running.graph import Graph
-from ldmiss_pipeline.running.pipeline import PIPELINE_FILE, Pipeline, StageItem
+from ldmiss_pipeline.running.pipeline import PIPELINE_FILE, Pipeline, StageItem, label_of
 
 
 class Cells:
@@ -28,7 +28,7 @@ class Cells:
         """The stages of one cell, without what it shares with others, in the order of dvc.yaml."""
         pipeline, cell = self._pipeline, self._items[name]
         items = ((stage, item) for stage in pipeline.stages for item in pipeline.items(stage, [cell]))
-        return [f"{stage}@{item.name}" for stage, item in items if item.name]
+        return [label_of(stage, item) for stage, item in items if item.name]
 
     def shared(self) -> list[str]:
         """Labels of the stages without a cell that cells wait for."""

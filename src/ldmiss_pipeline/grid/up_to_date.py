@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from ldmiss_pipeline.config.params import PARAMS_FILE
-from ldmiss_pipeline.running.lockfile import dvc_hash
+from ldmiss_pipeline.running.lockfile import dvc_hash, recorded_work
 from ldmiss_pipeline.running.pipeline import CODE_FOLDERS, StageItem
 
 
@@ -25,12 +24,13 @@ class UpToDate:
 
     def check(self, item: StageItem) -> bool:
         """Whether an item is up to date; to be asked in the order of the pipeline."""
-        entry = self._lock.get(item.label, {})
-        recorded = {Path(dep["path"]): dep.get("md5") for dep in entry.get("deps", [])}
+        recorded = recorded_work(self._lock.get(item.label))
         is_current = (
-            entry.get("params", {}).get(str(PARAMS_FILE), {}) == item.params
+            recorded["params"] == item.params
             and all(out.exists() for out in item.outs)
-            and all(dep in recorded and self._unchanged(dep, recorded[dep]) for dep in item.deps)
+            and all(
+                str(dep) in recorded["deps"] and self._unchanged(dep, recorded["deps"][str(dep)]) for dep in item.deps
+            )
             and not any(made == dep or dep in made.parents for made in self._outdated for dep in item.deps)
         )
         if not is_current:

@@ -42,3 +42,10 @@ def distinct(section: SectionT, values: list[Any], key: str) -> SectionT:
     if len(set(values)) != len(values):
         raise ValueError(f"{key}: {values} names something twice")
     return section
+
+
+def distinct_of(section: SectionT, values: list[str], allowed: Collection[str], key: str) -> SectionT:
+    """The section, if the values of its `key` are allowed and name nothing twice; raises ValueError otherwise."""
+    for value in values:
+        one_of(section, value, allowed, key)
+    return distinct(section, values, key)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from ldmiss_pipeline.config.registry import GENERATORS, METHODS, TRAINED_BY_TRAIN
-from ldmiss_pipeline.config.schema.base import ChunkSize, Count, Name, Section, Seed, Several, distinct, one_of
+from ldmiss_pipeline.config.schema.base import ChunkSize, Count, Name, Section, Seed, Several, distinct, distinct_of
 
 
 class TrainStage(Section):
@@ -14,9 +14,7 @@ class TrainStage(Section):
 
     @model_validator(mode="after")
     def _known(self) -> "TrainStage":
-        for method in self.methods:
-            one_of(self, method, TRAINED_BY_TRAIN, "methods")
-        return distinct(self, self.methods, "methods")
+        return distinct_of(self, self.methods, TRAINED_BY_TRAIN, "methods")
 
 
 class Sample(Section):
@@ -26,9 +24,7 @@ class Sample(Section):
 
     @model_validator(mode="after")
     def _known(self) -> "Sample":
-        for method in self.methods:
-            one_of(self, method, GENERATORS, "methods")
-        return distinct(self, self.methods, "methods")
+        return distinct_of(self, self.methods, GENERATORS, "methods")
 
 
 class Impute(Section):
@@ -40,9 +36,7 @@ class Impute(Section):
 
     @model_validator(mode="after")
     def _known(self) -> "Impute":
-        for method in self.methods:
-            one_of(self, method, METHODS, "methods")
-        return distinct(self, self.methods, "methods")
+        return distinct_of(self, self.methods, METHODS, "methods")
 
 
 class Evaluate(Section):
