@@ -45,7 +45,7 @@ from ldmiss.imputation.score_based import ScoreModel
 from ldmiss.sampling.samplers import SAMPLERS, num_evaluations
 from ldmiss_pipeline.artifacts.incomplete import load_incomplete
 from ldmiss_pipeline.artifacts.paths import CLASSIFIER, RAW, Item
-from ldmiss_pipeline.compute.batching import rows_at_a_time
+from ldmiss_pipeline.compute.chunk_size import rows_at_a_time
 from ldmiss_pipeline.compute.device import resolve
 from ldmiss_pipeline.config import params
 from ldmiss_pipeline.config.registry import METHODS

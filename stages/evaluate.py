@@ -7,6 +7,7 @@ DVC's cache): DVC hashes these folders as a whole.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,8 @@ from ldmiss_pipeline.running.context import Context
 
 SHOWN = 20
 """Images of each kind kept for the figures."""
-_SECTIONS = (
-    "compute", "dataset", "missing", "diffusion", "vae", "latents", "ldmiss", "ddpm", "diffputer", "baselines",
-    "sample", "impute", "evaluate",
-)  # fmt: skip
 _LEFT_OUT = {"device", "num_threads", "deterministic", "chunk_size", "methods"}
-"""Keys in them that say where and which, not what: at most low-order bits of a method's metrics change with them."""
+"""Params that say where and which, not what: at most low-order bits of a method's metrics change with them."""
 
 Metrics = dict[str, dict[str, float]]
 Grids = dict[str, NDArray[Any]]
@@ -63,6 +60,7 @@ def run(context: Context) -> str:
     shown = rows[:SHOWN]
     truth = {"truth": test.images[shown], "observed_images": incomplete[shown], "observed": observed[shown]}
     save_arrays(item.image_grid(), metadata=context.stamp, **of_samples, **of_imputed, **truth)
+    settings = _settings(params, num_imputed=len(rows))
     floors = _floors(reference, train.images, params.sample.num_images, rows)
     save_checked_json(
         item.metrics(),
@@ -70,7 +68,8 @@ def run(context: Context) -> str:
             "missing_rate": item.missing_rate, "seed": item.seed,
             "generation": generation, "imputation": imputation,
             "classifier": _of_layer(metadata, layer) | floors,
-            "run": _settings(params, num_imputed=len(rows)), "stamp": context.stamp,
+            "run": settings | {"params_sha256": params_sha256(context.stage_item.params)},
+            "stamp": context.stamp,
         },
     )  # fmt: skip
     return f"{len(generation)} generators and {len(imputation)} imputers measured"
@@ -126,7 +125,7 @@ def _floors(
 
 
 def _of_layer(metadata: dict[str, Any], layer: str) -> dict[str, Any]:
-    """The classifier's facts, with the FID floor of the layer in use."""
+    """The classifier's metadata, with the FID floor of the layer in use."""
     others = {name: value for name, value in metadata.items() if name != "fid_floors"}
     return {**others, "fid_layer": layer, "fid_floor": metadata["fid_floors"][layer]}
 
@@ -139,13 +138,16 @@ def _settings(params: Params, *, num_imputed: int) -> dict[str, Any]:
         "fill": params.missing.fill, "deterministic": params.compute.deterministic,
         "num_generated": params.sample.num_images, "num_imputed": num_imputed,
         "num_draws": params.impute.num_draws, "num_draw_images": params.impute.num_draw_images,
-        "params_sha256": params_sha256(params),
     }  # fmt: skip
 
 
-def params_sha256(params: Params) -> str:
-    """Hash of all params that a metric follows from, given the classifier: cells of one grid have the same."""
-    sections = {name: _relevant(getattr(params, name).model_dump()) for name in _SECTIONS}
+def params_sha256(declared: Mapping[str, Any]) -> str:
+    """Hash of all params that a metric follows from, given the classifier: cells of one grid have the same.
+
+    Args:
+        declared: the params that `dvc.yaml` declares for `evaluate`; its sections count, not the labels of the run.
+    """
+    sections = {name: _relevant(value) for name, value in declared.items() if isinstance(value, dict)}
     return hashlib.sha256(json.dumps(sections, sort_keys=True).encode()).hexdigest()
 
 

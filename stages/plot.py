@@ -12,8 +12,9 @@ from ldmiss.files.atomic import atomic_write, save_text
 from ldmiss_pipeline.artifacts.arrays import load_arrays
 from ldmiss_pipeline.artifacts.curves import load_curve
 from ldmiss_pipeline.artifacts.json_files import load_checked_json, save_json
-from ldmiss_pipeline.artifacts.paths import CLAIMS, CURVES, PLOTS, SUMMARY, TABLE, Item, remove_others
+from ldmiss_pipeline.artifacts.paths import CURVES, Item, remove_others
 from ldmiss_pipeline.paper.figures import FigureInputs, FigureWithData, ImageGrid, draw_figures
+from ldmiss_pipeline.paper.outputs import CLAIMS, PLOTS, SUMMARY, TABLE
 from ldmiss_pipeline.paper.published import compare_published
 from ldmiss_pipeline.paper.tables import summarise, tidy
 from ldmiss_pipeline.paper.verdicts import claims_document

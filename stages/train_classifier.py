@@ -1,8 +1,8 @@
 """Train the classifier that images are measured with, on complete, labelled digits; and the floors of its FID.
 
 FIDs compare only under the same classifier. So `classifier.weights` can name a committed file, which is then used as it
-is, after its claims about itself were checked; null trains one (`source` in the facts says which). The trained file
-carries its facts, so that it can be committed as it is: `make classifier` does that for MNIST.
+is, after its claims about itself were checked; null trains one (`source` in the metadata says which). The trained file
+carries its metadata, so that it can be committed as it is: `make classifier` does that for MNIST.
 """
 
 from pathlib import Path
@@ -33,7 +33,7 @@ ACCURACY_TOLERANCE = 0.002
 
 
 def run(context: Context) -> str:
-    """Write the classifier, its loss curve (empty where nothing was trained), and its facts."""
+    """Write the classifier, its loss curve (empty where nothing was trained), and its metadata."""
     name = context.params.dataset.name
     train, test = (load_split(name, RAW, split) for split in ("train", "test"))
     committed = context.params.classifier.weights

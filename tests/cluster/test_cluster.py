@@ -14,7 +14,7 @@ from cluster.beds import LocalBed
 from cluster.faults import FAULTS, FIRST, HELD, Fault, Outcome, try_fault
 from cluster.processes import NotHere
 from cluster.projects import TOY_GRID, Home, Project
-from ldmiss_pipeline.grid.lockfile import merge, recorded
+from ldmiss_pipeline.grid.entries import merge, recorded
 
 
 @pytest.fixture(scope="module")

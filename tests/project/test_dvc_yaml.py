@@ -8,8 +8,9 @@ import pytest
 import yaml
 from support.imports import ROOT, closure
 
-from ldmiss_pipeline.artifacts.paths import CELLS, CLASSIFIER, CLASSIFIER_METADATA, CURVES, SUMMARY, TABLE, Item
+from ldmiss_pipeline.artifacts.paths import CELLS, CLASSIFIER, CLASSIFIER_METADATA, CURVES, Item
 from ldmiss_pipeline.config.registry import GENERATORS, METHODS, STAGES, TRAINED_BY_TRAIN
+from ldmiss_pipeline.paper.outputs import SUMMARY, TABLE
 
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 DEFINITIONS: dict[str, Any] = PIPELINE["stages"]
@@ -32,8 +33,10 @@ def code_deps(stage: str, method: str = "${item.method}") -> set[Path]:
 def imported(stage: str, method: str | None) -> set[Path]:
     """Our files that an item of a stage imports, but those that only run it."""
     files = closure(f"stages.{stage}", RUNS_A_STAGE)
-    if "context.runtime" in (ROOT / f"stages/{stage}.py").read_text():  # which the runner's room makes
-        files |= closure("ldmiss_pipeline.compute.device", RUNS_A_STAGE)
+    text = (ROOT / f"stages/{stage}.py").read_text()
+    for attribute, module in (("runtime", "device"), ("chunk_size", "chunk_size")):  # which the runner's room makes
+        if f"context.{attribute}" in text:
+            files |= closure(f"ldmiss_pipeline.compute.{module}", RUNS_A_STAGE)
     if method is not None:
         module = f"ldmiss.fitting.{method}" if stage == "train" else METHODS[method]
         files |= closure(module, RUNS_A_STAGE)

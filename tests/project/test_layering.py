@@ -40,7 +40,7 @@ MAY_IMPORT = {
         "methods": {"artifacts", "compute", "config", "models"},
         "running": {"artifacts", "config", "compute"},
         "paper": {"artifacts"},
-        "grid": {"artifacts", "config", "compute", "running"},
+        "grid": {"artifacts", "config", "compute", "running", "paper"},
     },
 }  # fmt: skip
 """Room -> the rooms of its package that it may import from, beside itself and the modules at the package's top."""

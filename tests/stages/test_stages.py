@@ -71,7 +71,7 @@ def test_claims_are_judged(project: Path) -> None:
 
 
 def test_another_fid_layer_measures_again(project: Path, tmp_path: Path) -> None:
-    """`evaluate.fid_layer` needs no other stage: the classifier's facts have the floor of every layer."""
+    """`evaluate.fid_layer` needs no other stage: the classifier's metadata have the floor of every layer."""
     folder = tmp_path / "logits"
     shutil.copytree(project, folder, symlinks=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(tiny.document(evaluate={"fid_layer": "logits"})))

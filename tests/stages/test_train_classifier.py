@@ -1,4 +1,4 @@
-"""The classifier's facts, and a committed classifier in its place."""
+"""The classifier's metadata, and a committed classifier in its place."""
 
 import shutil
 from pathlib import Path
@@ -39,7 +39,7 @@ def facts_of(folder: Path) -> dict[str, Any]:
 
 
 def rewrite(path: Path, **metadata: Any) -> None:
-    """The same weights with other facts in the header."""
+    """The same weights with other metadata in the header."""
     tensors, header = load_tensors(path, kind="classifier")
     kept = {name: value for name, value in header.items() if name not in ("kind", "format")}
     changed = {name: value for name, value in {**kept, **metadata}.items() if value is not None}
@@ -67,7 +67,7 @@ def test_facts_of_a_trained_classifier(trained: Path) -> None:
 
 
 def test_a_committed_classifier_is_used_as_it_is(trained: Path, committed: Path) -> None:
-    """Nothing is trained: the same bytes, the same facts but for where they come from, and an empty loss curve."""
+    """Nothing is trained: the same bytes, the same metadata but for where they come from, and an empty loss curve."""
     tiny.run(committed, lambda stage: stage == "train_classifier")
     files = [folder / "models/classifier.safetensors" for folder in (trained, committed)]
     assert files[0].read_bytes() == files[1].read_bytes()

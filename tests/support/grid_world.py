@@ -23,9 +23,9 @@ label, outs, deps = sys.argv[1], sys.argv[2].split(","), sys.argv[3:]
 control = pathlib.Path(os.environ["TOY_CONTROL"])
 with (control / "runs").open("a") as file:
     file.write(label + "\\n")
-lock = pathlib.Path("runs/locks", f"{label}.lock")  # as the runner does
-lock.parent.mkdir(parents=True, exist_ok=True)
-lock.touch()
+start = pathlib.Path("runs/locks", f"{label}.start")  # as the runner does
+start.parent.mkdir(parents=True, exist_ok=True)
+start.write_text(os.environ.get("LDMISS_STARTED_BY", ""))
 if (control / f"poison {label}").exists():
     sys.exit(f"error: {label}: poisoned")
 deadline = time.monotonic() + 300

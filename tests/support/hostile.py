@@ -64,6 +64,7 @@ def hostile_files(trap: Path) -> dict[str, bytes]:
         "YAML that calls": f"!!python/object/apply:pathlib.Path.touch [!!python/object:pathlib.Path {trap}]".encode(),
         "YAML that calls deeper": f"stages: !!python/object/apply:os.system ['touch {trap}']\n".encode(),
         "YAML of a billion laughs": "\n".join(["a0: &a0 [x, x, x]", *laughs, "stages: *a9"]).encode(),
+        "YAML of a billion laughs, a param": "\n".join(["a0: &a0 [x, x, x]", *laughs, "profile: *a9"]).encode(),
         "JSON of great depth": b"[" * 10**6,
         "JSON of a long integer": b'{"checksum": ' + b"9" * 10**5 + b"}",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Frechet distance between sets of features (FID), and accuracy: what the classifier's own facts need (paper A.3)."""
+"""Frechet distance between sets of features (FID), and accuracy: a classifier's own metadata need both (A.3)."""
 
 import contextlib
 import io

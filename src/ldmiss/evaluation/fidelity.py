@@ -1,6 +1,6 @@
 """IS, KID and precision / recall of the evaluation classifier's features, by torch-fidelity's functions (A.3).
 
-The FID is in `ldmiss.classifier.frechet`: the classifier's own facts need it.
+The FID is in `ldmiss.classifier.frechet`: the classifier's own metadata need it.
 
 Features are extracted once per set; torch-fidelity's statistics functions do the rest. Its cache is never used: its
 key omits the extractor's weights.

@@ -33,7 +33,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, kind: str, metada
 
 
 def load_tensors(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors (on the CPU) and facts of a safetensors file.
+    """Tensors (on the CPU) and metadata of a safetensors file.
 
     Raises:
         InputError: missing, truncated or altered file, another kind, another format version.
@@ -51,7 +51,7 @@ def load_tensors(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str,
 
 
 def load_metadata(path: Path) -> dict[str, Any]:
-    """The facts of a safetensors file, without its tensors (and unchecked); raises as `load_tensors`, for any kind."""
+    """The metadata of a safetensors file of any kind, without its tensors (and unchecked); raises as `load_tensors`."""
     with _open_tensors(path) as file:
         return _header(file)
 

@@ -1,4 +1,4 @@
-"""The evaluation classifier, trained on complete, labelled images (paper A.1.3), and the facts of a trained one."""
+"""The evaluation classifier, trained on complete, labelled images (paper A.1.3), and the metadata of a trained one."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def fit_classifier(
 
 
 def describe_classifier(classifier: Classifier, train: Tensor, test: Tensor, labels: Tensor) -> dict[str, Any]:
-    """The facts of a classifier: test accuracy, FID floors, hash of the weights.
+    """The metadata of a classifier: test accuracy, FID floors, hash of the weights.
 
     A floor is the FID of real training images, as many as there are test images, against the test images: what a
     perfect generator would get with so many samples (fewer samples raise an FID). There is one for every layer that

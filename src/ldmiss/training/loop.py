@@ -20,8 +20,6 @@ from ldmiss.training.schedules import lr_at, plateau_factor
 BatchLoss = Callable[[Tensor, torch.Generator], Tensor]
 """(indices of the batch's items, int64 (B,); the step's generator, both on the device) -> mean loss, ()."""
 
-Snapshot = Callable[[], dict[str, Tensor]]
-
 
 @dataclass(frozen=True)
 class Recipe:

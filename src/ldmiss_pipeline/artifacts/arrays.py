@@ -39,8 +39,9 @@ def load_arrays(path: Path, *names: str) -> list[NDArray[Any]]:
     Raises:
         InputError: missing, truncated or corrupted file, or a missing name.
     """
+    existing_file(path)
     try:
-        with zipfile.ZipFile(existing_file(path)) as archive:
+        with zipfile.ZipFile(path) as archive:
             return [_read_member(archive, f"{name}.npy") for name in names]
     except _NPZ_ERRORS as error:
         raise InputError(f"{path}: corrupted, or not the file expected here ({one_line(error)})") from None

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 from ldmiss.errors import InputError, one_line
-from ldmiss.files.atomic import save_text
+from ldmiss.files.atomic import existing_file, save_text
 
 
 def save_curve(path: Path, losses: list[float]) -> None:
@@ -19,6 +19,7 @@ def load_curve(path: Path) -> list[float]:
     Raises:
         InputError: no such file, or no such table in it.
     """
+    existing_file(path)
     try:
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file, strict=True))

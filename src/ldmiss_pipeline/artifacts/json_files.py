@@ -21,8 +21,9 @@ def load_json(path: Path) -> Any:
     Raises:
         InputError: missing or malformed file.
     """
+    existing_file(path)
     try:
-        return json.loads(existing_file(path).read_text())
+        return json.loads(path.read_text())
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({one_line(error)})") from None
 

@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 
 from ldmiss.errors import InputError, one_line
-from ldmiss_pipeline.artifacts.paths import SUMMARY
 from ldmiss_pipeline.config.params import PARAMS_FILE
 from ldmiss_pipeline.grid.state import GridRun, all_runs
+from ldmiss_pipeline.paper.outputs import SUMMARY
 from ldmiss_pipeline.running.lockfile import LOCK_FILE
 
 MAY_DIFFER = {str(LOCK_FILE), str(PARAMS_FILE), str(SUMMARY)}

@@ -3,11 +3,11 @@
 import subprocess
 
 from ldmiss.errors import InputError
-from ldmiss_pipeline.artifacts.paths import SUMMARY
 from ldmiss_pipeline.grid.checks import head
-from ldmiss_pipeline.grid.lockfile import merge
+from ldmiss_pipeline.grid.entries import merge
 from ldmiss_pipeline.grid.shared import dvc
 from ldmiss_pipeline.grid.state import GridRun
+from ldmiss_pipeline.paper.outputs import SUMMARY
 from ldmiss_pipeline.running.lockfile import LOCK_FILE
 
 

@@ -26,8 +26,8 @@ from ldmiss_pipeline.artifacts.paths import RUNS
 from ldmiss_pipeline.config.params import PARAMS_FILE, load
 from ldmiss_pipeline.grid.cells import Cells
 from ldmiss_pipeline.grid.clone import cloned
+from ldmiss_pipeline.grid.entries import recorded
 from ldmiss_pipeline.grid.events import LOCK_MARK, WORKER, add_event, read_events
-from ldmiss_pipeline.grid.lockfile import recorded
 from ldmiss_pipeline.grid.remote import load_remote, local_folder, redacted, secrets
 from ldmiss_pipeline.running.pipeline import StageItem
 from ldmiss_pipeline.running.reproduction import DVC, Ended, Reproduction

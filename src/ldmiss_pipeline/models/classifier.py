@@ -30,7 +30,7 @@ def restore_classifier(path: Path, device: torch.device, *, sha256: str | None =
     weights, header = load_tensors(path, kind=KIND)
     if sha256 is not None and (found := weights_sha256(weights)) != sha256:
         raise InputError(
-            f"{path}: holds weights {found[:12]}, but its facts name {sha256[:12]}; "
+            f"{path}: holds weights {found[:12]}, but its metadata names {sha256[:12]}; "
             "make both again with `dvc repro --force train_classifier`"
         )
     return _network(path, weights, header, device)
@@ -42,15 +42,15 @@ def _network(path: Path, weights: dict[str, Tensor], header: Mapping[str, Any], 
 
 
 def save_classifier(path: Path, weights: Mapping[str, Tensor], metadata: Mapping[str, Any], *, size: int) -> None:
-    """Write a classifier for images of `size` x `size` with its facts in the header: such a file can be committed."""
+    """Write a classifier for images of `size` x `size` with its metadata; such a file can be committed."""
     save_tensors(path, weights, kind=KIND, metadata={"size": size, **{name: metadata[name] for name in METADATA}})
 
 
 def restore_committed(path: Path, device: torch.device, *, dataset: str) -> tuple[Classifier, dict[str, Any]]:
-    """A committed classifier and its facts, once it is clear that they are of these weights and of this data set.
+    """A committed classifier and its metadata, once it is clear that they are of these weights and of this data set.
 
     Raises:
-        InputError: no such file, no facts in it, weights that are not those it names, or another data set's.
+        InputError: no such file, no metadata in it, weights that are not those it names, or another data set's.
     """
     if not path.is_file():
         raise InputError(f"classifier.weights: {path}: missing file; name one that is there, or null to train")

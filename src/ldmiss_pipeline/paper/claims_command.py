@@ -14,7 +14,7 @@ import pandas as pd
 
 from ldmiss.errors import InputError
 from ldmiss_pipeline.artifacts.json_files import save_json
-from ldmiss_pipeline.artifacts.paths import CLAIMS, TABLE
+from ldmiss_pipeline.paper.outputs import CLAIMS, TABLE
 from ldmiss_pipeline.paper.published import compare_published, published_markdown
 from ldmiss_pipeline.paper.table_check import check_table
 from ldmiss_pipeline.paper.verdicts import claims_document, claims_markdown, verdict_lines

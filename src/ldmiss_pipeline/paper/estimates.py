@@ -47,13 +47,13 @@ class Results:
     Attributes:
         values: (task, method, metric) -> (missing rate, seed) -> number.
         seeds: missing rate -> its seeds; rates and seeds in rising order.
-        facts: the texts that all cells share, of the classifier and of the run's settings (lists of their names:
+        metadata: the texts that all cells share, of the classifier and of the run's settings (lists of their names:
             `ldmiss_pipeline.paper.table_check`).
     """
 
     values: Mapping[tuple[str, str, str], Mapping[tuple[float, int], float]]
     seeds: Mapping[float, tuple[int, ...]]
-    facts: Mapping[str, str]
+    metadata: Mapping[str, str]
 
     def estimate(self, task: str, method: str, metric: str, rate: float) -> Estimate:
         """A metric of one method at one missing rate, over all seeds that the table has at that rate.
@@ -62,7 +62,7 @@ class Results:
             MissingEstimate: no such row for one of the seeds, a value that is not finite, or a mean of a single draw.
         """
         name = f"{task}.{method}.{metric} at missing rate {rate:g}"
-        if metric == "mse_mean" and self.facts.get("num_draws") == "1":
+        if metric == "mse_mean" and self.metadata.get("num_draws") == "1":
             raise MissingEstimate("no mean of several draws: num_draws is 1")
         by_cell = self.values.get((task, method, metric), {})
         values = []

@@ -72,9 +72,9 @@ def compare_published(table: pd.DataFrame) -> Comparison:
 
 
 def _not_comparable(results: Results) -> str:
-    if (dataset := results.facts["dataset"]) != DATASET:
+    if (dataset := results.metadata["dataset"]) != DATASET:
         return f"the data set is {dataset}; published numbers are for {DATASET}"
-    if (test_rate := results.facts.get("test_rate", "not recorded")) != str(RATE):
+    if (test_rate := results.metadata.get("test_rate", "not recorded")) != str(RATE):
         return f"the test missing rate is {test_rate}; published numbers are for {RATE:g}"
     if RATE not in results.seeds:
         return f"no cell at training missing rate {RATE:g}"
@@ -87,7 +87,7 @@ def _own_rows(results: Results) -> list[tuple[str, str, float, float, float | No
         for metric, statistic, fact in (
             ("mse", "one draw", "num_imputed"), ("mse_mean", "mean of draws", "num_draw_images")
         ):  # fmt: skip
-            images = results.facts.get(fact, "not recorded")
+            images = results.metadata.get(fact, "not recorded")
             try:
                 error = results.estimate("imputation", method, metric, RATE)
             except MissingEstimate:

@@ -9,7 +9,8 @@ import pandas as pd
 
 from ldmiss.errors import InputError
 from ldmiss_pipeline.artifacts.json_files import load_checked_json, load_json
-from ldmiss_pipeline.artifacts.paths import CLAIMS, CLASSIFIER_METADATA, PLOTS, SUMMARY, TABLE
+from ldmiss_pipeline.artifacts.paths import CLASSIFIER_METADATA
+from ldmiss_pipeline.paper.outputs import CLAIMS, PLOTS, SUMMARY, TABLE
 from ldmiss_pipeline.paper.verdicts import verdict_lines
 
 
@@ -30,22 +31,23 @@ def verdicts(claims: list[dict[str, Any]]) -> str:
     return "\n".join([verdict_lines(decided), left] if decided else [left])
 
 
-def classifier_line(facts: dict[str, Any]) -> str:
+def classifier_line(metadata: dict[str, Any]) -> str:
     """Which classifier the FIDs are under, and what they compare with."""
-    if facts["source"] == "trained":
-        return f"classifier {facts['sha256'][:12]} is this run's own: its FIDs compare with no other run's"
-    return f"classifier {facts['sha256'][:12]} is the committed one: FIDs compare between all runs under it"
+    if metadata["source"] == "trained":
+        return f"classifier {metadata['sha256'][:12]} is this run's own: its FIDs compare with no other run's"
+    return f"classifier {metadata['sha256'][:12]} is the committed one: FIDs compare between all runs under it"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print the report; the exit status."""
     argparse.ArgumentParser(prog="python -m ldmiss_pipeline report", description=__doc__).parse_args(arguments)
     try:
-        print(report(load_json(SUMMARY)))
-        print(classifier_line(load_checked_json(CLASSIFIER_METADATA)))
-        print(f"\nthe paper's claims at this run's size\n{verdicts(load_json(CLAIMS)['claims'])}")
+        summary, classifier = load_json(SUMMARY), load_checked_json(CLASSIFIER_METADATA)
+        claims = load_json(CLAIMS)["claims"]  # all is read before anything is printed: the summary alone is in git
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    print(f"{report(summary)}\n{classifier_line(classifier)}")
+    print(f"\nthe paper's claims at this run's size\n{verdicts(claims)}")
     print(f"\nevery number of every cell: {TABLE}\nfigures: {', '.join(map(str, sorted(PLOTS.glob('*.png'))))}")
     return 0

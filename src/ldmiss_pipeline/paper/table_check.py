@@ -62,7 +62,7 @@ def check_table(table: pd.DataFrame) -> Results:
     return Results(
         values=values,
         seeds={rate: tuple(seed for at, seed in cells if at == rate) for rate, _ in cells},
-        facts={
+        metadata={
             **_shared(rows, cells, "classifier", SHARED_CLASSIFIER_METADATA),
             **_shared(rows, cells, "run", SHARED_SETTINGS),
         },
@@ -75,7 +75,7 @@ def _shared(rows: Iterable[tuple[Any, ...]], cells: list[Any], task: str, metric
     for rate, seed, of_task, _, metric, value in rows:
         if of_task == task and metric in found and not pd.isna(value):
             found[metric][(rate, seed)] = str(value)
-    facts = {}
+    metadata = {}
     for metric, by_cell in found.items():
         if not by_cell and metric not in _REQUIRED:
             continue
@@ -88,8 +88,8 @@ def _shared(rows: Iterable[tuple[Any, ...]], cells: list[Any], task: str, metric
         if len(first) > 1:
             named = "; ".join(f"{text} at missing_rate {cell[0]:g}, seed {cell[1]}" for text, cell in first.items())
             raise InputError(f"{task} {metric} differs: {named}; all cells must share one to be compared")
-        facts[metric] = next(iter(first))
-    return facts
+        metadata[metric] = next(iter(first))
+    return metadata
 
 
 def _rate(value: Any, number: int) -> float:

@@ -64,7 +64,7 @@ def claims_document(table: pd.DataFrame, variants: Mapping[str, pd.DataFrame] | 
     runs = _runs(table, variants)
     main = runs["main"]
     return {
-        "table": {**main.facts, "seeds": {f"{rate:g}": list(seeds) for rate, seeds in main.seeds.items()}},
+        "table": {**main.metadata, "seeds": {f"{rate:g}": list(seeds) for rate, seeds in main.seeds.items()}},
         "thresholds": {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(THRESHOLDS).items()},
         "claims": [_record(claim, runs) for claim in CLAIMS],
     }
@@ -77,25 +77,25 @@ def _runs(table: pd.DataFrame, variants: Mapping[str, pd.DataFrame] | None) -> d
             raise InputError(f"variants: unknown {name!r}; allowed: {', '.join(_VARIANTS)}")
         try:
             runs[name] = check_table(variant)
-            _check_variant(name, runs[name].facts, runs["main"].facts)
+            _check_variant(name, runs[name].metadata, runs["main"].metadata)
         except InputError as error:
             raise InputError(f"the {name} table: {error}") from None
     return runs
 
 
-def _check_variant(name: str, facts: Mapping[str, str], main: Mapping[str, str]) -> None:
+def _check_variant(name: str, metadata: Mapping[str, str], main: Mapping[str, str]) -> None:
     """A variant differs from the main table in the one setting it is named after."""
     variant = _VARIANTS[name]
-    if (found := facts.get(variant.setting, "not recorded")) != variant.of_variant:
+    if (found := metadata.get(variant.setting, "not recorded")) != variant.of_variant:
         raise InputError(
             f"its {variant.setting} is {found}; it must be {variant.of_variant} (make it with `-S {variant.override}`)"
         )
-    for fact in sorted({*facts, *main} - {variant.setting, "params_sha256"}):
+    for fact in sorted({*metadata, *main} - {variant.setting, "params_sha256"}):
         # of the tuned run only the DDPM is compared, which has no encoder
-        if facts.get(fact) != main.get(fact) and not (name == "tuned" and fact == "encoder_input"):
+        if metadata.get(fact) != main.get(fact) and not (name == "tuned" and fact == "encoder_input"):
             label = f"classifier {fact}" if fact in SHARED_CLASSIFIER_METADATA else fact
             raise InputError(
-                f"its {label} is {facts.get(fact, 'not recorded')}, the main table's is "
+                f"its {label} is {metadata.get(fact, 'not recorded')}, the main table's is "
                 f"{main.get(fact, 'not recorded')}; they must be the same to be compared"
             )
 
@@ -131,10 +131,10 @@ def _check_runs(claim: Claim, runs: Mapping[str, Results]) -> None:
     """A question about two runs needs both, and they have to differ."""
     if claim.variant is None:
         return
-    variant, facts = _VARIANTS[claim.variant], runs["main"].facts
-    if (found := facts.get(variant.setting, variant.of_main)) != variant.of_main:
+    variant, metadata = _VARIANTS[claim.variant], runs["main"].metadata
+    if (found := metadata.get(variant.setting, variant.of_main)) != variant.of_main:
         raise MissingEstimate(f"the main table's {variant.setting} is {found}; it must be {variant.of_main}")
-    if claim.variant == "tuned" and (profile := facts.get("profile", "paper")) != "paper":
+    if claim.variant == "tuned" and (profile := metadata.get("profile", "paper")) != "paper":
         raise MissingEstimate(f"profile {profile} has rates of its own; they differ in profile paper alone")
     if claim.variant not in runs:
         raise MissingEstimate(

@@ -58,7 +58,7 @@ class Context:
 
     def chunk_size(self, declared: int | Literal["auto"]) -> int:
         """Rows at a time for this stage; noted for the record."""
-        from ldmiss_pipeline.compute.batching import rows_at_a_time
+        from ldmiss_pipeline.compute.chunk_size import rows_at_a_time
 
         size = rows_at_a_time(self.runtime.device.type, self.stage_item.stage, declared)
         self.used |= {"chunk_size": size, "chunks_at_a_time": self.runtime.num_at_a_time}

@@ -1,6 +1,7 @@
 """Who is at work on an item in this folder: the runner's lock of it, and DVC's list of who reads and writes what."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +10,13 @@ import psutil
 from filelock import FileLock, Timeout
 
 from ldmiss.errors import InputError
+from ldmiss.files.atomic import save_text
 from ldmiss_pipeline.artifacts.paths import RUNS
 
 DVC_LOCKS = Path(".dvc/tmp/rwlock")
+STARTED_BY = "LDMISS_STARTED_BY"
+"""The environment variable by which whoever starts an item knows its start from that of another."""
+_PROBE_SECONDS = 0.5  # of waiting: `is_running` holds the lock for a moment, too
 
 
 @contextmanager
@@ -23,13 +28,13 @@ def only_process(label: str) -> Iterator[None]:
     """
     path = _lock_file(label)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, timeout=0)
+    lock = FileLock(path, timeout=_PROBE_SECONDS)
     try:
         lock.acquire()
     except Timeout:
         raise InputError(f"{path}: another process is running {label} in this folder; wait for it") from None
     try:
-        path.touch()  # `last_start` reads it
+        save_text(path.with_suffix(".start"), os.environ.get(STARTED_BY, ""))
         yield
     finally:
         lock.release()
@@ -47,10 +52,10 @@ def is_running(label: str) -> bool:
         return True
 
 
-def last_start(label: str) -> int:
-    """When the item was last begun to be run, ns of the file system's clock; 0 for never."""
-    path = _lock_file(label)
-    return path.stat().st_mtime_ns if path.exists() else 0
+def last_starter(label: str) -> str:
+    """Who last began to run the item: the value that `STARTED_BY` had there; empty for nobody who said so."""
+    path = _lock_file(label).with_suffix(".start")
+    return path.read_text() if path.exists() else ""
 
 
 def dvcs_at_work(*, reads: Iterable[Path], writes: Iterable[Path] = ()) -> list[str]:

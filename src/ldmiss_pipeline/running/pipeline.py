@@ -19,7 +19,7 @@ from ldmiss_pipeline.config.yaml_files import load_yaml
 
 PIPELINE_FILE = Path("dvc.yaml")
 CODE_FOLDERS = {"src": (".py", ".csv"), "stages": (".py",)}
-"""Folders of code, and the suffixes of the files that `.dvcignore` leaves in them."""
+"""Folders of code, and the suffixes of the files that `.dvcignore` leaves in them; hidden ones it never leaves."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,8 @@ def files_in(paths: list[Path]) -> Iterator[Path]:
             continue
         suffixes = CODE_FOLDERS.get(path.parts[0]) if path.parts else None
         for file in path.rglob("*"):
-            if file.is_file() and not is_temporary(file) and (suffixes is None or file.suffix in suffixes):
+            is_code = suffixes and file.suffix in suffixes and not file.name.startswith(".")
+            if file.is_file() and not is_temporary(file) and (suffixes is None or is_code):
                 yield file
 
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import psutil
 
 from ldmiss_pipeline.artifacts.paths import RUNS
 from ldmiss_pipeline.running.graph import Graph
-from ldmiss_pipeline.running.locks import dvcs_at_work, is_running, last_start
+from ldmiss_pipeline.running.locks import STARTED_BY, dvcs_at_work, is_running, last_starter
 
 LOGS = RUNS / "logs"
 DVC = ("dvc", "--wait-for-lock")
@@ -63,7 +64,7 @@ class Ended:
 class _Running:
     process: "subprocess.Popen[bytes]"
     start: float
-    last_start: int
+    name: str
     log: Path
 
 
@@ -148,14 +149,15 @@ class Reproduction:
 
     def _start(self, label: str) -> None:
         LOGS.mkdir(parents=True, exist_ok=True)
-        log, before = LOGS / f"{label}.{os.getpid()}.log", last_start(label)
+        log, name = LOGS / f"{label}.{os.getpid()}.log", uuid.uuid4().hex
         command = [*DVC, "repro", "--single-item", *self._options, label]
         with log.open("wb") as file:
             # In a session of its own: a terminal's Ctrl-C reaches only us.
             process = subprocess.Popen(  # noqa: S603 - DVC, with a label of the pipeline
-                command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
-            )
-        self._running[label] = _Running(process, time.monotonic(), before, log)
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+                env={**os.environ, STARTED_BY: name},
+            )  # fmt: skip
+        self._running[label] = _Running(process, time.monotonic(), name, log)
 
     def _ended(self) -> Iterator[Ended]:
         for label, running in list(self._running.items()):
@@ -163,7 +165,7 @@ class Reproduction:
             if status is not None and (self.signum is None or not _has_processes(running.process.pid)):
                 del self._running[label]
                 log, seconds = running.log.rename(LOGS / f"{label}.log"), time.monotonic() - running.start
-                yield Ended(label, last_start(label) != running.last_start, seconds, status, log)
+                yield Ended(label, last_starter(label) == running.name, seconds, status, log)
 
     def _is_tried_again(self, label: str) -> bool:
         """Whether a stage did not come to run because another process is at work there, or was a moment ago."""

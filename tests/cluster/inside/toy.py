@@ -18,9 +18,9 @@ LONGEST_SECONDS = 300
 def main(label: str, out: str, deps: list[str]) -> None:
     settings = Path(".dvc/config.local")
     config = settings.read_text() if settings.is_file() else ""
-    lock = Path("runs/locks", f"{label}.lock")  # as the runner does: it is how others see that the stage ran
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    lock.touch()
+    start = Path("runs/locks", f"{label}.start")  # as the runner does: it is how others see that the stage ran
+    start.parent.mkdir(parents=True, exist_ok=True)
+    start.write_text(os.environ.get("LDMISS_STARTED_BY", ""))
     say(config, label, "begins")
     wait_while_held(config, label)
     if exists(config, f"poison-{label}"):

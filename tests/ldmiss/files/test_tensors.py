@@ -10,7 +10,7 @@ from ldmiss.files.tensors import load_metadata, load_tensors, save_tensors, with
 
 
 def test_tensors_round_trip_to_the_same_bytes(tmp_path: Path) -> None:
-    """Weights and facts come back; the same content is the same file, whatever the order of keys."""
+    """Weights and metadata come back; the same content is the same file, whatever the order of keys."""
     tensors = {"b": torch.arange(3), "a": torch.rand(2, 2)}
     metadata = {f"key{i}": i for i in range(20)}
     first, second = tmp_path / "1.safetensors", tmp_path / "2.safetensors"

@@ -43,7 +43,7 @@ COMMITTED = Path("assets/classifier-mnist.safetensors")
 SLOT = Path("ckpt/slots/vae.safetensors")
 FINISHED = Path("ckpt/finished/finished.json")
 LOCK = Path("dvc.lock")
-SHEET = ["truth", "observed", "observed_images", "samples/ddpm", "imputed/mean", "reliability/ddpm-guidance"]
+IMAGE_GRID = ["truth", "observed", "observed_images", "samples/ddpm", "imputed/mean", "reliability/ddpm-guidance"]
 
 
 def frozen(value: Any) -> Any:
@@ -82,7 +82,7 @@ def read_committed(path: Path) -> Any:
 
 
 def read_observed(path: Path) -> Any:
-    """Images, indicators and facts."""
+    """Images, indicators and metadata."""
     return load_observed(path), load_array_metadata(path)
 
 
@@ -109,7 +109,7 @@ READERS: dict[Path, Callable[[Path], Any]] = {
     CELL.samples("ddpm"): lambda path: load_arrays(path, "images"),
     CELL.imputed("ddpm") / "ddpm-guidance.npz": lambda path: load_arrays(path, "images", "rows", "subset", "draws"),
     CELL.metrics(): load_checked_json,
-    CELL.image_grid(): lambda path: load_arrays(path, *SHEET),
+    CELL.image_grid(): lambda path: load_arrays(path, *IMAGE_GRID),
 }
 """Every kind of file that checks itself -> how the stage that consumes it reads it."""
 

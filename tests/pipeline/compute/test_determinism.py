@@ -170,7 +170,7 @@ def test_inference_repeats_to_the_bit(name: str) -> None:
 
 
 def test_the_metrics_say_what_it_was(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the cell's file, among the facts of the run; what a stage's record says is that stage's own."""
+    """In the cell's file, among the metadata of the run; what a stage's record says is that stage's own."""
     folder = tmp_path / "copy"
     shutil.copytree(project, folder, symlinks=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(tiny.document(compute={"deterministic": False})))

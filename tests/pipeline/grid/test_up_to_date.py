@@ -31,8 +31,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(ROOT / ".dvcignore", ".dvcignore")
     Path("dvc.yaml").write_text(yaml.safe_dump({"stages": PIPELINE}))
     Path("params.yaml").write_text("a: 1\n")
-    for name in ("src/ldmiss/fitting/notes.txt", "stages/table.csv", "stages/.swap.py.1.tmp", "assets/note.txt"):
+    hidden = ("stages/.swap.py.1.tmp", "src/ldmiss/fitting/.vae.py")
+    for name in ("src/ldmiss/fitting/notes.txt", "stages/table.csv", "assets/note.txt", *hidden):
         Path(name).write_text("left")
+    for folder in ("src/ldmiss/fitting", "stages"):
+        Path(folder, ".#vae.py").symlink_to("nobody@nowhere.1:1")  # as Emacs marks a file that it edits
     Path("src/ldmiss/fitting/__pycache__").mkdir()
     Path("src/ldmiss/fitting/__pycache__/vae.pyc").write_text("compiled")
     for arguments in (["init", "--no-scm", "--quiet"], ["repro", "--quiet"]):

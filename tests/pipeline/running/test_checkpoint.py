@@ -37,7 +37,7 @@ def test_other_work_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
-    """Safetensors have no checksum of their own: ours covers weights and facts."""
+    """Safetensors have no checksum of their own: ours covers weights and metadata."""
     checkpoint = FileCheckpoint(tmp_path, "key")
     checkpoint.save("vae", {"weights": torch.arange(100.0)})
     path = tmp_path / "vae.safetensors"

@@ -17,6 +17,7 @@ from support.imports import ROOT
 
 from ldmiss.errors import InputError
 from ldmiss_pipeline.running.graph import Graph
+from ldmiss_pipeline.running.locks import STARTED_BY
 from ldmiss_pipeline.running.pipeline import Pipeline
 from ldmiss_pipeline.running.repro import changed, default_jobs, main
 from ldmiss_pipeline.running.reproduction import DVC, Ended, Reproduction
@@ -35,7 +36,7 @@ else: sys.exit('alone')
 
 def stage(command: str, outs: list[str], deps: list[str] | None = None) -> dict[str, Any]:
     """A toy stage: it says that it runs, as our runner does."""
-    command = f"mkdir -p runs/locks; touch runs/locks/$DVC_STAGE.lock; {command}"
+    command = f'mkdir -p runs/locks; printf %s "${STARTED_BY}" > runs/locks/$DVC_STAGE.start; {command}'
     return {"cmd": command, "outs": outs, "deps": [*(deps or []), "code"]}
 
 
@@ -150,6 +151,42 @@ def test_a_stage_that_another_process_has_is_waited_for(
     assert (missing, other.wait(), release.wait()) == ([], 0, 0)
     assert [one.executed for one in ended] == [False]
     assert capsys.readouterr().err == f"slow: waits; another DVC is at work there (PID {other.pid})\n"
+
+
+REFUSED_ONCE = """import pathlib, subprocess, sys
+if not pathlib.Path('refused').exists():
+    pathlib.Path('refused').touch()
+    pathlib.Path('runs/locks').mkdir(parents=True)
+    pathlib.Path('runs/locks/one.start').write_text('the other')
+    sys.exit('failed to reproduce: one is busy')
+sys.exit(subprocess.run(['dvc', *sys.argv[1:]]).returncode)
+"""
+"""While this DVC starts, another process starts the stage, and ends before anybody looks."""
+
+
+def test_a_start_by_another_process_is_not_taken_for_ours(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the stage would be given up, as if it had failed: two `repro` at once do that."""
+    monkeypatch.setattr("ldmiss_pipeline.running.reproduction.RETRY_SECONDS", 0.1)
+    graph = graph_of({"one": stage("touch one", ["one"])})
+    Path("refused.py").write_text(REFUSED_ONCE)
+    monkeypatch.setattr("ldmiss_pipeline.running.reproduction.DVC", (PYTHON, "refused.py"))
+    missing, ended = run(graph, ["one"])
+    assert (missing, [one.executed for one in ended]) == ([], [True])
+
+
+def test_two_at_once_both_end_well(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stage runs once, whoever gets to it first; the other waits for it."""
+    monkeypatch.setattr("ldmiss_pipeline.running.reproduction.RETRY_SECONDS", 0.2)
+    names = [f"stage{number}" for number in range(4)]
+    graph_of({
+        name: stage(f"echo run >> {name}.runs; sleep 1; touch {name}", [name], names[place - 1 : place])
+        for place, name in enumerate(names)
+    })  # fmt: skip
+    code = "import sys; from ldmiss_pipeline.running.repro import main; sys.exit(main(['--jobs', '2']))"
+    (toy / "params.yaml").write_text(yaml.safe_dump(tiny.document(grid={"missing_rates": [0.5], "seeds": [42]})))
+    others = [subprocess.Popen([PYTHON, "-c", code]) for _ in range(2)]
+    assert [other.wait() for other in others] == [0, 0]
+    assert [Path(f"{name}.runs").read_text() for name in names] == ["run\n"] * len(names)
 
 
 def test_a_stale_number_of_a_process_is_an_error(toy: Path) -> None:

@@ -15,7 +15,7 @@ from support.imports import ROOT
 from ldmiss.files.tensors import load_tensors
 from ldmiss_pipeline.artifacts.arrays import load_arrays
 from ldmiss_pipeline.compute import device as runtime
-from ldmiss_pipeline.compute.batching import CHUNK_SIZES, rows_at_a_time
+from ldmiss_pipeline.compute.chunk_size import CHUNK_SIZES, rows_at_a_time
 from ldmiss_pipeline.compute.device import Runtime
 from ldmiss_pipeline.config import params
 from ldmiss_pipeline.config.compose import composed
