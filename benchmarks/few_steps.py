@@ -44,7 +44,7 @@ from ldmiss.imputation.imputer import Imputer
 from ldmiss.imputation.score_based import ScoreModel
 from ldmiss.sampling.samplers import SAMPLERS, num_evaluations
 from ldmiss_pipeline.artifacts.incomplete import load_incomplete
-from ldmiss_pipeline.artifacts.paths import CLASSIFIER, RAW, Item
+from ldmiss_pipeline.artifacts.paths import CLASSIFIER, OBSERVED_TEST, RAW, Item
 from ldmiss_pipeline.compute.chunk_size import rows_at_a_time
 from ldmiss_pipeline.compute.device import resolve
 from ldmiss_pipeline.config import params
@@ -101,7 +101,7 @@ class Case:
         settings = getattr(self.params, self.method).impute.guidance.model_dump()
         complete = partial(self.model.impute_by_guidance, **settings | {"sampler": sampler, "num_steps": num_steps})
         imputer = Imputer(complete, stochastic=True)
-        incomplete, observed = load_incomplete(self.item.observed("test"), self.runtime.device)
+        incomplete, observed = load_incomplete(OBSERVED_TEST, self.runtime.device)
         numbers = torch.from_numpy(evenly_spread(len(incomplete), num_images)).to(self.runtime.device)
         x_obs, observed = unit_from_uint8(incomplete[numbers]), observed[numbers]
         root = derive_seed(seed, "few-steps", "impute", self.method)

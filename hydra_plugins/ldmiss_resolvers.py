@@ -1,10 +1,6 @@
-"""Checks at composition, before anything runs: the resolvers that conf/grid uses. Loaded by DVC from hydra_plugins/."""
+"""The resolvers that conf/ uses, which check while composing, before anything runs. DVC loads hydra_plugins/."""
 
-import sys
-
-from omegaconf import ListConfig, OmegaConf
-
-_warned: set[str] = set()
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 
 def rate(value: object) -> float:
@@ -28,22 +24,31 @@ def seed(value: object) -> int:
 
 
 def rates(missing_rate: object, grid: ListConfig) -> ListConfig:
-    """The grid's rates; warns where `missing_rate` is not among them and so has no effect."""
-    return _checked("missing_rate", rate(missing_rate), [rate(value) for value in grid])
+    """The grid's rates; refuses a `missing_rate` beside them."""
+    return _alone("missing_rate", missing_rate, [rate(value) for value in grid])
 
 
 def seeds(single: object, grid: ListConfig) -> ListConfig:
-    """The grid's seeds; warns where `seed` is not among them and so has no effect."""
-    return _checked("seed", seed(single), [seed(value) for value in grid])
+    """The grid's seeds; refuses a `seed` beside them."""
+    return _alone("seed", single, [seed(value) for value in grid])
 
 
-def _checked(name: str, value: float, values: list[float] | list[int]) -> ListConfig:
-    message = f"warning: {name}={value} has no effect: this grid runs {list(values)}"
-    if value not in values and message not in _warned:
-        _warned.add(message)  # a composition may resolve a value more than once
-        print(message, file=sys.stderr)
+def _alone(name: str, value: object, values: list[float] | list[int]) -> ListConfig:
+    if value is not None:
+        raise ValueError(f"{name}={value} has no place beside this grid, which runs {values}: leave one of them out")
     return OmegaConf.create(list(values))
 
 
-for resolver in (rate, seed, rates, seeds):
+def train_seeds(methods: ListConfig, *, _root_: DictConfig) -> ListConfig:
+    """The grid's seeds where `sample` or `impute` names one of these methods, else none."""
+    return OmegaConf.create(list(_root_.grid.seeds) if chosen(methods, _root_=_root_) else [])
+
+
+def chosen(methods: ListConfig, *, _root_: DictConfig) -> ListConfig:
+    """Those of the methods that `sample` or `impute` names."""
+    named = {*_root_.sample.methods, *_root_.impute.methods}
+    return OmegaConf.create([method for method in methods if method in named])
+
+
+for resolver in (rate, seed, rates, seeds, train_seeds, chosen):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)

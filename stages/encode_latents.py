@@ -15,7 +15,7 @@ def run(context: Context) -> str:
     item, params, runtime = context.item, context.params.latents, context.runtime
     path = item.model("vae")
     tensors, metadata = load_tensors(path, kind="vae")
-    images, observed = load_incomplete(item.observed("train"), runtime.device)
+    images, observed = load_incomplete(item.observed(), runtime.device)
     latents = encode_images(
         at_precision(restore_autoencoder(path, tensors, metadata, runtime.device).encoder, runtime.dtype),
         images, observed,

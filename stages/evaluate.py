@@ -21,7 +21,7 @@ from ldmiss.evaluation.measurement import ReferenceMetrics, measure_generation, 
 from ldmiss_pipeline.artifacts.arrays import load_arrays, save_arrays
 from ldmiss_pipeline.artifacts.json_files import save_checked_json
 from ldmiss_pipeline.artifacts.observed import load_observed
-from ldmiss_pipeline.artifacts.paths import CLASSIFIER, CLASSIFIER_METADATA, RAW, remove_others
+from ldmiss_pipeline.artifacts.paths import CLASSIFIER, CLASSIFIER_METADATA, OBSERVED_TEST, RAW, remove_others
 from ldmiss_pipeline.config.schema import Params
 from ldmiss_pipeline.datasets.registry import load_split
 from ldmiss_pipeline.models.classifier import load_classifier_metadata, restore_classifier
@@ -51,7 +51,7 @@ def run(context: Context) -> str:
     classifier = restore_classifier(CLASSIFIER, context.runtime.device, sha256=metadata["sha256"])
     layer = params.evaluate.fid_layer
     reference = ReferenceMetrics(classifier, test.images, test.labels, layer=layer, seed=item.root_seed)
-    incomplete, observed = load_observed(item.observed("test"))
+    incomplete, observed = load_observed(OBSERVED_TEST)
     wanted = params.impute.num_images
     rows = evenly_spread(len(test.images), len(test.images) if wanted == "all" else wanted)
 
@@ -134,7 +134,8 @@ def _settings(params: Params, *, num_imputed: int) -> dict[str, Any]:
     """What cells must share to be compared."""
     return {
         "profile": params.profile, "learning_rates": params.learning_rates, "inference": params.inference,
-        "encoder_input": params.vae.encoder_input, "test_rate": params.missing.test_rate,
+        "encoder_input": params.vae.encoder_input,
+        "mechanism": params.missing.mechanism, "test_rate": params.missing.test_rate,
         "fill": params.missing.fill, "deterministic": params.compute.deterministic,
         "num_generated": params.sample.num_images, "num_imputed": num_imputed,
         "num_draws": params.impute.num_draws, "num_draw_images": params.impute.num_draw_images,

@@ -24,6 +24,7 @@ from ldmiss.imputation.imputer import Imputer
 from ldmiss_pipeline.artifacts.arrays import save_arrays
 from ldmiss_pipeline.artifacts.incomplete import load_incomplete
 from ldmiss_pipeline.artifacts.observed import load_dataset_name
+from ldmiss_pipeline.artifacts.paths import OBSERVED_TEST
 from ldmiss_pipeline.running.context import Context
 
 
@@ -36,8 +37,8 @@ def run(context: Context) -> str:
     """
     item, params, device = context.item, context.params.impute, context.runtime.device
     assert item.method is not None
-    refuse_other_dataset(item.model(item.method), item.observed("test"))
-    images, observed = load_incomplete(item.observed("test"), device)
+    refuse_other_dataset(item.model(item.method), OBSERVED_TEST)
+    images, observed = load_incomplete(OBSERVED_TEST, device)
     num_images = len(images) if params.num_images == "all" else params.num_images
     rows = torch.from_numpy(evenly_spread(len(images), num_images)).to(device)
     x_obs, observed = unit_from_uint8(images[rows]), observed[rows]

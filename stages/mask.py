@@ -1,4 +1,4 @@
-"""Make the data incomplete: observed-indicators, and images without what is missing.
+"""Make the training images incomplete: observed-indicators, and images without what is missing.
 
 The truth behind a missing pixel goes no further than this stage (and `evaluate`, which reads the raw test images).
 """
@@ -12,22 +12,12 @@ from ldmiss_pipeline.running.context import Context
 
 
 def run(context: Context) -> str:
-    """Write `data/observed/<cell>/{train,test}.npz`.
-
-    Training: one draw per image for the whole run, from the cell's seed, nested across rates. Test: one draw from a
-    constant seed, the same for all rates, seeds and methods.
-    """
-    item, missing, dataset = context.item, context.params.missing, context.params.dataset.name
+    """Write `data/observed/<cell>.npz`: one draw per image for the whole run, nested across rates."""
+    item, dataset = context.item, context.params.dataset.name
     assert item.missing_rate is not None
-    draws = {
-        "train": (item.missing_rate, numpy_generator(item.root_seed, "observed")),
-        "test": (missing.test_rate, numpy_generator(missing.test_seed, "test observed")),
-    }
+    images = load_split(dataset, RAW, "train").images
+    rng = numpy_generator(item.root_seed, "observed")
+    observed = draw_observed(context.params.missing.mechanism, images, item.missing_rate, rng)
     metadata = {"dataset": dataset, **context.stamp}
-    shares = []
-    for split, (rate, rng) in draws.items():
-        images = load_split(dataset, RAW, split).images
-        observed = draw_observed(missing.mechanism, images, rate, rng)
-        save_observed(item.observed(split), remove_missing(images, observed), observed, metadata=metadata)
-        shares.append(f"{split} {1 - observed.mean():.1%} missing")
-    return ", ".join(shares)
+    save_observed(item.observed(), remove_missing(images, observed), observed, metadata=metadata)
+    return f"{1 - observed.mean():.1%} missing"

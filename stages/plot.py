@@ -21,15 +21,14 @@ from ldmiss_pipeline.paper.verdicts import claims_document
 from ldmiss_pipeline.running.context import Context
 
 _DPI = 150
-_OWN_STAGE = ("vae", "ldmiss", "ddpm", "diffputer")
-"""Models with a training stage of their own; the others are those of the stage `train`."""
 
 
 def run(context: Context) -> str:
     """Write the table, the summary and the claims in `metrics/` and, in `plots/`, each PNG beside its CSV."""
     grid = context.params.grid
     items = [Item(rate, seed) for rate in grid.missing_rates for seed in grid.seeds]
-    models = sorted([*_OWN_STAGE, *context.params.train.methods])
+    train = context.params.train
+    models = sorted([*(model for model, seeds in train.seeds.model_dump().items() if seeds), *train.methods])
     _remove_others(items, models)
     cells = [load_checked_json(item.metrics()) for item in items]
     table = tidy(cells)

@@ -13,7 +13,7 @@ from ldmiss_pipeline.running.context import Context
 def run(context: Context) -> str:
     """Write `models/ddpm/<cell>.safetensors` and its loss curve."""
     item, params, diffusion, runtime = context.item, context.params.ddpm, context.params.diffusion, context.runtime
-    images, observed = load_incomplete(item.observed("train"), runtime.device)
+    images, observed = load_incomplete(item.observed(), runtime.device)
     value_range = context.params.dataset.range
     fitted = fit_ddpm(
         images, observed,
@@ -30,7 +30,7 @@ def run(context: Context) -> str:
         kind="ddpm",
         metadata={
             "unet": fitted.config, "diffusion": diffusion.model_dump(), "shape": list(images.shape[1:]),
-            "value_range": value_range, "dataset": load_dataset_name(item.observed("train")), **context.stamp,
+            "value_range": value_range, "dataset": load_dataset_name(item.observed()), **context.stamp,
         },
     )  # fmt: skip
     save_curve(item.curve("ddpm"), fitted.curve)

@@ -15,7 +15,7 @@ from ldmiss_pipeline.running.context import Context
 def run(context: Context) -> str:
     """Write `models/diffputer/<cell>.safetensors` and the loss curve of its M-steps."""
     item, params, runtime = context.item, context.params.diffputer, context.runtime
-    images, observed = load_incomplete(item.observed("train"), runtime.device)
+    images, observed = load_incomplete(item.observed(), runtime.device)
     fitted = fit_diffputer(
         unit_from_uint8(images).flatten(1), observed.flatten(1),
         settings=em_settings(params),
@@ -28,7 +28,7 @@ def run(context: Context) -> str:
         with_prefix("mlp", fitted.weights) | moments,
         kind="diffputer",
         metadata={
-            "mlp": fitted.config, "size": images.shape[-1], "dataset": load_dataset_name(item.observed("train")),
+            "mlp": fitted.config, "size": images.shape[-1], "dataset": load_dataset_name(item.observed()),
             **context.stamp,
         },
     )  # fmt: skip

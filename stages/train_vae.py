@@ -20,7 +20,7 @@ def run(context: Context) -> str:
     `vae.encoder_input: robust` is one recipe and brings its grey fill along, whatever `missing.fill` says.
     """
     item, params, runtime = context.item, context.params.vae, context.runtime
-    images, observed = load_incomplete(item.observed("train"), runtime.device)
+    images, observed = load_incomplete(item.observed(), runtime.device)
     robust = params.encoder_input == "robust"
     fill = fill_image(_ROBUST_FILL if robust else context.params.missing.fill, unit_from_uint8(images), observed)
     fitted = fit_vae(
@@ -37,7 +37,7 @@ def run(context: Context) -> str:
         kind="vae",
         metadata={
             "vae": fitted.config, "value_range": context.params.dataset.range, "robust": robust,
-            "dataset": load_dataset_name(item.observed("train")), **context.stamp,
+            "dataset": load_dataset_name(item.observed()), **context.stamp,
         },
     )  # fmt: skip
     save_curve(item.curve("vae"), fitted.curve)

@@ -47,16 +47,18 @@ def executed(output: str) -> list[str]:
 def test_experiments_metrics_and_return(clone: Path) -> None:
     """Another rate runs its cell only; going back runs nothing; the difference of every number is shown."""
     first = dvc(clone, "exp", "run", "-S", "profile=smoke", "-n", "half")
-    assert len(executed(first)) == 19
+    assert len(executed(first)) == 20
     half = json.loads((clone / "metrics/summary.json").read_text())
     second = dvc(clone, "exp", "run", "-S", "profile=smoke", "-S", "missing_rate=0.8", "-n", "most")
-    assert {stage.split("@")[0] for stage in executed(second)}.isdisjoint({"download", "train_classifier"})
+    assert {stage.split("@")[0] for stage in executed(second)}.isdisjoint({"download", "train_classifier", "mask_test"})
     assert "mask@0.8-42" in executed(second)
     assert len(executed(second)) == 17
     difference = json.loads(dvc(clone, "metrics", "diff", "half", "most", "--json"))["metrics/summary.json"]
     changed = {key for key, change in difference.items() if change["old"] != change["new"]}
     assert "imputation.ldmiss-guidance.mse" in changed
-    assert all(change["diff"] == pytest.approx(change["new"] - change["old"]) for change in difference.values())
+    numbers = [change for key, change in difference.items() if not key.startswith("run.")]
+    assert all(change["diff"] == pytest.approx(change["new"] - change["old"]) for change in numbers)
+    assert (difference["run.missing_rates"]["old"], difference["run.missing_rates"]["new"]) == ("0.5", "0.8")
 
     back = dvc(clone, "exp", "run", "-S", "profile=smoke")
     assert executed(back) == []
@@ -73,20 +75,56 @@ def test_plots_page_needs_no_network(clone: Path) -> None:
     assert "vegaEmbed" in page
 
 
-def test_a_grid_with_a_rate_outside_it(clone: Path) -> None:
-    """All rates of the grid, the cells already there reused; a rate that has no effect is warned about."""
-    sub_grid = "grid.missing_rates=[0.5,0.8]"
-    output = dvc(
-        clone, "exp", "run", "-S", "profile=smoke", "-S", "grid=rates", "-S", sub_grid, "-S", "missing_rate=0.1"
-    )
-    assert executed(output) == ["plot"]
-    assert "missing_rate=0.1 has no effect" in output
+def test_several_rates_side_by_side(clone: Path) -> None:
+    """All rates of the grid, the cells already there reused."""
+    command = ("exp", "run", "-S", "profile=smoke", "-S", "grid=rates", "-S", "grid.missing_rates=[0.5,0.8]")
+    assert executed(dvc(clone, *command)) == ["plot"]
     table = (clone / "metrics/table.csv").read_text()
     assert {line.split(",")[0] for line in table.splitlines()[1:]} == {"0.5", "0.8"}
 
 
+def test_a_cell_edited_by_hand_is_refused(clone: Path) -> None:
+    """Although all else is cached: what counts is the grid, which the edit left as it was."""
+    params = clone / "params.yaml"
+    dvc(clone, "exp", "run", "-S", "profile=smoke")
+    before = params.read_text()
+    for edit in (("missing_rate: 0.5\n", "missing_rate: 0.8\n"), ("seed: 42\ncompute", "seed: 7\ncompute")):
+        params.write_text(before.replace(*edit))
+        assert params.read_text() != before
+        assert ", but grid." in dvc(clone, "repro", status=255)
+    params.write_text(before)
+    assert executed(dvc(clone, "repro")) == []
+
+
+def test_a_forced_run_computes(clone: Path) -> None:
+    """Each time: the same bytes prove that the computation is deterministic, not that it was left out."""
+    hashes = set()
+    for _ in range(2):
+        output = dvc(clone, "repro", "--force", "--single-item", "sample@0.5-42-diffputer")
+        assert executed(output) == ["sample@0.5-42-diffputer"]
+        record = json.loads((clone / "runs/records.jsonl").read_text().splitlines()[-1])
+        assert (record["stage"], record["restored"]) == ("sample", [])
+        hashes.add((clone / "data/samples/0.5-42/diffputer.npz").read_bytes())
+    assert len(hashes) == 1
+
+
+def test_another_test_rate_retrains_nothing(clone: Path) -> None:
+    """And a run of one method alone trains that one alone."""
+    ran = executed(dvc(clone, "exp", "run", "-S", "profile=smoke", "-S", "missing.test_rate=0.7"))
+    assert {stage.split("@")[0] for stage in ran} == {"mask_test", "impute", "evaluate", "plot"}
+    ran = executed(
+        dvc(
+            clone, "exp", "run", "-S", "profile=smoke", "-S", "seed=7", "-S", "sample.methods=[ldmiss]",
+            "-S", "impute.methods=[ldmiss]",
+        )
+    )  # fmt: skip
+    names = ["mask", "train_vae", "encode_latents", "train_ldm", "sample", "impute", "evaluate", "plot"]
+    assert [stage.split("@")[0] for stage in ran] == names
+
+
 def test_one_item_and_a_plot_setting(clone: Path) -> None:
     """A target runs what it needs alone; a plot setting re-runs nothing but the plot."""
+    dvc(clone, "exp", "run", "-S", "profile=smoke")
     params = clone / "params.yaml"
     params.write_text(params.read_text().replace("num_columns: 10", "num_columns: 5"))
     assert executed(dvc(clone, "repro")) == ["plot"]

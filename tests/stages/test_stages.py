@@ -16,6 +16,7 @@ from ldmiss.errors import InputError
 from ldmiss.files.tensors import load_tensors
 from ldmiss_pipeline.artifacts.arrays import load_arrays
 from ldmiss_pipeline.artifacts.observed import load_observed
+from ldmiss_pipeline.artifacts.paths import OBSERVED_TEST
 
 IMPUTERS = {
     "ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement", "autoencoder", "mean",
@@ -49,7 +50,7 @@ def test_metrics_have_the_documented_keys(project: Path) -> None:
     assert set(table[table["task"] == "run"]["metric"]) == {
         "profile", "learning_rates", "inference", "encoder_input", "test_rate", "fill", "deterministic",
         "num_generated",
-        "num_imputed", "num_draws", "num_draw_images", "params_sha256",
+        "num_imputed", "num_draws", "num_draw_images", "params_sha256", "mechanism",
     }  # fmt: skip
     assert not (project / "ckpt").exists() or not any((project / "ckpt").iterdir())
 
@@ -89,7 +90,7 @@ def test_another_fid_layer_measures_again(project: Path, tmp_path: Path) -> None
 
 def test_imputations_keep_what_was_observed(project: Path) -> None:
     """Observed pixels come back as given from every imputer, in every draw; sizes are those of the params."""
-    images, observed = load_observed(project / tiny.CELL.observed("test"))
+    images, observed = load_observed(project / OBSERVED_TEST)
     files = sorted((project / f"data/imputed/{tiny.CELL.cell}").rglob("*.npz"))
     assert {path.stem for path in files} == IMPUTERS
     for path in files:

@@ -19,7 +19,7 @@ PREFIXES = {"vae": "vae.", "ldmiss": "unet.", "ddpm": "unet.", "diffputer": "mlp
 @pytest.mark.parametrize("name", FITS)
 def test_a_stage_stores_what_the_fit_gives(name: str, project: Path, raw: dict[str, Any]) -> None:
     """The same arrays, settings and seed: the same weights, bit for bit."""
-    images, observed = load_incomplete(project / tiny.CELL.observed("train"), torch.device("cpu"))
+    images, observed = load_incomplete(project / tiny.CELL.observed(), torch.device("cpu"))
     stored, _ = load_tensors(project / tiny.CELL.latents(), kind="latents")
     complete, labels = (torch.from_numpy(raw["train"][key]) for key in ("images", "labels"))
     if name == "classifier":

@@ -14,7 +14,7 @@ import yaml
 from ldmiss_pipeline.artifacts.arrays import save_arrays
 from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.config.compose import composed
-from ldmiss_pipeline.config.registry import GENERATORS, METHODS, TRAINED_BY_TRAIN
+from ldmiss_pipeline.config.registry import GENERATORS, METHODS, NEEDED_BY, TRAINED_BY_TRAIN
 from ldmiss_pipeline.running.runner import run_stage
 from support.imports import ROOT
 
@@ -56,6 +56,7 @@ TINY: dict[str, Any] = {
 ITEMS = [
     ("train_classifier", Item()),
     ("mask", CELL),
+    ("mask_test", Item()),
     ("train_vae", CELL),
     ("encode_latents", CELL),
     ("train_ldm", CELL),
@@ -73,8 +74,14 @@ MADE = ("data/observed", "data/latents", "data/samples", "data/imputed", "models
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    """The committed params with the tiny sizes, and `changes` on top."""
-    return merged(merged(yaml.safe_load(composed([], ROOT)), TINY), changes)
+    """The committed params with the tiny sizes, and `changes` on top; what follows from the grid fits it."""
+    result = merged(merged(yaml.safe_load(composed([], ROOT)), TINY), changes)
+    rates, seeds = result["grid"]["missing_rates"], result["grid"]["seeds"]
+    follows = {
+        "missing_rate": rates[0] if len(rates) == 1 else None, "seed": seeds[0] if len(seeds) == 1 else None,
+        "train": {"seeds": dict.fromkeys(NEEDED_BY, seeds)},
+    }  # fmt: skip
+    return merged(merged(result, follows), changes)
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RAW = Path("data/raw")
+OBSERVED_TEST = Path("data/observed/test.npz")
 CLASSIFIER = Path("models/classifier.safetensors")
 CLASSIFIER_METADATA = Path("models/classifier.json")
 CELLS = Path("metrics/cells")
@@ -39,9 +40,9 @@ class Item:
             raise ValueError("this stage has no cell")
         return self.seed
 
-    def observed(self, split: str) -> Path:
-        """Incomplete images of a split, "train" or "test"."""
-        return Path(f"data/observed/{self.cell}/{split}.npz")
+    def observed(self) -> Path:
+        """Incomplete training images."""
+        return Path(f"data/observed/{self.cell}.npz")
 
     def latents(self) -> Path:
         """Latents of the training images, and their scale."""

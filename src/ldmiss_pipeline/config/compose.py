@@ -9,12 +9,14 @@ import tempfile
 from pathlib import Path
 
 from dvc.utils.hydra import compose_and_dump
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ldmiss.errors import InputError, one_line
 from ldmiss.files.atomic import save_text
 from ldmiss_pipeline.config import params
+from ldmiss_pipeline.config.yaml_files import load_yaml
 
 CONFIG = Path("conf")
 
@@ -32,14 +34,16 @@ def composed(overrides: list[str], root: Path = Path()) -> str:
     if not (root / CONFIG).is_dir():
         raise InputError(f"{root / CONFIG}: no such folder; run from the project's root")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "params.yaml"
+        path = Path(folder) / params.PARAMS_FILE
         try:
+            if any(override.is_sweep_override() for override in OverridesParser.create().parse_overrides(overrides)):
+                raise InputError("several values: take `grid=rates` or `grid=paper`, or `dvc exp run --queue`")
             compose_and_dump(
                 str(path), str((root / CONFIG).absolute()), None, "config", str(root.absolute()), overrides
             )
         except (HydraException, OmegaConfBaseException) as error:
             raise InputError(one_line(error)) from None
-        params.load(path)
+        params.validate(load_yaml(path), str(params.PARAMS_FILE))
         return path.read_text()
 
 

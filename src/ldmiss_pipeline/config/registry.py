@@ -4,6 +4,7 @@ STAGES = [
     "download",
     "train_classifier",
     "mask",
+    "mask_test",
     "train_vae",
     "encode_latents",
     "train_ldm",
@@ -31,3 +32,6 @@ GENERATORS = ["ldmiss", "ddpm", "diffputer"]
 
 TRAINED_BY_TRAIN = ["baselines"]
 """The methods of the stage `train`, which is for all that have no training stage of their own."""
+
+NEEDED_BY = {"vae": ["ldmiss", "vae"], "ldmiss": ["ldmiss"], "ddpm": ["ddpm"], "diffputer": ["diffputer"]}
+"""The models with a training stage of their own -> the methods that need them."""

@@ -49,7 +49,10 @@ class Cells:
         """The params with a grid of this one cell: no stage of a cell reads the grid, so its results are the same."""
         cell = self._items[name]
         grid = self._document["grid"] | {"missing_rates": [cell.missing_rate], "seeds": [cell.seed]}
-        return self._document | {"grid": grid}
+        train = self._document["train"]
+        seeds = {model: [cell.seed] if seeds else [] for model, seeds in train["seeds"].items()}
+        alone = {"missing_rate": None, "seed": None, "grid": grid, "train": train | {"seeds": seeds}}
+        return self._document | alone
 
     def chosen(self, wanted: list[str] | None) -> list[str]:
         """The names of the wanted cells, all of them for None.

@@ -16,7 +16,9 @@ from ldmiss_pipeline.paper.verdicts import verdict_lines
 
 def report(summary: dict[str, Any]) -> str:
     """The summary as two tables and a line for the classifier."""
-    parts = []
+    run = summary["run"]
+    of = f"profile {run['profile']}, {run['dataset']}, {run['mechanism']}, missing rates {run['missing_rates']}"
+    parts = [f"{of}, seeds {run['seeds']}; {run['num_generated']} images generated, {run['num_imputed']} completed"]
     for task in ("generation", "imputation"):
         table = pd.DataFrame(summary[task]).T.dropna(axis=1, how="all")
         parts.append(f"{task} (means over the cells of the grid)\n{table.to_string(float_format='{:.4f}'.format)}")

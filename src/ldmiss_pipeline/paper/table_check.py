@@ -21,8 +21,8 @@ _NUMERIC_TASKS = ("generation", "imputation")
 SHARED_CLASSIFIER_METADATA = ("sha256", "dataset", "fid_layer")
 """Facts of the classifier that must be the same in all cells: FIDs compare under one classifier and layer only."""
 SHARED_SETTINGS = (
-    "profile", "learning_rates", "inference", "encoder_input", "test_rate", "fill", "deterministic", "num_generated",
-    "num_imputed", "num_draws", "num_draw_images", "params_sha256",
+    "profile", "learning_rates", "inference", "encoder_input", "mechanism", "test_rate", "fill", "deterministic",
+    "num_generated", "num_imputed", "num_draws", "num_draw_images", "params_sha256",
 )  # fmt: skip
 """Facts of a run (task "run"), the same in all cells: FIDs of different numbers of images do not compare."""
 _REQUIRED = ("sha256", "dataset")  # the others were not always recorded: all cells have them, or none

@@ -6,6 +6,9 @@ from typing import Any
 import pandas as pd
 
 COLUMNS = ["missing_rate", "seed", "task", "method", "metric", "value"]
+_SETTINGS = (
+    "profile", "learning_rates", "inference", "mechanism", "test_rate", "num_generated", "num_imputed", "num_draws",
+)  # fmt: skip
 
 
 def tidy(cells: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -33,16 +36,26 @@ def tidy(cells: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 def summarise(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Means over the cells under fixed keys (no rate or seed in them), so that two experiments can be compared.
 
-    generation.<method>.<metric>, imputation.<imputer>.<metric>, classifier.<metric>. Left out: texts, task "run", and
-    the standard errors of single cells (`_se`), whose mean says nothing.
+    run.<setting>: what the numbers are of, so that `dvc metrics diff` shows where two runs are no like for like.
+    generation.<method>.<metric>, imputation.<imputer>.<metric>, classifier.<metric>. Left out: other texts, and the
+    standard errors of single cells (`_se`), whose mean says nothing.
     """
     table = tidy(cells)
     numbers = table[table["value"].map(lambda value: isinstance(value, int | float)) & (table["task"] != "run")]
     numbers = numbers[~numbers["metric"].str.endswith("_se")]
     means = numbers.astype({"value": float}).groupby(["task", "method", "metric"], sort=False)["value"].mean()
-    summary: dict[str, Any] = {"generation": {}, "imputation": {}, "classifier": {}}
+    summary: dict[str, Any] = {"run": _shared_settings(cells), "generation": {}, "imputation": {}, "classifier": {}}
     for row in means.reset_index().to_dict("records"):
         task, method = row["task"], row["method"]
         place = summary[task] if task == "classifier" else summary[task].setdefault(method, {})
         place[row["metric"]] = float(row["value"])
     return summary
+
+
+def _shared_settings(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What all cells of a grid share, and their rates and seeds as text: DVC compares numbers and texts, not lists."""
+    run, classifier = cells[0].get("run", {}), cells[0]["classifier"]
+    settings = {name: run[name] for name in _SETTINGS if name in run}
+    measured = {"dataset": classifier["dataset"], "classifier": classifier["sha256"][:12]}
+    rates, seeds = (", ".join(dict.fromkeys(str(cell[key]) for cell in cells)) for key in ("missing_rate", "seed"))
+    return {**settings, **measured, "missing_rates": rates, "seeds": seeds}

@@ -10,7 +10,6 @@ import psutil
 from filelock import FileLock, Timeout
 
 from ldmiss.errors import InputError
-from ldmiss.files.atomic import save_text
 from ldmiss_pipeline.artifacts.paths import RUNS
 
 DVC_LOCKS = Path(".dvc/tmp/rwlock")
@@ -34,7 +33,7 @@ def only_process(label: str) -> Iterator[None]:
     except Timeout:
         raise InputError(f"{path}: another process is running {label} in this folder; wait for it") from None
     try:
-        save_text(path.with_suffix(".start"), os.environ.get(STARTED_BY, ""))
+        path.with_suffix(".start").write_text(os.environ.get(STARTED_BY, ""))  # a kill in between leaves nobody's name
         yield
     finally:
         lock.release()

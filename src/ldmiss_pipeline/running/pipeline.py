@@ -95,11 +95,15 @@ class Pipeline:
         matrix = self._stages[stage].get("matrix")
         if matrix is None:
             return [Item()]
+        if not self._value_at(matrix["seed"].strip("${}")):
+            return []  # a model that no chosen method needs
         methods = self._value_at(matrix["method"].strip("${}")) if "method" in matrix else [None]
         return [Item(cell.missing_rate, cell.seed, method) for cell in cells for method in methods]
 
     def check(self, stage: str, item: Item) -> None:
         """Raise InputError where a stage has no such item: a cell or a method too many, missing, or of other stages."""
+        if "matrix" in self._stages[stage] and not self.items(stage, self.cells()):
+            raise InputError(f"stage {stage} has no item: no method in sample.methods and impute.methods needs it")
         has_cell = None not in (item.missing_rate, item.seed)
         allowed = self.items(stage, [Item(item.missing_rate, item.seed)])
         if item not in allowed or has_cell != ("matrix" in self._stages[stage]):

@@ -7,7 +7,6 @@ and an exit status of 1, and appends what the run took to `runs/`. For SIGTERM a
 
 import argparse
 import errno
-import hashlib
 import importlib
 import json
 import os
@@ -21,7 +20,7 @@ from importlib.metadata import version
 from typing import Any
 
 from ldmiss.errors import DivergenceError, InputError
-from ldmiss.files.atomic import save_text, sweep_temporaries
+from ldmiss.files.atomic import sweep_temporaries
 from ldmiss_pipeline.artifacts.paths import RUNS, Item
 from ldmiss_pipeline.config import params as params_module
 from ldmiss_pipeline.config.registry import METHODS, STAGES
@@ -74,7 +73,6 @@ def run_stage(stage: str, item: Item, stop: Stop | None = None) -> dict[str, Any
     start = time.monotonic()
     with only_process(label_of(stage, item)):  # first of all: `repro` sees by it that the stage was begun
         params, document = params_module.load()
-        _warn_once(params.warnings(), document)
         pipeline = Pipeline(document)
         pipeline.check(stage, item)
         stage_item = pipeline.stage_item(stage, item)
@@ -90,17 +88,6 @@ def run_stage(stage: str, item: Item, stop: Stop | None = None) -> dict[str, Any
         remove_recorded(lock)
         made = _run(context)
         return _record(context, made, time.monotonic() - start)
-
-
-def _warn_once(warnings: list[str], document: dict[str, Any]) -> None:
-    """Once for each document, by the stage that runs first, not by every stage of a run."""
-    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-    warned = RUNS / "warned"
-    if not warnings or (warned.is_file() and warned.read_bytes() == digest.encode()):
-        return
-    for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    save_text(warned, digest)
 
 
 def _run(context: Context) -> str:

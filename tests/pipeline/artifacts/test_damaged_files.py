@@ -100,7 +100,7 @@ def read_raw(path: Path) -> Any:
 READERS: dict[Path, Callable[[Path], Any]] = {
     Path("data/raw/mnist5k/train.npz"): read_raw,
     LABELS: read_labels,
-    CELL.observed("train"): read_observed,
+    CELL.observed(): read_observed,
     CELL.latents(): partial(load_tensors, kind="latents"),
     **{CELL.model(name): partial(read_model, name) for name in ("vae", "ldmiss", "ddpm", "diffputer", "baselines")},
     CLASSIFIER: read_classifier,

@@ -16,8 +16,10 @@ from ldmiss.errors import InputError
 from ldmiss.sampling.samplers import SAMPLERS
 from ldmiss_pipeline.config import params
 from ldmiss_pipeline.config.compose import composed
+from ldmiss_pipeline.config.registry import GENERATORS, METHODS, NEEDED_BY, STAGES
 from ldmiss_pipeline.config.schema.data import Missing
 from ldmiss_pipeline.config.schema.methods import Sampler
+from ldmiss_pipeline.running.pipeline import Pipeline
 
 CHOICES = [
     *[
@@ -185,22 +187,63 @@ def test_rates_are_normalised() -> None:
         assert type(grid["missing_rates"][0]) is float
 
 
-def test_a_rate_outside_the_grid_is_warned_about(capsys: pytest.CaptureFixture[str]) -> None:
-    """At composition, and by the stages for a hand-edited params.yaml."""
-    document = yaml.safe_load(composed(["grid=rates", "missing_rate=0.45"], ROOT))
-    assert "missing_rate=0.45 has no effect" in capsys.readouterr().err
-    (warning,) = params.validate(document, "x").warnings()
-    assert warning.startswith("missing_rate=0.45 has no effect: grid 'rates' runs [0.0, 0.1")
-    assert not params.validate(yaml.safe_load(composed(["grid=paper"], ROOT)), "x").warnings()
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["grid=rates", "missing_rate=0.5"], "missing_rate=0.5 has no place beside this grid, which runs .0.0, 0.1"),
+        (["grid=paper", "seed=7"], "seed=7 has no place beside this grid, which runs .42, 43, 44"),
+        (["seed=1,2"], "several values: take `grid=rates` or `grid=paper`, or `dvc exp run --queue`"),
+    ],
+)
+def test_a_value_without_effect_is_refused(overrides: list[str], message: str) -> None:
+    """What a grid does not run is not taken without a word."""
+    with pytest.raises(InputError, match=message):
+        composed(overrides, ROOT)
 
 
-def test_a_value_without_effect_is_warned_about() -> None:
-    """One line; nothing is said where another value gives it its effect."""
-    overrides = ["diffputer.em.e_step.statistic=sample"]
-    (warning,) = params.validate(yaml.safe_load(composed(overrides, ROOT)), "x").warnings()
-    assert warning.startswith("diffputer.em.e_step.num_trials=2 has no effect")
-    overrides += ["diffputer.em.e_step.num_trials=1"]
-    assert not params.validate(yaml.safe_load(composed(overrides, ROOT)), "x").warnings()
+def test_a_composition_that_is_refused_names_params_yaml() -> None:
+    """Not the temporary file that it was written to."""
+    with pytest.raises(InputError, match=r"^params.yaml: impute.num_draws: "):
+        composed(["impute.num_draws=0"], ROOT)
+
+
+def test_one_place_says_the_cell() -> None:
+    """A hand-edited `missing_rate` or `seed` that the grid does not run is refused; null leaves it to the grid."""
+    for change, message in (
+        (
+            {"missing_rate": 0.8},
+            r"missing_rate: 0.8, but grid.missing_rates is \[0.5\]: .* `dvc exp run -S missing_rate",
+        ),
+        ({"seed": 7}, r"seed: 7, but grid.seeds is \[42\]"),
+        ({"grid": {"missing_rates": [0.5, 0.8]}}, r"missing_rate: 0.5, but grid.missing_rates is \[0.5, 0.8\]"),
+    ):
+        document = tiny.merged(yaml.safe_load(composed([], ROOT)), change)
+        with pytest.raises(InputError, match=message):
+            params.validate(document, "params.yaml")
+        params.validate({**document, "missing_rate": None, "seed": None}, "params.yaml")
+    assert params.validate(yaml.safe_load(composed(["grid=rates", "seed=7"], ROOT)), "x").grid.seeds == [7]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_only_what_a_method_needs_is_trained(method: str) -> None:
+    """Stages that train another method's models have no items, in plain `dvc repro` too."""
+    generators = [method] if method in GENERATORS else ["ddpm"]
+    overrides = [f"sample.methods=[{','.join(generators)}]", f"impute.methods=[{method}]"]
+    document = yaml.safe_load(composed(overrides, ROOT))
+    params.validate(document, "params.yaml")
+    pipeline = Pipeline(document)
+    trained = {stage for stage in STAGES if stage.startswith("train_") and pipeline.items(stage, pipeline.cells())}
+    needs = {
+        "ldmiss": {"train_vae", "train_ldm"}, "ddpm": {"train_ddpm"}, "diffputer": {"train_diffputer"},
+        "vae": {"train_vae"}, "baselines": set(),
+    }  # fmt: skip
+    assert trained == {"train_classifier"}.union(*(needs[name] for name in {method, *generators}))
+    assert document["train"]["methods"] == (["baselines"] if method == "baselines" else [])
+    for model in NEEDED_BY:
+        document["train"]["seeds"][model] = [7] if method in NEEDED_BY[model] else []
+    document["train"]["methods"] = []
+    with pytest.raises(InputError, match=r"train\.(seeds\.\w+: \[7?\] must be \[42\]|methods: baselines is missing)"):
+        params.validate(document, "params.yaml")
 
 
 def run_stage(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -225,6 +268,6 @@ def test_a_missing_input_is_named(tmp_path: Path) -> None:
     result = run_stage(folder, "train_vae", "--missing-rate", "0.5", "--seed", "42")
     assert result.returncode == 1
     assert result.stderr == (
-        "error: train_vae@0.5-42: data/observed/0.5-42/train.npz: missing input; "
+        "error: train_vae@0.5-42: data/observed/0.5-42.npz: missing input; "
         "make it with `dvc repro` (it runs what comes before, too)\n"
     )

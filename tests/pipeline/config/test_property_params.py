@@ -112,7 +112,6 @@ def edited(choice: str, edits: list[tuple[int, int, Any, str]]) -> tuple[dict[st
 
 def use(typed: Params, document: dict[str, Any], stage: str) -> None:
     """What cheap code makes of a document; a network only where it is small."""
-    typed.warnings()
     rate, seed = typed.grid.missing_rates[0], typed.grid.seeds[-1]
     pipeline = Pipeline(document)
     assert pipeline.stage_item(stage, Item(rate, seed, typed.impute.methods[0])).outs

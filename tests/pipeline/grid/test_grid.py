@@ -68,12 +68,12 @@ def test_cells_and_what_they_share() -> None:
     """Every stage but the last is of a cell or shared; a cell that the grid lacks is refused with those it has."""
     cells = Cells(tiny.document(grid={"missing_rates": [0.5, 0.8], "seeds": [42, 43]}))
     assert cells.names == ["0.5-42", "0.5-43", "0.8-42", "0.8-43"]
-    assert cells.shared() == ["download", "train_classifier"]
+    assert cells.shared() == ["download", "train_classifier", "mask_test"]
     labels = cells.labels("0.8-43")
     assert len(labels) == 16
     assert "impute@0.8-43-baselines" in labels
-    assert set(cells.graph("0.8-43").before) == {*labels, "download", "train_classifier", "plot"}
-    assert cells.only("0.8-43")["grid"]["missing_rates"] == [0.8]
+    assert set(cells.graph("0.8-43").before) == {*labels, *cells.shared(), "plot"}
+    assert params.validate(cells.only("0.8-43"), "params.yaml").grid.missing_rates == [0.8]
     with pytest.raises(InputError, match=r"--cells: 0\.3-42 is not in the grid .* 0\.5-42, 0\.5-43"):
         cells.chosen(["0.5-42", "0.3-42"])
 

@@ -17,7 +17,16 @@ def test_report_prints_the_verdicts(
     """After the metrics; without the file it says which is missing."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "metrics").mkdir()
-    summary = {"generation": {"ldmiss": {"fid": 1.0}}, "imputation": {"mean": {"mse": 0.1}}, "classifier": {}}
+    run = {
+        "profile": "quick", "dataset": "mnist5k", "mechanism": "mcar", "missing_rates": "0.5", "seeds": "42",
+        "num_generated": 500, "num_imputed": 400,
+    }  # fmt: skip
+    summary = {
+        "run": run,
+        "generation": {"ldmiss": {"fid": 1.0}},
+        "imputation": {"mean": {"mse": 0.1}},
+        "classifier": {},
+    }
     (tmp_path / "metrics/summary.json").write_text(json.dumps(summary))
     (tmp_path / "models").mkdir()
     save_checked_json(tmp_path / "models/classifier.json", {"source": "trained", "sha256": 64 * "a"})
@@ -26,5 +35,8 @@ def test_report_prints_the_verdicts(
     (tmp_path / "metrics/claims.json").write_text(json.dumps(claims_document(world())))
     assert main([]) == 0
     printed = capsys.readouterr().out
+    assert printed.startswith(
+        "profile quick, mnist5k, mcar, missing rates 0.5, seeds 42; 500 images generated, 400 completed\n"
+    )
     assert " 14  holds       LDMiss beats the pixel DDPM on imputation at all rates" in printed
     assert "classifier aaaaaaaaaaaa is this run's own: its FIDs compare with no other run's" in printed

@@ -20,7 +20,7 @@ from ldmiss_pipeline.running.lockfile import dvc_hash, load_lock
 @pytest.mark.parametrize(
     ("stage", "item", "path"),
     [
-        ("train_vae", tiny.CELL, "data/observed/0.5-42/train.npz"),
+        ("train_vae", tiny.CELL, "data/observed/0.5-42.npz"),
         ("evaluate", tiny.CELL, "data/samples/0.5-42/ddpm.npz"),
         ("evaluate", tiny.CELL, "data/imputed/0.5-42/baselines/mean.npz"),
         ("evaluate", tiny.CELL, "data/raw/mnist5k/test.npz"),
@@ -54,7 +54,7 @@ def test_dvc_hashes_are_those_of_dvc(copy: Path) -> None:
         _, _, found = build(HashFileDB(fs, str(copy / "odb")), str(copy / path), fs, "md5", dry_run=True)
         assert found.hash_info.value == dvc_hash(path)
     before = dvc_hash(Path("data/observed"))
-    Path("data/observed/0.5-42/.train.npz.7.tmp").write_text("half")
+    Path("data/observed/.0.5-42.npz.7.tmp").write_text("half")
     assert dvc_hash(Path("data/observed")) == before
 
 

@@ -31,6 +31,6 @@ def test_checkpoints_are_of_this_very_work(copy: Path) -> None:
     assert base != key(vae={"kl_weight": 1.0})
     assert base != key(stage="train_ddpm")
     assert base != key(used={"num_threads": 2})
-    data = copy / item.observed("train")
+    data = copy / item.observed()
     data.write_bytes(data.read_bytes() + b"x")
     assert base != key()

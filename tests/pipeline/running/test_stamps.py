@@ -10,7 +10,7 @@ from support import tiny
 
 from ldmiss.errors import InputError
 from ldmiss.files.tensors import load_tensors, save_tensors
-from ldmiss_pipeline.artifacts.paths import Item
+from ldmiss_pipeline.artifacts.paths import OBSERVED_TEST, Item
 from ldmiss_pipeline.running import runner
 
 OTHER = Item(0.8, 42)
@@ -25,8 +25,8 @@ def test_a_model_of_another_cell_is_refused(copy: Path) -> None:
     shutil.copy(OTHER.model("ddpm"), tiny.CELL.model("ddpm"))
     with pytest.raises(InputError, match=r"ddpm/0\.5-42\.safetensors: made by train_ddpm@0\.8-42, expected one of"):
         runner.run_stage("sample", Item(0.5, 42, "ddpm"))
-    shutil.copy(OTHER.observed("test"), tiny.CELL.observed("test"))
-    with pytest.raises(InputError, match=r"0\.5-42/test\.npz: made by mask@0\.8-42"):
+    shutil.copy(OTHER.observed(), OBSERVED_TEST)
+    with pytest.raises(InputError, match=r"observed/test\.npz: made by mask@0\.8-42, expected one of mask_test"):
         runner.run_stage("evaluate", tiny.CELL)
 
 

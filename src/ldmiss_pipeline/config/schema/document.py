@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from ldmiss_pipeline.config.registry import TRAINED_BY_TRAIN
+from ldmiss_pipeline.config.registry import NEEDED_BY, TRAINED_BY_TRAIN
 from ldmiss_pipeline.config.schema.base import Name, Probability, Section, Seed
 from ldmiss_pipeline.config.schema.data import Compute, DatasetParams, Missing
-from ldmiss_pipeline.config.schema.inference import Evaluate, Grid, Impute, Plot, Sample, TrainStage
+from ldmiss_pipeline.config.schema.inference import Evaluate, Grid, Impute, Plot, Sample, Train
 from ldmiss_pipeline.config.schema.methods import (
     DDPM,
     VAE,
@@ -30,8 +30,8 @@ class Params(Section):
     profile: Name
     learning_rates: Literal["paper", "tuned"]
     inference: Literal["exact", "fast", "reduced"]
-    missing_rate: Probability
-    seed: Seed
+    missing_rate: Probability | None
+    seed: Seed | None
     grid: Grid
     dataset: DatasetParams
     compute: Compute
@@ -44,7 +44,7 @@ class Params(Section):
     ddpm: DDPM
     diffputer: DiffPuter
     baselines: Baselines
-    train: TrainStage
+    train: Train
     sample: Sample
     impute: Impute
     evaluate: Evaluate
@@ -74,11 +74,29 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _one_grid(self) -> "Params":
+        """`missing_rate` and `seed` are what the grid runs, or null: a change of them alone would do nothing."""
+        rate = None if self.missing_rate is None else round(self.missing_rate, 4)
+        for name, value, key in (("missing_rate", rate, "missing_rates"), ("seed", self.seed, "seeds")):
+            runs = getattr(self.grid, key)
+            if value is not None and runs != [value]:
+                raise ValueError(
+                    f"{name}: {value}, but grid.{key} is {runs}: make them agree, or null the first; "
+                    f"`dvc exp run -S {name}={value}` and `python -m ldmiss_pipeline compose {name}={value}` set both"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _methods_are_trained(self) -> "Params":
-        for stage, methods in (("sample", self.sample.methods), ("impute", self.impute.methods)):
-            for method in methods:
-                if method in TRAINED_BY_TRAIN and method not in self.train.methods:
-                    raise ValueError(f"{stage}.methods: {method} is not in train.methods, {self.train.methods}")
+        methods = {*self.sample.methods, *self.impute.methods}
+        for model, seeds in self.train.seeds:
+            if seeds != self.grid.seeds and (seeds or methods.intersection(NEEDED_BY[model])):
+                raise ValueError(
+                    f"train.seeds.{model}: {seeds} must be {self.grid.seeds}, the seeds of the grid"
+                    f"{'' if methods.intersection(NEEDED_BY[model]) else ', or []'}"
+                )
+        if missing := sorted(methods.intersection(TRAINED_BY_TRAIN).difference(self.train.methods)):
+            raise ValueError(f"train.methods: {', '.join(missing)} is missing, but sample or impute name it")
         return self
 
     @model_validator(mode="after")
@@ -98,16 +116,3 @@ class Params(Section):
                     f"{self.diffusion.tau}: guidance would never act"
                 )
         return self
-
-    def warnings(self) -> list[str]:
-        """A line for each value that has no effect beside the others."""
-        named = [("missing_rate", self.missing_rate, self.grid.missing_rates), ("seed", self.seed, self.grid.seeds)]
-        lines = [
-            f"{name}={value} has no effect: grid '{self.grid.name}' runs {allowed}"
-            for name, value, allowed in named
-            if value not in allowed
-        ]
-        e_step = self.diffputer.em.e_step
-        if e_step.statistic == "sample" and e_step.num_trials > 1:
-            lines.append(f"diffputer.em.e_step.num_trials={e_step.num_trials} has no effect: a sample is one draw")
-        return lines

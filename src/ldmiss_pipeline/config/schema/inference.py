@@ -1,4 +1,4 @@
-"""Sections on what is made and measured with trained models, and for which cells; the methods of the stage `train`."""
+"""Sections on what is trained, made and measured, and for which cells."""
 
 import math
 from typing import Annotated, Any, Literal
@@ -9,11 +9,19 @@ from ldmiss_pipeline.config.registry import GENERATORS, METHODS, TRAINED_BY_TRAI
 from ldmiss_pipeline.config.schema.base import ChunkSize, Count, Name, Section, Seed, Several, distinct, distinct_of
 
 
-class TrainStage(Section):
-    methods: Annotated[list[str], Field(min_length=1)]
+class TrainSeeds(Section):
+    vae: list[Seed]
+    ldmiss: list[Seed]
+    ddpm: list[Seed]
+    diffputer: list[Seed]
+
+
+class Train(Section):
+    seeds: TrainSeeds
+    methods: list[str]
 
     @model_validator(mode="after")
-    def _known(self) -> "TrainStage":
+    def _known(self) -> "Train":
         return distinct_of(self, self.methods, TRAINED_BY_TRAIN, "methods")
 
 
