@@ -84,6 +84,9 @@ class FileCheckpoint:
         except InputError as error:
             print(f"warning: checkpoint ignored: {error}", file=sys.stderr)
             return None
+        if not self.restored:
+            step = f", step {int(tensors['step'])}" if "step" in tensors else ""
+            print(f"goes on from checkpoint {path}{step}", file=sys.stderr)
         self.restored.append(slot)
         return tensors
 

@@ -56,7 +56,7 @@ class Ended:
         lines = self.log.read_text(errors="replace").splitlines()
         if self.status:
             return [*lines[-15:], f"error: {self.label}: failed; all it wrote is in {self.log}"]
-        own = [line for line in lines if line.startswith(("warning:", f"{self.label}:"))]
+        own = [line for line in lines if line.startswith(("warning:", "goes on from", f"{self.label}:"))]
         return own if self.executed else [*own, f"{self.label}: cached"]
 
 

@@ -9,18 +9,26 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ldmiss.errors import InputError
+from ldmiss_pipeline.config import params as params_module
 from ldmiss_pipeline.running.lockfile import dvc_hash, load_lock, recorded_hashes
+from ldmiss_pipeline.running.pipeline import Pipeline
+
+_MOST_NAMED = 10
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print what is corrupted; exit status 1 where anything is (and was not removed)."""
+    """Print what is corrupted or absent; exit status 1 where anything is (and was not removed)."""
     parser = argparse.ArgumentParser(prog="python -m ldmiss_pipeline verify", description=__doc__.split("\n")[0])
     parser.add_argument("--remove", action="store_true", help="remove what is corrupted; `dvc repro` makes it again")
     remove = parser.parse_args(arguments).remove
     try:
-        corrupted = [*corrupted_outs(), *corrupted_objects(cache_folder())]
+        lock, objects = load_lock(), cached_objects(cache_folder())
+        corrupted = [*corrupted_outs(lock), *corrupted_objects(objects)]
+        outs = all_outs()
+        absent = [out for out in outs if not out.exists()]
     except InputError as error:
         print(f"error: verify: {error}", file=sys.stderr)
         return 1
@@ -28,26 +36,44 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"not as recorded: {path}: {problem}{'; removed' if remove else ''}")
         if remove:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in absent[:_MOST_NAMED]:
+        print(f"absent: {path}")
+    if absent:
+        print(f"absent: {len(absent)} of {len(outs)} outs of params.yaml; `dvc repro` makes or restores them")
     if not corrupted:
-        print("verify: every out is what dvc.lock recorded, every object of DVC's cache what its name says")
-    return 1 if corrupted and not remove else 0
+        print(f"verify: {len(outs) - len(absent)} outs and {len(objects)} objects of DVC's cache are as recorded")
+    return 1 if absent or (corrupted and not remove) else 0
 
 
-def corrupted_outs() -> Iterator[tuple[Path, str]]:
+def all_outs() -> list[Path]:
+    """The outs that params.yaml asks for."""
+    pipeline = Pipeline(params_module.load()[1])
+    return list(pipeline.producers(pipeline.cells()))
+
+
+def corrupted_outs(lock: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     """Outs in the workspace whose contents are not those that `dvc.lock` recorded."""
-    for label, entry in load_lock().items():
+    for label, entry in lock.items():
         for name, recorded in recorded_hashes(entry).items():
             path = Path(name)
             if path.exists() and (found := dvc_hash(path)) != recorded:
                 yield path, f"MD5 {found}, but dvc.lock recorded {recorded} for {label}"
 
 
-def corrupted_objects(cache: Path) -> Iterator[tuple[Path, str]]:
-    """Objects of DVC's cache whose contents do not have the hash that is their name."""
-    for path in sorted((cache / "files/md5").glob("??/*")):
-        name = path.parent.name + path.name
-        if path.is_file() and len(name.removesuffix(".dir")) == 32 and dvc_hash(path) != name.removesuffix(".dir"):
+def cached_objects(cache: Path) -> list[Path]:
+    """The objects of DVC's cache: files named by their hash."""
+    return [path for path in sorted((cache / "files/md5").glob("??/*")) if path.is_file() and len(_hash(path)) == 32]
+
+
+def corrupted_objects(objects: list[Path]) -> Iterator[tuple[Path, str]]:
+    """Those whose contents do not have the hash that is their name."""
+    for path in objects:
+        if dvc_hash(path) != _hash(path):
             yield path, "its contents do not have the hash that is its name"
+
+
+def _hash(path: Path) -> str:
+    return (path.parent.name + path.name).removesuffix(".dir")
 
 
 def cache_folder() -> Path:

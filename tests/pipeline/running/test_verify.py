@@ -7,6 +7,7 @@ import pytest
 from support import tiny
 from support.recorded import lock_of, write_lock
 
+from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.running import verify
 from ldmiss_pipeline.running.lockfile import dvc_hash
 
@@ -35,3 +36,25 @@ def test_verify_finds_and_removes(
     assert str(cached) in output
     assert not path.exists()
     assert not cached.exists()
+
+
+def test_verify_counts_what_it_checked_and_names_what_is_absent(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing found wrong where nothing is there is no good news: a fresh clone, or after `rm -r`."""
+    write_lock(lock_of([("download", Item()), *tiny.ITEMS]))
+    monkeypatch.setattr(verify, "cache_folder", lambda: copy / "cache")
+    assert verify.main([]) == 0
+    num_outs = len(verify.all_outs())
+    assert capsys.readouterr().out == f"verify: {num_outs} outs and 0 objects of DVC's cache are as recorded\n"
+    shutil.rmtree("models/ddpm")
+    shutil.rmtree("data/imputed")
+    assert verify.main([]) == 1
+    output = capsys.readouterr().out
+    assert "absent: models/ddpm/0.5-42.safetensors\n" in output
+    assert f"absent: 6 of {num_outs} outs of params.yaml" in output
+    for folder in ("data", "models", "metrics", "plots"):
+        shutil.rmtree(folder)
+    Path("dvc.lock").unlink()
+    assert verify.main([]) == 1
+    assert f"absent: {num_outs} of {num_outs} outs" in capsys.readouterr().out
