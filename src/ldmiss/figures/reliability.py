@@ -76,7 +76,7 @@ def draw_uncertainty(frame: pd.DataFrame) -> Figure:
     limit = 1.05 * float(curves[["predicted", "actual"]].to_numpy().max()) if len(curves) else 1.0
     for axis, rate in zip(axes, rates, strict=False):
         _draw_reliability(axis, curves[curves["missing_rate"] == rate], limit)
-        axis.set_title(f"training missing rate {rate:g}")
+        axis.set_title(f"training missing rate {rate:g}", fontsize="medium")
     if not covered.empty:
         _draw_coverage(axes[num_panels - 1], covered)
     for axis in axes[num_panels:]:
@@ -97,6 +97,8 @@ def _draw_reliability(axis: Axes, curves: pd.DataFrame, limit: float) -> None:
 def _draw_coverage(axis: Axes, covered: pd.DataFrame) -> None:
     for level in covered["predicted"].unique():
         axis.axhline(level, color="0.6", linewidth=0.8, linestyle="--")
+        axis.text(0.02, level, "nominal", transform=axis.get_yaxis_transform(), va="bottom", color="0.4")
     draw_methods(axis, covered.rename(columns={"imputer": "method", "actual": "value"}).assign(bar=np.nan))
-    axis.set(ylim=(0, 1), ylabel="within the draws' range", title="coverage (dashed: nominal)", box_aspect=1)
+    axis.set(ylim=(0, 1), ylabel="within the draws' range", box_aspect=1)
+    axis.set_title("coverage", fontsize="medium")
     axis.tick_params(axis="x", labelsize=6)

@@ -41,7 +41,7 @@ def test_draw_uncertainty() -> None:
     rows += [("coverage", rate, "ddpm-guidance", 0.6, 0.4 + rate, 3) for rate in (0.5, 0.1)]
     figure = draw_uncertainty(pd.DataFrame(rows, columns=COLUMNS))
     assert [axis.get_title() for axis in figure.axes] == [
-        "training missing rate 0.1", "training missing rate 0.5", "coverage (dashed: nominal)",
+        "training missing rate 0.1", "training missing rate 0.5", "coverage",
     ]  # fmt: skip
     diagonal, first, second = figure.axes[0].lines
     assert diagonal.get_xdata().tolist() == diagonal.get_ydata().tolist()

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from numpy.typing import NDArray
 from support.claims_world import world
 
@@ -13,6 +15,7 @@ from ldmiss.figures.style import ONE_COLUMN, TWO_COLUMNS
 from ldmiss_pipeline.paper.figures import FigureInputs, draw_figures, imputation_grid, sample_grid
 
 RATES, SEEDS = (0.0, 0.5), (42, 43)
+THREE = (0.0, 0.5, 0.625)
 GENERATORS, IMPUTERS = ["ldmiss", "ddpm"], ["ldmiss-guidance", "gaussian"]
 
 
@@ -89,10 +92,24 @@ def test_each_figure_with_its_data() -> None:
     assert figures["uncertainty"][0]["count"].tolist() == 4 * [sum(SEEDS)]
 
 
-def test_figures_are_as_wide_as_columns_of_a_paper() -> None:
-    """One column or two, whatever was run."""
-    for inputs in (INPUTS, replace(INPUTS, rates=[0.5], generators=["ldmiss"], imputers=["gaussian"])):
-        table = world(inputs.rates, SEEDS)
-        table = table[table["method"].isin([*inputs.generators, *inputs.imputers])]
-        for name, (_, figure) in draw_figures(table, inputs).items():
-            assert round(figure.get_size_inches()[0], 6) in (ONE_COLUMN, TWO_COLUMNS), name
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        INPUTS,
+        replace(INPUTS, rates=[0.5], generators=["ldmiss"], imputers=["gaussian"]),
+        replace(INPUTS, rates=THREE, seeds=[42], image_grids={(rate, 42): arrays(rate, 42) for rate in THREE}),
+    ],
+)
+def test_figures_fit_a_paper(inputs: FigureInputs) -> None:
+    """One column wide or two, whatever was run, and nothing is cut off at the edges."""
+    table = world(inputs.rates, inputs.seeds)
+    table = table[table["method"].isin([*inputs.generators, *inputs.imputers])]
+    coverage = [(rate, seed, "imputation", method, metric, 0.5) for rate in inputs.rates for seed in inputs.seeds
+                for method in inputs.imputers for metric in ("coverage", "coverage_level")]  # fmt: skip
+    table = pd.concat([table, pd.DataFrame(coverage, columns=table.columns)])
+    for name, (_, figure) in draw_figures(table, inputs).items():
+        FigureCanvasAgg(figure).draw()
+        width, height = figure.get_size_inches()
+        assert round(width, 6) in (ONE_COLUMN, TWO_COLUMNS), name
+        box = figure.get_tightbbox()
+        assert min(box.x0, box.y0, width - box.x1, height - box.y1) > -0.01, name
