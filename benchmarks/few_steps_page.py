@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 
 from benchmarks.few_steps_rule import MIN_SEEDS, Verdict, cheapest, equal_fid, not_worse
 from benchmarks.page import RESULTS
-from ldmiss.figures.style import new_figure
+from ldmiss.figures.curves import draw_legend
+from ldmiss.figures.style import display_name, figure_style, new_figure, render, use_log_scale
 from ldmiss.files.atomic import atomic_write
 from ldmiss.sampling.samplers import SAMPLERS
 
@@ -172,29 +174,31 @@ def _difference(group: Group, setting: Setting, metric: str) -> str:
 def draw(axis: Axes, group: Group, metric: str) -> None:
     """One line per sampler against the evaluations, bars of one standard deviation over sampling seeds."""
     of_group = {sampler for sampler, _ in group.settings}
-    for colour, name in zip(sns.color_palette("colorblind", len(SAMPLERS)), SAMPLERS, strict=True):
+    for colour, marker, name in zip(cycle(sns.color_palette("colorblind")), cycle("osD^vPX"), SAMPLERS, strict=False):
         if name not in of_group:
             continue
         settings = [setting for setting in group.settings if setting[0] == name]
         values = [_mean_and_sd(group.values(setting, metric)) for setting in settings]
         x, y, sd = ([group.evaluations(s) for s in settings], [v["mean"] for v in values], [v["sd"] for v in values])
-        axis.errorbar(x, np.array(y, float), np.nan_to_num(np.array(sd, float)), color=colour, marker="o",
-                      markersize=3.5, capsize=2, label=name)  # fmt: skip
+        bars = None if all(value is None for value in sd) else np.array(sd, float)
+        axis.errorbar(x, np.array(y, float), bars, color=colour, marker=marker, label=name)
     if group.reference in group.settings:
         axis.axhline(float(np.nanmean(group.values(group.reference, metric))), color="grey", linewidth=0.8, zorder=0)
-    axis.set(xscale="log", yscale="log", xlabel="network evaluations", title=f"{group.shared['method']}: {metric}")
-    sns.despine(ax=axis)
+    use_log_scale(axis)
+    title = f"{display_name(group.shared['method'])}: {NAMES[metric]}"
+    axis.set(xscale="log", xlabel="network evaluations", title=title)
 
 
+@figure_style()
 def draw_all(rows: list[Row], path: Path) -> None:
     """The figure: a panel for each group and judged metric."""
     panels = [(group, metric) for group in groups_of(rows, REFERENCE) for metric in JUDGED[group.shared["task"]]]
     figure, axes = new_figure(1, len(panels), width=3.4, height=3.0)
     for axis, (group, metric) in zip(axes, panels, strict=True):
         draw(axis, group, metric)
-    handles = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=6, frameon=False)
-    atomic_write(path, lambda file: figure.savefig(file, format="png", dpi=150, metadata={"Software": None}))
+    draw_legend(figure)
+    content = render(figure, "png")
+    atomic_write(path, lambda file: file.write(content))
 
 
 def tables(rows: list[Row]) -> str:

@@ -5,9 +5,11 @@ folders (they stay in DVC's cache), so that they neither enter a mean nor change
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from ldmiss.figures.style import FORMATS, render
 from ldmiss.files.atomic import atomic_write, save_text
 from ldmiss_pipeline.artifacts.arrays import load_arrays
 from ldmiss_pipeline.artifacts.curves import load_curve
@@ -20,11 +22,9 @@ from ldmiss_pipeline.paper.tables import summarise, tidy
 from ldmiss_pipeline.paper.verdicts import claims_document
 from ldmiss_pipeline.running.context import Context
 
-_DPI = 150
-
 
 def run(context: Context) -> str:
-    """Write the table, the summary and the claims in `metrics/` and, in `plots/`, each PNG beside its CSV."""
+    """Write the table, the summary and the claims in `metrics/`, and each figure with its data in `plots/`."""
     grid = context.params.grid
     items = [Item(rate, seed) for rate in grid.missing_rates for seed in grid.seeds]
     train = context.params.train
@@ -66,13 +66,15 @@ def _curves(items: Sequence[Item], models: Sequence[str]) -> dict[tuple[str, str
 
 
 def _save_figure(path: Path, figure: FigureWithData) -> None:
-    """Write `<path>.png`, the same bytes at every run, beside the CSV that it was drawn from."""
+    """Write `<path>.png` and `<path>.pdf`, the same bytes at every run, beside the CSV that they were drawn from."""
     table, drawn = figure
     save_text(path.with_suffix(".csv"), table.to_csv(index=False))
-    atomic_write(
-        path.with_suffix(".png"),
-        lambda file: drawn.savefig(file, format="png", dpi=_DPI, metadata={"Software": None}),
-    )
+    for file_format in FORMATS:
+        atomic_write(path.with_suffix(f".{file_format}"), partial(_write, render(drawn, file_format)))
+
+
+def _write(content: bytes, file: IO[bytes]) -> None:
+    file.write(content)
 
 
 def _methods(cells: Sequence[Mapping[str, Any]], task: str) -> list[str]:

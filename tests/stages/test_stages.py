@@ -56,8 +56,9 @@ def test_metrics_have_the_documented_keys(project: Path) -> None:
 
 
 def test_each_figure_lies_beside_its_table(project: Path) -> None:
-    """Six PNGs, each with a CSV that is not empty."""
+    """Six PNGs and PDFs, each with a CSV that is not empty."""
     names = {path.stem for path in (project / "plots").glob("*.png")}
+    assert {path.stem for path in (project / "plots").glob("*.pdf")} == names
     assert names == {"figure1", "figure2", "figure3", "figure4", "training_curves", "uncertainty"}
     assert all(len(pd.read_csv(project / f"plots/{name}.csv")) for name in names)
 

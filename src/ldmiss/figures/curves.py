@@ -1,25 +1,29 @@
-"""Curves against the training missing rate (Figures 1 and 3) and training curves, each drawn from a wide table."""
+"""Metrics against the training missing rate (Figures 1 and 3), drawn from a table with one point a row."""
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from typing import Any
 
+import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ldmiss.figures.style import colour_of, marker_of, new_figure
+from ldmiss.figures.style import figure_style, line_style, new_figure, panel_width, use_log_scale
 
+COLUMNS = ["metric", "method", "missing_rate", "mean", "std", "se", "num_seeds"]
 TITLES = {
     "fid": "FID (lower is better)",
     "is": "IS (higher is better)",
     "mse": "MSE, missing pixels (lower is better)",
 }
+LOG_SCALED = ("fid", "mse")
+"""Metrics whose values differ by factors: on a linear axis, the worst method presses all good ones into one line."""
+_ENLARGED_SHARE = 0.06
+"""An enlarged panel shows values that are worse than the best one by at most this share of it."""
 
 
 def against_rate(table: pd.DataFrame, task: str, metrics: Sequence[str]) -> pd.DataFrame:
-    """Mean and standard deviation over seeds, one row per missing rate.
+    """Means over seeds and their spread, one row per metric, method and missing rate.
 
     Args:
         table: tidy, one number a row: missing_rate, seed, task, method, metric, value.
@@ -27,94 +31,103 @@ def against_rate(table: pd.DataFrame, task: str, metrics: Sequence[str]) -> pd.D
         metrics: which.
 
     Returns:
-        missing_rate, then `<metric>_<method>` and `<metric>_<method>_std` (ddof 1; NaN for one seed).
+        metric, method (both in the order given), missing_rate (ascending), mean, std (over seeds, ddof 1; NaN for one
+        seed), se (standard error within a cell, `<metric>_se`, as a mean over seeds; NaN where the table has none),
+        num_seeds.
     """
-    rows = table[(table["task"] == task) & table["metric"].isin(metrics)].astype({"value": float})
-    grouped = rows.groupby(["missing_rate", "metric", "method"], sort=False)["value"]
-    wide = grouped.agg(["mean", "std"]).unstack(["metric", "method"])
-    columns = {
-        f"{metric}_{method}" + ("_std" if statistic == "std" else ""): wide[(statistic, metric, method)]
-        for metric in metrics
-        for method in rows.loc[rows["metric"] == metric, "method"].unique()
-        for statistic in ("mean", "std")
-    }
-    return pd.DataFrame(columns).sort_index().reset_index()
+    rows = table[(table["task"] == task) & table["metric"].isin([*metrics, *(f"{metric}_se" for metric in metrics)])]
+    rows = rows.astype({"value": float}).dropna(subset="value")
+    points: list[tuple[Any, ...]] = []
+    for metric in metrics:
+        for method, of_method in rows.groupby("method", sort=False):
+            errors = of_method[of_method["metric"] == f"{metric}_se"].groupby("missing_rate")["value"].mean()
+            for rate, values in of_method[of_method["metric"] == metric].groupby("missing_rate")["value"]:
+                error = errors.get(rate, np.nan)
+                points.append((metric, method, rate, values.mean(), values.std(), error, len(values)))
+    return pd.DataFrame(points, columns=COLUMNS)
 
 
+@figure_style()
 def draw_against_rate(
-    wide: pd.DataFrame, metrics: Sequence[str], *, published: Mapping[str, float] | None = None, at: float = 0.5
+    frame: pd.DataFrame,
+    metrics: Sequence[str],
+    *,
+    enlarged: Sequence[str] = (),
+    published: Mapping[str, float] | None = None,
+    at: float = 0.5,
 ) -> Figure:
-    """One panel per metric, one line per method, bars of one standard deviation over seeds.
+    """Two panels a row, one per metric, with one line per method.
+
+    Bars are one standard deviation over seeds to either side, or, with one seed, one standard error within the cell.
 
     Args:
-        wide: from `against_rate`.
+        frame: from `against_rate`.
         metrics: one panel each.
-        published: method -> published MSE, drawn in the "mse" panel at the training rate `at` only: the only point of
-            a curve that is like for like. None draws nothing.
-        at: that rate.
+        enlarged: metrics of which, higher being better, a further panel shows the best values alone.
+        published: method -> published MSE, drawn beside the "mse" panel. None draws nothing.
+        at: the missing rate that the published numbers are for.
     """
-    figure, axes = new_figure(1, len(metrics), width=3.6, height=3.0)
-    for axis, metric in zip(axes, metrics, strict=True):
-        longer = tuple(f"{other}_" for other in metrics if other.startswith(f"{metric}_"))
-        means = [name for name in map(str, wide) if name.startswith(f"{metric}_") and not name.endswith("_std")]
-        means = [name for name in means if not name.startswith(longer)]
-        for name in means:
-            method = name.removeprefix(f"{metric}_")
-            style: dict[str, Any] = {
-                "color": colour_of(method),
-                "marker": marker_of(method),
-                "markersize": 5,
-                "label": method,
-            }
-            axis.errorbar(wide["missing_rate"], wide[name], yerr=wide[f"{name}_std"].fillna(0), capsize=2, **style)
-        axis.set(xlabel="training missing rate", title=TITLES.get(metric, metric))
-        axis.set_xticks(wide["missing_rate"])
-        sns.despine(ax=axis)
+    panels = [(metric, False) for metric in metrics] + [(metric, True) for metric in enlarged]
+    columns = min(2, len(panels))
+    figure, axes = new_figure(-(-len(panels) // columns), columns, width=panel_width(columns), height=2.3)
+    for axis, (metric, enlarge) in zip(axes, panels, strict=False):
+        points = frame[frame["metric"] == metric]
+        points = points.assign(value=points["mean"], bar=points["std"].fillna(points["se"]))
+        if metric in LOG_SCALED:
+            use_log_scale(axis)
+        axis.grid(axis="y", color="0.9", linewidth=0.5)
+        draw_methods(axis, points)
+        axis.set_title(f"{TITLES.get(metric, metric)}{', enlarged' if enlarge else ''}")
+        if enlarge and len(points):
+            best = points["mean"].max()
+            axis.set_ylim(best * (1 - _ENLARGED_SHARE), 1.005 * (points["mean"] + points["bar"].fillna(0)).max())
         if metric == "mse" and published:
             _draw_published(axis, published, at)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
+    draw_legend(figure)
     return figure
+
+
+def draw_methods(axis: Axes, points: pd.DataFrame) -> None:
+    """Values against the missing rate, a line per method; of a single rate, the methods side by side.
+
+    Args:
+        axis: where.
+        points: method, missing_rate, value, and bar: half the length of the error bar (NaN: none).
+    """
+    rates = sorted(points["missing_rate"].unique())
+    for place, (method, of_method) in enumerate(points.groupby("method", sort=False)):
+        of_method = of_method.sort_values("missing_rate")
+        x = of_method["missing_rate"] if len(rates) > 1 else [place]
+        bars = None if of_method["bar"].isna().all() else of_method["bar"]  # or the legend would show some
+        style = line_style(str(method)) | ({"linestyle": "none"} if len(rates) == 1 else {})
+        axis.errorbar(x, of_method["value"], yerr=bars, **style)
+    if len(rates) == 1:
+        axis.set_xticks([])
+        axis.set_xlabel(f"training missing rate {rates[0]:g}")
+    else:
+        axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
+        axis.set_xlabel("training missing rate")
+
+
+def draw_legend(figure: Figure) -> None:
+    """One legend below all panels, with an entry for each label of any of them."""
+    entries: dict[str, Any] = {}
+    for axis in figure.axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=min(4, len(entries) or 1))
 
 
 def _draw_published(axis: Axes, published: Mapping[str, float], at: float) -> None:
-    """A hollow black marker for each, over the curves; the legend also has the value, for markers may overlap."""
-    for (name, value), marker in zip(published.items(), cycle("osD^vph"), strict=False):
-        axis.plot(
-            at, value, linestyle="none", marker=marker, markersize=6, zorder=3,
-            markerfacecolor="none", markeredgecolor="black", label=f"{name} (published {value:.4f})",
-        )  # fmt: skip
-
-
-def training_curves(curves: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
-    """Losses by epoch, one row per epoch.
-
-    Args:
-        curves: (model, missing rate) -> mean loss of each epoch; for several seeds, those of one.
-
-    Returns:
-        epoch, then `<model>` (mean over the rates) and `<model>@<rate>`.
-    """
-    columns = {f"{model}@{rate}": pd.Series(losses) for (model, rate), losses in curves.items()}
-    frame = pd.DataFrame(columns)
-    for model in dict.fromkeys(model for model, _ in curves):
-        of_model = [name for name in columns if name.startswith(f"{model}@")]
-        frame[model] = frame[of_model].mean(axis=1)
-    frame.insert(0, "epoch", range(1, len(frame) + 1))
-    return frame
-
-
-def draw_training_curves(frame: pd.DataFrame) -> Figure:
-    """One panel per model, one line per missing rate."""
-    per_rate = [name for name in map(str, frame) if "@" in name]
-    models = list(dict.fromkeys(name.partition("@")[0] for name in per_rate))
-    figure, axes = new_figure(1, len(models), width=2.8, height=2.6)
-    for axis, model in zip(axes, models, strict=True):
-        names = [name for name in per_rate if name.partition("@")[0] == model]
-        for name, colour in zip(names, sns.color_palette("viridis", len(names)), strict=True):
-            losses = frame[["epoch", name]].dropna()
-            axis.plot(losses["epoch"], losses[name], color=colour, label=name.partition("@")[2])
-        axis.set(title=model, xlabel="epoch", ylabel="training loss", yscale="log")
-        sns.despine(ax=axis)
-    axes[-1].legend(title="missing rate", frameon=False, fontsize="small")
-    return figure
+    """Hollow markers on a strip to the right, on the same y axis: over the curves, they would hide them."""
+    places = range(len(published))
+    strip = axis.inset_axes((1.03, 0, 0.07 * len(published), 1), sharey=axis)
+    strip.plot(places, list(published.values()), linestyle="none", marker="o", color="black", markerfacecolor="none")
+    strip.set_xticks(places, list(published), rotation=90)
+    strip.set_xlim(-0.6, len(published) - 0.4)
+    strip.grid(axis="y", color="0.9", linewidth=0.5)
+    strip.set_title(f"published,\nrate {at:g}", fontsize=6)
+    strip.tick_params(left=False, labelleft=False, bottom=False)
+    strip.spines["left"].set_visible(False)

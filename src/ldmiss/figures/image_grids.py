@@ -5,13 +5,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ldmiss.figures.style import new_figure
+from ldmiss.figures.style import ONE_COLUMN, TWO_COLUMNS, display_name, figure_style
 
 MISSING_GREY = 110
 """How a missing pixel is shown in the row of observed images."""
+_LABEL_SIZE = 6
+"""Of row labels, points: two lines fit beside an image."""
+_LETTER, _LABEL_GAP, _GAP, _TITLE = 0.051, 0.07, 0.06, 0.22
+"""Inches: the width of a label's letter, gaps between labels and images and around panels, the height of a title."""
+
+Panel = tuple[NDArray[np.float64], list[str]]
+"""The picture of a panel, rows of images below each other, and the labels of these rows."""
 
 
 def image_rows(panel: str, row: str, images: NDArray[np.uint8]) -> list[dict[str, Any]]:
@@ -22,41 +30,53 @@ def image_rows(panel: str, row: str, images: NDArray[np.uint8]) -> list[dict[str
     ]
 
 
-def draw_image_grids(table: pd.DataFrame, *, num_panel_columns: int, row_title: str) -> Figure:
+@figure_style()
+def draw_image_grids(table: pd.DataFrame, *, num_panel_columns: int, row_title: str = "") -> Figure:
     """One panel per value of `panel`, each with one row of images per value of `row`, in the table's order.
 
     Args:
         table: as made of `image_rows`, all panels with the same number of images per row.
-        num_panel_columns: panels side by side.
+        num_panel_columns: panels side by side, each as wide as a column of a paper.
         row_title: what the row labels are.
     """
-    panels = list(dict.fromkeys(table["panel"]))
     pixels = [name for name in map(str, table) if name.startswith("p") and name != "panel"]
     size = int(len(pixels) ** 0.5)
-    pictures = {panel: _montage(table[table["panel"] == panel], pixels, size) for panel in panels}
-    num_rows = max(len(labels) for _, labels in pictures.values())
-    num_images = max(picture.shape[1] for picture, _ in pictures.values()) / (size + 1)
+    panels = {str(panel): _montage(rows, pixels, size) for panel, rows in table.groupby("panel", sort=False)}
     columns = min(num_panel_columns, len(panels))
-    figure, axes = new_figure(
-        -(-len(panels) // columns), columns, width=0.32 * num_images + 0.9, height=max(0.34 * num_rows + 0.45, 1.6)
-    )
-    for axis in axes:
-        axis.set_axis_off()
-    for axis, (panel, (picture, labels)) in zip(axes, pictures.items(), strict=False):
-        axis.set_axis_on()
-        axis.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axis.set_title(panel)
-        axis.set_xticks([])
-        axis.set_yticks([(size + 1) * i + size / 2 for i in range(len(labels))], labels)
-        axis.tick_params(length=0)
-        for spine in axis.spines.values():
-            spine.set_visible(False)
-    figure.supylabel(row_title, fontsize="medium")
+    width = ONE_COLUMN if columns == 1 else TWO_COLUMNS
+    lines = [line for _, labels in panels.values() for label in labels for line in _row_label(label).split("\n")]
+    left = max(map(len, lines)) * _LETTER + _LABEL_GAP + _GAP
+    margin = 2 * _GAP + 0.1 * len(row_title.split("\n")) if row_title else 0.0
+    inch = ((width - margin) / columns - left - _GAP) / max(picture.shape[1] for picture, _ in panels.values())
+    heights = [inch * picture.shape[0] + _TITLE for picture, _ in panels.values()]
+    tops = np.cumsum([0.0, *(max(heights[i : i + columns]) + _GAP for i in range(0, len(panels), columns))])
+    figure = Figure(figsize=(width, tops[-1]))
+    for place, (panel, (picture, labels)) in enumerate(panels.items()):
+        x = margin + place % columns * (width - margin) / columns + left
+        y = tops[-1] - tops[place // columns] - heights[place]
+        box = (x / width, y / tops[-1], inch * picture.shape[1] / width, inch * picture.shape[0] / tops[-1])
+        _draw_panel(figure.add_axes(box), picture, labels, title=display_name(panel))
+    figure.text(_GAP / width, 0.5, row_title, rotation=90, va="center", ha="left", multialignment="center")
     return figure
 
 
-def _montage(rows: pd.DataFrame, pixels: Sequence[str], size: int) -> tuple[NDArray[np.float64], list[str]]:
-    """Images side by side per row label, a white line between them; and the labels."""
+def _draw_panel(axis: Axes, picture: NDArray[np.float64], labels: Sequence[str], *, title: str) -> None:
+    height = picture.shape[0] / len(labels)
+    axis.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
+    axis.set_title(title)
+    axis.set_xticks([])
+    axis.set_yticks([height * (i + 0.5) - 1 for i in range(len(labels))], [_row_label(label) for label in labels])
+    axis.tick_params(length=0, labelsize=_LABEL_SIZE)
+    axis.spines[:].set_visible(False)
+
+
+def _row_label(label: str) -> str:
+    """A method's name, or the label as it is, in lines as short as can be."""
+    return display_name(label).replace(", ", ",\n")
+
+
+def _montage(rows: pd.DataFrame, pixels: Sequence[str], size: int) -> Panel:
+    """Images side by side per row label, a white line between them."""
     labels = list(dict.fromkeys(rows["row"]))
     lines = []
     for label in labels:

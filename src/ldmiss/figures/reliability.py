@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ldmiss.figures.style import colour_of, marker_of, new_figure
+from ldmiss.figures.curves import draw_legend, draw_methods
+from ldmiss.figures.style import figure_style, line_style, new_figure, panel_width
 
 COLUMNS = ["kind", "missing_rate", "imputer", "predicted", "actual", "count"]
 _MIN_SHARE = 0.001
@@ -54,6 +54,7 @@ def uncertainty_table(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+@figure_style()
 def draw_uncertainty(frame: pd.DataFrame) -> Figure:
     """A panel per missing rate with actual against predicted error, and one with coverage against the rate.
 
@@ -61,7 +62,7 @@ def draw_uncertainty(frame: pd.DataFrame) -> Figure:
     that says so.
     """
     if frame.empty:
-        figure, axes = new_figure(1, 1, width=3.6, height=2.0)
+        figure, axes = new_figure(1, 1, width=panel_width(1), height=1.5)
         axes[0].text(0.5, 0.5, "no imputer gives several draws", ha="center", va="center")
         axes[0].set_axis_off()
         return figure
@@ -70,20 +71,17 @@ def draw_uncertainty(frame: pd.DataFrame) -> Figure:
     rates = sorted(curves["missing_rate"].unique())
     num_panels = len(rates) + (not covered.empty)
     columns = min(4, num_panels)
-    figure, axes = new_figure(-(-num_panels // columns), columns, width=2.7, height=2.7)
+    width = panel_width(columns)
+    figure, axes = new_figure(-(-num_panels // columns), columns, width=width, height=width + 0.3)
     limit = 1.05 * float(curves[["predicted", "actual"]].to_numpy().max()) if len(curves) else 1.0
     for axis, rate in zip(axes, rates, strict=False):
         _draw_reliability(axis, curves[curves["missing_rate"] == rate], limit)
-        axis.set_title(f"training missing rate {rate}")
+        axis.set_title(f"training missing rate {rate:g}", fontsize="medium")
     if not covered.empty:
         _draw_coverage(axes[num_panels - 1], covered)
     for axis in axes[num_panels:]:
         axis.set_axis_off()
-    lines = {str(line.get_label()): line for axis in axes for line in axis.lines}
-    named = {label: line for label, line in lines.items() if not label.startswith("_")}
-    figure.legend(
-        list(named.values()), list(named), loc="outside lower center", ncols=2 if columns < 3 else 4, frameon=False
-    )
+    draw_legend(figure)
     return figure
 
 
@@ -91,27 +89,16 @@ def _draw_reliability(axis: Axes, curves: pd.DataFrame, limit: float) -> None:
     axis.plot([0, limit], [0, limit], color="0.6", linewidth=0.8, linestyle="--")
     for imputer, curve in curves.groupby("imputer", sort=False):
         drawn = curve[curve["count"] >= _MIN_SHARE * curve["count"].sum()]
-        axis.plot(drawn["predicted"], drawn["actual"], **_style(str(imputer)))
-    axis.text(0.04, 0.96, "too sure", transform=axis.transAxes, va="top", color="0.5", fontsize="small")
+        axis.plot(drawn["predicted"], drawn["actual"], **line_style(str(imputer)))
+    axis.text(0.04, 0.96, "too sure", transform=axis.transAxes, va="top", color="0.4")
     axis.set(xlim=(0, limit), ylim=(0, limit), aspect="equal", xlabel="predicted RMSE", ylabel="actual RMSE")
-    sns.despine(ax=axis)
 
 
 def _draw_coverage(axis: Axes, covered: pd.DataFrame) -> None:
     for level in covered["predicted"].unique():
         axis.axhline(level, color="0.6", linewidth=0.8, linestyle="--")
-    for imputer, points in covered.groupby("imputer", sort=False):
-        points = points.sort_values("missing_rate")
-        axis.plot(points["missing_rate"], points["actual"], **_style(str(imputer)))
-    axis.set(
-        ylim=(0, 1),
-        xlabel="training missing rate",
-        ylabel="within the draws' range",
-        title="coverage (dashed: nominal)",
-    )
-    axis.set_xticks(sorted(covered["missing_rate"].unique()))
-    sns.despine(ax=axis)
-
-
-def _style(imputer: str) -> dict[str, Any]:
-    return {"color": colour_of(imputer), "marker": marker_of(imputer), "markersize": 4, "label": imputer}
+        axis.text(0.02, level, "nominal", transform=axis.get_yaxis_transform(), va="bottom", color="0.4")
+    draw_methods(axis, covered.rename(columns={"imputer": "method", "actual": "value"}).assign(bar=np.nan))
+    axis.set(ylim=(0, 1), ylabel="within the draws' range", box_aspect=1)
+    axis.set_title("coverage", fontsize="medium")
+    axis.tick_params(axis="x", labelsize=6)

@@ -1,36 +1,109 @@
-"""One look for all figures: every method keeps its colour and marker, whatever else is drawn."""
+"""One look for all figures, whatever the user's matplotlibrc says: sizes, fonts, a name and a line for every method.
 
-import seaborn as sns
+Colours are those of Okabe and Ito (2008), which colour-blind readers can tell apart; markers and line styles differ,
+too, for print in grey. Methods that are not in the table share one style, under their own names.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
-_COLOURS_AND_MARKERS = {
-    "ldmiss": (0, "o"),
-    "ldmiss-guidance": (0, "D"),
-    "ddpm": (1, "s"),
-    "ddpm-guidance": (1, "v"),
-    "ddpm-replacement": (3, "P"),
-    "diffputer": (2, "^"),
-    "diffputer-replacement": (2, "*"),
-    "autoencoder": (4, "X"),
-    "mean": (7, "h"),
-    "neighbour": (8, "d"),
-    "gaussian": (5, "<"),
+ONE_COLUMN, TWO_COLUMNS = 3.4, 7.0
+"""Widths of figures in a paper, inches."""
+
+RC_PARAMS: dict[str, Any] = {
+    "font.size": 7,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.use_mathtext": True,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 4,
+    "errorbar.capsize": 2,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,  # TrueType: text stays text, and journals accept it
 }
-"""Method -> which colour of seaborn's palette `colorblind`, and matplotlib's marker."""
-_OTHER_METHODS = (6, "o")
+"""What differs from matplotlib's own defaults."""
+FORMATS = {"png": ["Software"], "pdf": ["CreationDate", "Creator", "Producer"]}
+"""Formats of files, each with the metadata left out of it: dates and versions, that files of two runs be the same."""
 
 
-def colour_of(method: str) -> tuple[float, float, float]:
-    """The colour of a method, red, green and blue in [0, 1]; all methods not known here share one."""
-    index, _ = _COLOURS_AND_MARKERS.get(method, _OTHER_METHODS)
-    colour: tuple[float, float, float] = sns.color_palette("colorblind", 10)[index]
-    return colour
+@dataclass(frozen=True)
+class MethodStyle:
+    """How a method looks in every figure.
+
+    Attributes:
+        name: in titles and legends.
+        colour, marker, line: as matplotlib names them.
+    """
+
+    name: str
+    colour: str
+    marker: str
+    line: str
 
 
-def marker_of(method: str) -> str:
-    """The marker of a method; all methods not known here share one."""
-    return _COLOURS_AND_MARKERS.get(method, _OTHER_METHODS)[1]
+METHODS = {
+    "ldmiss": MethodStyle("LDMiss", "#0072B2", "o", "-"),
+    "ldmiss-guidance": MethodStyle("LDMiss, self-guidance", "#0072B2", "o", "-"),
+    "ddpm": MethodStyle("DDPM", "#D55E00", "s", "--"),
+    "ddpm-guidance": MethodStyle("DDPM, self-guidance", "#D55E00", "s", "--"),
+    "ddpm-replacement": MethodStyle("DDPM, replacement", "#E69F00", "P", ":"),
+    "diffputer": MethodStyle("DiffPuter", "#009E73", "^", "-."),
+    "diffputer-replacement": MethodStyle("DiffPuter, replacement", "#009E73", "^", "-."),
+    "vae": MethodStyle("VAE", "#CC79A7", "X", "--"),
+    "autoencoder": MethodStyle("VAE alone", "#CC79A7", "X", "--"),
+    "gaussian": MethodStyle("linear Gaussian", "#000000", "<", "-"),
+    "mean": MethodStyle("pixel mean", "#808080", "h", ":"),
+    "neighbour": MethodStyle("nearest neighbour", "#56B4E9", "d", "-."),
+}
+"""Generators, imputers and trained models by the name that tables give them."""
+
+
+def style_of(method: str) -> MethodStyle:
+    """The style of a method; all methods not known here share one, under their own names."""
+    return METHODS.get(method, MethodStyle(method, "#A6761D", "v", "-"))
+
+
+def display_name(method: str) -> str:
+    """What a reader calls the method; an unknown name as it is."""
+    return style_of(method).name
+
+
+def line_style(method: str) -> dict[str, Any]:
+    """A method's arguments of `Axes.plot` and `Axes.errorbar`, its label among them."""
+    style = style_of(method)
+    return {"color": style.colour, "marker": style.marker, "linestyle": style.line, "label": style.name}
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """Matplotlib's defaults and `RC_PARAMS`, for as long as the context lasts; also a decorator, `@figure_style()`."""
+    with matplotlib.style.context(RC_PARAMS, after_reset=True):
+        yield
+
+
+def render(figure: Figure, file_format: str) -> bytes:
+    """The figure as the content of a file in one of `FORMATS`."""
+    buffer = io.BytesIO()
+    with figure_style():  # ticks are made only now
+        figure.savefig(buffer, format=file_format, metadata=dict.fromkeys(FORMATS[file_format]))
+    return buffer.getvalue()
 
 
 def new_figure(rows: int, columns: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]:
@@ -38,6 +111,18 @@ def new_figure(rows: int, columns: int, *, width: float, height: float) -> tuple
 
     Made without pyplot, which would keep every figure until it is closed, and look for a display.
     """
-    sns.set_theme(context="paper", style="ticks")
     figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+
+
+def panel_width(columns: int) -> float:
+    """Inches: panels side by side share the width of a page, one alone fills a column of a paper."""
+    return ONE_COLUMN if columns == 1 else TWO_COLUMNS / columns
+
+
+def use_log_scale(axis: Axes) -> None:
+    """A logarithmic y axis whose ticks are plain numbers at 1, 2 and 5 times the powers of ten."""
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.yaxis.set_minor_locator(NullLocator())
+    axis.yaxis.set_major_formatter("{x:g}")

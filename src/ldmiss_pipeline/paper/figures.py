@@ -1,7 +1,7 @@
 """All figures of a run, from its table, the few images kept of each cell, and the training curves.
 
-How a figure is drawn is in `ldmiss.figures`: colours and markers in `style`, Figures 1 and 3 in `curves`, Figures 2 and
-4 in `image_grids`, the uncertainty in `reliability`.
+How a figure is drawn is in `ldmiss.figures`: names, colours and markers in `style`, Figures 1 and 3 in `curves`,
+Figures 2 and 4 in `image_grids`, the training curves in `losses`, the uncertainty in `reliability`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ldmiss.figures.curves import against_rate, draw_against_rate, draw_training_curves, training_curves
+from ldmiss.figures.curves import against_rate, draw_against_rate
 from ldmiss.figures.image_grids import MISSING_GREY, draw_image_grids, image_rows
+from ldmiss.figures.losses import draw_training_curves, training_curves
 from ldmiss.figures.reliability import draw_uncertainty, uncertainty_table
 from ldmiss.missingness.mechanisms import remove_missing
 
@@ -64,38 +65,51 @@ def draw_figures(table: pd.DataFrame, inputs: FigureInputs) -> dict[str, FigureW
     samples = sample_grid(inputs)
     imputation = against_rate(table, "imputation", IMPUTATION_METRICS)
     imputed = imputation_grid(inputs)
-    curves = training_curves(dict(inputs.curves))
+    curves = training_curves(inputs.curves)
     uncertainty = uncertainty_table(_reliability(inputs), table)
+    rows_are = "training\nmissing rate" if len(inputs.rates) > 1 else ""
     return {
         "figure1": (generation, draw_against_rate(generation, GENERATION_METRICS)),
-        "figure2": (samples, draw_image_grids(samples, num_panel_columns=3, row_title="training missing rate")),
-        "figure3": (imputation, draw_against_rate(imputation, IMPUTATION_METRICS, published=inputs.published)),
-        "figure4": (imputed, draw_image_grids(imputed, num_panel_columns=2, row_title="training missing rate")),
+        "figure2": (samples, draw_image_grids(samples, num_panel_columns=1, row_title=rows_are)),
+        "figure3": (
+            imputation,
+            draw_against_rate(imputation, IMPUTATION_METRICS, enlarged=["is"], published=inputs.published),
+        ),
+        "figure4": (imputed, draw_image_grids(imputed, num_panel_columns=2, row_title=rows_are)),
         "training_curves": (curves, draw_training_curves(curves)),
         "uncertainty": (uncertainty, draw_uncertainty(uncertainty)),
     }
 
 
 def sample_grid(inputs: FigureInputs) -> pd.DataFrame:
-    """Figure 2: a panel per method, a row per missing rate."""
+    """Figure 2: a panel per method, a row per missing rate; of a single rate, one panel with a row per method."""
     rows: list[dict[str, Any]] = []
     for method in inputs.generators:
-        for rate in inputs.rates:
-            rows += image_rows(method, str(rate), inputs.first_images(rate, f"samples/{method}"))
+        rows += _rows_by_rate(inputs, method, f"samples/{method}")
     return pd.DataFrame(rows)
 
 
 def imputation_grid(inputs: FigureInputs) -> pd.DataFrame:
-    """Figure 4: a panel per imputer with the truth, what was observed of it, and a row per training missing rate."""
+    """Figure 4: the truth and what was observed of it, then as Figure 2 for the imputers."""
     truth, observed = (inputs.first_images(inputs.rates[0], name) for name in ("truth", "observed"))
     incomplete = remove_missing(truth, observed)
     incomplete[~observed] = MISSING_GREY
-    rows: list[dict[str, Any]] = []
+    panel = "test images" if len(inputs.rates) > 1 else _single_panel(inputs)
+    rows = image_rows(panel, "truth", truth) + image_rows(panel, "observed", incomplete)
     for imputer in inputs.imputers:
-        rows += image_rows(imputer, "truth", truth) + image_rows(imputer, "observed", incomplete)
-        for rate in inputs.rates:
-            rows += image_rows(imputer, str(rate), inputs.first_images(rate, f"imputed/{imputer}"))
+        rows += _rows_by_rate(inputs, imputer, f"imputed/{imputer}")
     return pd.DataFrame(rows)
+
+
+def _rows_by_rate(inputs: FigureInputs, method: str, name: str) -> list[dict[str, Any]]:
+    """The first images of a method at every missing rate."""
+    if len(inputs.rates) == 1:
+        return image_rows(_single_panel(inputs), method, inputs.first_images(inputs.rates[0], name))
+    return [row for rate in inputs.rates for row in image_rows(method, str(rate), inputs.first_images(rate, name))]
+
+
+def _single_panel(inputs: FigureInputs) -> str:
+    return f"training missing rate {inputs.rates[0]:g}"
 
 
 def _reliability(inputs: FigureInputs) -> dict[tuple[float, str], list[NDArray[Any]]]:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from ldmiss.figures.reliability import COLUMNS, draw_uncertainty, uncertainty_table
-from ldmiss.figures.style import colour_of
+from ldmiss.figures.style import style_of
 
 TABLE = pd.DataFrame(
     [(0.5, 42, "imputation", "mean", "mse", 0.1)],
@@ -41,18 +41,18 @@ def test_draw_uncertainty() -> None:
     rows += [("coverage", rate, "ddpm-guidance", 0.6, 0.4 + rate, 3) for rate in (0.5, 0.1)]
     figure = draw_uncertainty(pd.DataFrame(rows, columns=COLUMNS))
     assert [axis.get_title() for axis in figure.axes] == [
-        "training missing rate 0.1", "training missing rate 0.5", "coverage (dashed: nominal)",
+        "training missing rate 0.1", "training missing rate 0.5", "coverage",
     ]  # fmt: skip
     diagonal, first, second = figure.axes[0].lines
     assert diagonal.get_xdata().tolist() == diagonal.get_ydata().tolist()
-    assert (first.get_label(), second.get_label()) == ("ddpm-guidance", "new")
+    assert (first.get_label(), second.get_label()) == ("DDPM, self-guidance", "new")
     assert first.get_ydata().tolist() == [0.2, 0.4]
-    assert first.get_color() == colour_of("ddpm-guidance")
+    assert first.get_color() == style_of("ddpm-guidance").colour
     level, covered = figure.axes[2].lines
     assert list(level.get_ydata()) == [0.6, 0.6]
     assert covered.get_xdata().tolist() == [0.1, 0.5]
     assert covered.get_ydata().tolist() == [0.5, 0.9]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ddpm-guidance", "new"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["DDPM, self-guidance", "new"]
 
 
 def test_bins_with_few_pixels_are_not_drawn() -> None:

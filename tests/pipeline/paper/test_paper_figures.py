@@ -1,16 +1,21 @@
 """The figures of a run: which there are, and what the grids of images show."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from numpy.typing import NDArray
 from support.claims_world import world
 
 from ldmiss.figures.image_grids import MISSING_GREY
+from ldmiss.figures.style import ONE_COLUMN, TWO_COLUMNS
 from ldmiss_pipeline.paper.figures import FigureInputs, draw_figures, imputation_grid, sample_grid
 
 RATES, SEEDS = (0.0, 0.5), (42, 43)
+THREE = (0.0, 0.5, 0.625)
 GENERATORS, IMPUTERS = ["ldmiss", "ddpm"], ["ldmiss-guidance", "gaussian"]
 
 
@@ -56,23 +61,55 @@ def test_samples() -> None:
 
 
 def test_imputed_images() -> None:
-    """A panel per imputer: the truth, the observed pixels with the others grey, and a row per rate."""
+    """The truth and the observed pixels, with the others grey, once; then a panel per imputer with a row per rate."""
     grid = imputation_grid(INPUTS)
-    assert list(dict.fromkeys(grid["panel"])) == IMPUTERS
-    assert first_pixels(grid, "gaussian") == {
-        "truth": [200, 201, 202], "observed": 3 * [MISSING_GREY], "0.0": [30, 31, 32], "0.5": [40, 41, 42],
-    }  # fmt: skip
-    observed = grid[(grid["panel"] == "gaussian") & (grid["row"] == "observed")]
-    assert observed["p1"].tolist() == [200, 201, 202]
+    assert list(dict.fromkeys(grid["panel"])) == ["test images", *IMPUTERS]
+    assert first_pixels(grid, "test images") == {"truth": [200, 201, 202], "observed": 3 * [MISSING_GREY]}
+    assert first_pixels(grid, "gaussian") == {"0.0": [30, 31, 32], "0.5": [40, 41, 42]}
+    assert grid.loc[grid["row"] == "observed", "p1"].tolist() == [200, 201, 202]
+
+
+def test_images_of_a_single_rate_are_one_panel() -> None:
+    """A row per method, so that methods are compared at a glance."""
+    inputs = replace(INPUTS, rates=[0.5])
+    panel = "training missing rate 0.5"
+    assert first_pixels(sample_grid(inputs), panel) == {"ldmiss": [10, 11, 12], "ddpm": [40, 41, 42]}
+    assert list(first_pixels(imputation_grid(inputs), panel)) == ["truth", "observed", *IMPUTERS]
 
 
 def test_each_figure_with_its_data() -> None:
     """Six figures; the published numbers stand in Figure 3, and the uncertainty is pooled over all seeds."""
     figures = draw_figures(world(RATES, SEEDS), INPUTS)
     assert list(figures) == ["figure1", "figure2", "figure3", "figure4", "training_curves", "uncertainty"]
-    assert "fid_ldmiss" in figures["figure1"][0]
-    assert "mse_gaussian" in figures["figure3"][0]
-    legend = [text.get_text() for text in figures["figure3"][1].legends[0].get_texts()]
-    assert "EMFlow (published 0.0100)" in legend
-    assert figures["training_curves"][0]["vae@0.5"].tolist() == [2.0, 1.0]
+    drawn = {name: set(zip(table["metric"], table["method"], strict=True)) for name, (table, _) in figures.items()
+             if name in ("figure1", "figure3")}  # fmt: skip
+    assert ("fid", "ldmiss") in drawn["figure1"]
+    assert ("mse", "gaussian") in drawn["figure3"]
+    (published,) = figures["figure3"][1].axes[0].child_axes
+    assert [label.get_text() for label in published.get_xticklabels()] == ["EMFlow"]
+    curves = figures["training_curves"][0]
+    assert curves.loc[curves["missing_rate"] == "0.5", "loss"].tolist() == [2.0, 1.0]
     assert figures["uncertainty"][0]["count"].tolist() == 4 * [sum(SEEDS)]
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        INPUTS,
+        replace(INPUTS, rates=[0.5], generators=["ldmiss"], imputers=["gaussian"]),
+        replace(INPUTS, rates=THREE, seeds=[42], image_grids={(rate, 42): arrays(rate, 42) for rate in THREE}),
+    ],
+)
+def test_figures_fit_a_paper(inputs: FigureInputs) -> None:
+    """One column wide or two, whatever was run, and nothing is cut off at the edges."""
+    table = world(inputs.rates, inputs.seeds)
+    table = table[table["method"].isin([*inputs.generators, *inputs.imputers])]
+    coverage = [(rate, seed, "imputation", method, metric, 0.5) for rate in inputs.rates for seed in inputs.seeds
+                for method in inputs.imputers for metric in ("coverage", "coverage_level")]  # fmt: skip
+    table = pd.concat([table, pd.DataFrame(coverage, columns=table.columns)])
+    for name, (_, figure) in draw_figures(table, inputs).items():
+        FigureCanvasAgg(figure).draw()
+        width, height = figure.get_size_inches()
+        assert round(width, 6) in (ONE_COLUMN, TWO_COLUMNS), name
+        box = figure.get_tightbbox()
+        assert min(box.x0, box.y0, width - box.x1, height - box.y1) > -0.01, name
