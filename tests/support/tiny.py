@@ -77,9 +77,11 @@ def document(**changes: Any) -> dict[str, Any]:
     """The committed params with the tiny sizes, and `changes` on top; what follows from the grid fits it."""
     result = merged(merged(yaml.safe_load(composed([], ROOT)), TINY), changes)
     rates, seeds = result["grid"]["missing_rates"], result["grid"]["seeds"]
+    methods = {*result["sample"]["methods"], *result["impute"]["methods"]}
+    needed = {model: seeds if methods.intersection(users) else [] for model, users in NEEDED_BY.items()}
     follows = {
         "missing_rate": rates[0] if len(rates) == 1 else None, "seed": seeds[0] if len(seeds) == 1 else None,
-        "train": {"seeds": dict.fromkeys(NEEDED_BY, seeds)},
+        "train": {"seeds": needed, "methods": sorted(methods.intersection(TRAINED_BY_TRAIN))},
     }  # fmt: skip
     return merged(merged(result, follows), changes)
 

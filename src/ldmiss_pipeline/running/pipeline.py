@@ -71,7 +71,10 @@ class Pipeline:
     """The stages that `dvc.yaml` defines, with the params document that fills in its templates."""
 
     def __init__(self, document: dict[str, Any], path: Path = PIPELINE_FILE) -> None:
-        self._stages: dict[str, Any] = load_yaml(path)["stages"]
+        try:
+            self._stages: dict[str, Any] = dict(load_yaml(path)["stages"])
+        except (TypeError, KeyError, ValueError):
+            raise InputError(f"{path}: has no stages; `git checkout {path}`") from None
         self._document = document
 
     @property

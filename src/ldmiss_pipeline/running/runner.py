@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a stage; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m stages", description=__doc__.split("\n")[0])
     parser.add_argument("stage", choices=STAGES)
-    parser.add_argument("--missing-rate", type=float)
+    parser.add_argument("--missing-rate", type=_rate)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--method", choices=list(METHODS))
     args = parser.parse_args(arguments)
@@ -61,6 +61,13 @@ def main(arguments: list[str] | None = None) -> int:
             message = f"stopped by {stopped}; run again to go on from the last checkpoint"
             return _fail(label, message, status=stopped.status)
     return 0
+
+
+def _rate(text: str) -> float:
+    rate = float(text)
+    if not 0 <= rate < 1:  # NaN, too
+        raise argparse.ArgumentTypeError(f"{text} is not in [0, 1)")
+    return rate
 
 
 def run_stage(stage: str, item: Item, stop: Stop | None = None) -> dict[str, Any]:

@@ -135,3 +135,24 @@ def test_unknown_stage_and_method_are_refused(capsys: pytest.CaptureFixture[str]
             runner.main(arguments)
         assert caught.value.code == 2
     assert "invalid choice: 'gan'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rate", ["nan", "1", "-0.1", "inf", "half"])
+def test_an_impossible_rate_is_refused(rate: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        runner.main(["mask", f"--missing-rate={rate}", "--seed", "42"])
+    assert "argument --missing-rate: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "stages: 3\n", "plots: []\n", None])
+def test_a_pipeline_without_stages_is_one_line(
+    project: Path, text: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = Path("dvc.yaml")
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
+    assert runner.main(["mask", "--missing-rate", "0.5", "--seed", "42"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: mask@0.5-42: dvc.yaml: ")
+    assert error.count("\n") == 1
