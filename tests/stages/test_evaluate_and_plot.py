@@ -4,11 +4,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from support import tiny
 
-from ldmiss_pipeline.artifacts.paths import Item
+from ldmiss_pipeline.artifacts.arrays import save_arrays
+from ldmiss_pipeline.artifacts.json_files import load_checked_json, load_json, save_checked_json
+from ldmiss_pipeline.artifacts.paths import CURVES, Item
+from ldmiss_pipeline.paper.claims_command import merge
+from ldmiss_pipeline.paper.outputs import CLAIMS, TABLE
 from ldmiss_pipeline.running.pipeline import Pipeline
 from stages.evaluate import params_sha256
 
@@ -21,6 +26,17 @@ def copy(project: Path, tmp_path: Path) -> Path:
     return folder
 
 
+def made_by(label: str, cell: dict[str, Any]) -> dict[str, str]:
+    """The stamp of a cell, as another item's."""
+    return {**cell["stamp"], "made_by": label}
+
+
+def grid_arrays(folder: Path) -> dict[str, Any]:
+    """The arrays that the figures show of the tiny cell."""
+    with np.load(folder / tiny.CELL.image_grid()) as stored:
+        return {name: stored[name] for name in stored.files if name != "facts"}
+
+
 def test_cells_of_other_grids_are_left_out(project: Path, copy: Path) -> None:
     """A stale cell enters no mean; it, its curve and those of other methods are removed before DVC hashes them."""
     stale = copy / Item(0.1, 7).metrics()
@@ -29,6 +45,24 @@ def test_cells_of_other_grids_are_left_out(project: Path, copy: Path) -> None:
     shutil.copy(copy / tiny.CELL.curve("vae"), copy / tiny.CELL.curve("a_method_no_more"))
     tiny.run(copy, lambda stage: stage == "plot")
     assert tiny.fingerprints(copy, "metrics") == tiny.fingerprints(project, "metrics")
+
+
+def test_two_seeds_that_are_one_float_are_two_cells(copy: Path) -> None:
+    """Neighbours above 2**53 keep their digits in file names, cells, table and claims: nothing goes through a float."""
+    seeds = [2**53, 2**53 + 1, 2**63 - 1]
+    cell = load_checked_json(copy / tiny.CELL.metrics())
+    for seed in seeds:
+        item = Item(tiny.RATE, seed)
+        save_checked_json(copy / item.metrics(), cell | {"seed": seed, "stamp": made_by(f"evaluate@{item.name}", cell)})
+        save_arrays(copy / item.image_grid(), metadata=made_by(f"evaluate@{item.name}", cell), **grid_arrays(copy))
+        for path in (copy / CURVES).glob(f"*-{tiny.CELL.cell}.csv"):
+            shutil.copy(path, path.with_name(path.name.replace(tiny.CELL.cell, item.cell)))
+    (copy / "params.yaml").write_text(yaml.safe_dump(tiny.document(grid={"seeds": seeds})))
+    tiny.run(copy, lambda stage: stage == "plot")
+    table = merge([copy / TABLE])
+    assert list(table["seed"].drop_duplicates()) == seeds
+    claims = load_json(copy / CLAIMS)["claims"]
+    assert {claim["num_seeds"] for claim in claims if claim["num_seeds"]} <= {3}
 
 
 def test_methods_that_are_not_measured_are_removed(project: Path, copy: Path) -> None:
