@@ -22,6 +22,7 @@ class Dataset:
 
     Attributes:
         num_train, num_test: images, known before anything is downloaded, to check params against.
+        size: height and width of the images, known as early.
         download: writes the raw files into a folder.
         load: (folder, "train" or "test") -> the split; verifies the files.
     """
@@ -30,3 +31,4 @@ class Dataset:
     num_test: int
     download: Callable[[Path], None]
     load: Callable[[Path, str], Images]
+    size: int = 28

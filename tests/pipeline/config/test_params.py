@@ -1,23 +1,31 @@
 """Configuration: composition equals the committed params.yaml, and bad values are refused by name before any work."""
 
+import dataclasses
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import torch
 import yaml
 from pydantic import BaseModel
 from support import tiny
 from support.imports import ROOT
 
+from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.core.fill import FILLS
+from ldmiss.diffusion.unet import UNet, level_sizes
 from ldmiss.errors import InputError
+from ldmiss.networks.layers import ModuleT
 from ldmiss.sampling.samplers import SAMPLERS
 from ldmiss_pipeline.config import params
 from ldmiss_pipeline.config.compose import composed
+from ldmiss_pipeline.config.schema import document
 from ldmiss_pipeline.config.schema.data import Missing
 from ldmiss_pipeline.config.schema.methods import Sampler
+from ldmiss_pipeline.datasets.registry import DATASETS
 
 CHOICES = [
     *[
@@ -124,6 +132,34 @@ def test_bad_values_are_refused_by_name(change: dict[str, Any], message: str) ->
     with pytest.raises(InputError, match=message) as caught:
         params.validate(document, "params.yaml")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [28, 32, 36])
+def test_attention_is_allowed_where_the_networks_have_levels(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the size of the images, the params allow the sizes of the networks' levels, and no others."""
+    composition = yaml.safe_load(composed(["profile=paper"], ROOT))
+    resized = {name: dataclasses.replace(dataset, size=size) for name, dataset in DATASETS.items()}
+    monkeypatch.setattr(document, "DATASETS", resized)
+    encoder = on_meta(Autoencoder, composition["vae"]["network"], in_channels=1, out_channels=1).encoder
+    latent_size = encoder(torch.empty(1, 1, size, size, device="meta")).shape[-1]
+    for method, top in (("ddpm", size), ("ldmiss", latent_size)):
+        network = composition[method]["network"]
+        sizes = level_sizes(top, len(network["channel_multipliers"]))
+        for at in range(1, size + 1):
+            changed = tiny.merged(composition, {"ldmiss": {"network": {"attention_resolutions": [latent_size]}}})
+            changed[method]["network"]["attention_resolutions"] = [at]
+            if at in sizes:
+                params.validate(changed, "params.yaml")
+                on_meta(UNet, changed[method]["network"], in_channels=1, size=top)
+            else:
+                with pytest.raises(InputError, match=rf"{method}\.network\.attention_resolutions: \[{at}\] "):
+                    params.validate(changed, "params.yaml")
+
+
+def on_meta(make: Callable[..., ModuleT], network: dict[str, Any], **arguments: Any) -> ModuleT:
+    """A network without memory for its weights."""
+    with torch.device("meta"):
+        return make(**network, **arguments)
 
 
 def test_a_missing_key_is_named() -> None:
