@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from numpy.typing import NDArray
 from support import tiny
 
+from ldmiss.missingness.mechanisms import MECHANISMS
 from ldmiss_pipeline.artifacts.arrays import save_arrays
 from ldmiss_pipeline.artifacts.json_files import load_checked_json, load_json, save_checked_json
+from ldmiss_pipeline.artifacts.observed import load_observed
 from ldmiss_pipeline.artifacts.paths import CURVES, Item
 from ldmiss_pipeline.paper.claims_command import merge
 from ldmiss_pipeline.paper.outputs import CLAIMS, TABLE
@@ -63,6 +66,41 @@ def test_two_seeds_that_are_one_float_are_two_cells(copy: Path) -> None:
     assert list(table["seed"].drop_duplicates()) == seeds
     claims = load_json(copy / CLAIMS)["claims"]
     assert {claim["num_seeds"] for claim in claims if claim["num_seeds"]} <= {3}
+
+
+def lower_three_quarters(images: NDArray[np.uint8], rate: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """A mechanism that forgets a quarter of every image: it realises 3/4 of the rate."""
+    observed = rng.random(images.shape) >= rate
+    observed[:, : images.shape[1] // 4] = True
+    return observed
+
+
+def test_a_realised_rate_is_measured_and_warned_of(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mechanism known to this test alone: `mask` warns for each split, cell and table say the rates there are."""
+    monkeypatch.setitem(MECHANISMS, "lower", lower_three_quarters)
+    mechanism = {"missing": {"mechanism": "lower"}}
+    (copy / "params.yaml").write_text(yaml.safe_dump(tiny.document(**mechanism)))
+    tiny.run(copy, lambda stage: stage in ("mask", "train", "evaluate", "plot") or stage.startswith(("train_", "enc")))
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: mechanism 'lower'")]
+    assert [line.partition(" of the ")[2].split()[0] for line in warnings] == ["train", "test"]
+    assert all("asked for were 50.00%" in line for line in warnings)
+    realised = load_checked_json(copy / tiny.CELL.metrics())["run"]
+    table = merge([copy / TABLE])
+    for split in ("train", "test"):
+        _, observed = load_observed(copy / tiny.CELL.observed(split))
+        share = realised[f"realised_{split}_rate"]
+        assert share == pytest.approx(1 - observed.mean())
+        assert share == pytest.approx(0.375, abs=0.02)
+        (value,) = table.loc[table["metric"] == f"realised_{split}_rate", "value"]
+        assert float(value) == share
+
+
+def test_no_warning_where_the_rate_is_as_asked(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """MCAR realises its rate."""
+    tiny.run(copy, lambda stage: stage == "mask")
+    assert "warning" not in capsys.readouterr().err
 
 
 def test_methods_that_are_not_measured_are_removed(project: Path, copy: Path) -> None:

@@ -49,7 +49,7 @@ def test_metrics_have_the_documented_keys(project: Path) -> None:
     assert set(table[table["task"] == "run"]["metric"]) == {
         "profile", "learning_rates", "inference", "encoder_input", "test_rate", "fill", "deterministic",
         "num_generated",
-        "num_imputed", "num_draws", "num_draw_images", "params_sha256",
+        "num_imputed", "num_draws", "num_draw_images", "params_sha256", "realised_train_rate", "realised_test_rate",
     }  # fmt: skip
     assert not (project / "ckpt").exists() or not any((project / "ckpt").iterdir())
 
