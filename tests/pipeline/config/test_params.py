@@ -120,6 +120,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"ddpm": {"sample": {"sampler": "euler"}}}, "ddpm.sample.sampler: .*'sde_dpm_solver_pp', got 'euler'"),
     ({"ldmiss": {"impute": {"guidance": {"sampler": "ode"}}}}, "ldmiss.impute.guidance.sampler: .*, got 'ode'"),
     ({"evaluate": {"fid_layer": "conv1"}}, "evaluate.fid_layer: .*got 'conv1'"),
+    (
+        {"baselines": {"train": {"ridge": 1e-20}}},
+        "baselines.train.ridge: .* greater than or equal to 0.00000001, got 1e-20",
+    ),
+    ({"baselines": {"train": {"ridge": float("inf")}}}, "baselines.train.ridge: .* finite number"),
     ({"diffusion": {"beta_max": 0.05}}, "diffusion.beta_max must be larger than beta_min"),
     ({"diffputer": {"em": {"e_step": {"statistic": "mode"}}}}, "diffputer.em.e_step.statistic: .*'mean' or 'sample'"),
 ]
