@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from support import tiny
 
 from ldmiss.missingness.mechanisms import MECHANISMS
-from ldmiss_pipeline.artifacts.arrays import save_arrays
+from ldmiss_pipeline.artifacts.arrays import load_array_metadata, save_arrays
 from ldmiss_pipeline.artifacts.json_files import load_checked_json, load_json, save_checked_json
-from ldmiss_pipeline.artifacts.observed import load_observed
+from ldmiss_pipeline.artifacts.observed import load_observed, save_observed
 from ldmiss_pipeline.artifacts.paths import CURVES, Item
 from ldmiss_pipeline.paper.claims_command import merge
 from ldmiss_pipeline.paper.outputs import CLAIMS, TABLE
@@ -95,6 +95,21 @@ def test_a_realised_rate_is_measured_and_warned_of(
         assert share == pytest.approx(0.375, abs=0.02)
         (value,) = table.loc[table["metric"] == f"realised_{split}_rate", "value"]
         assert float(value) == share
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_nothing_missing_or_nothing_observed(copy: Path, known: bool) -> None:
+    """What few test pixels leave by chance: metrics that are not defined are absent, in JSON, table and figures."""
+    path = copy / tiny.CELL.observed("test")
+    images, observed = load_observed(path)
+    observed[:] = known
+    save_observed(path, images * observed, observed, metadata=load_array_metadata(path))
+    tiny.run(copy, lambda stage: stage in ("impute", "evaluate", "plot"))
+    measured = load_checked_json(copy / tiny.CELL.metrics())["imputation"]
+    for metrics in measured.values():
+        assert ("mse" in metrics) == (not known)
+        assert "mse_all" in metrics
+    assert ("crps" in measured["ldmiss-guidance"]) == (not known)
 
 
 def test_no_warning_where_the_rate_is_as_asked(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """One set of images to its metrics: files and params stay with `stages.evaluate`.
 
-Keys of metrics (`_se`: standard error over a bootstrap of images):
+Keys of metrics (`_se`: standard error over a bootstrap of images). One that is not defined is absent, never NaN: an
+error where no pixel is missing, a standard error of one image.
 
 generation: fid, fid_se, is, is_se, kid (1,000-image subsets), precision, recall (at most 5,000 images of each side;
     absent below 4), confident, smallest_class.
@@ -129,8 +130,7 @@ def measure_imputation(
         **_mse_with_se("mse_mean", of_mean, counts, subset_weights),
         "mse_all": mse_all(x_hat, truth),
         **of_sets,
-        "accuracy": accuracy(logits, labels),
-        "accuracy_se": ratio_se(right, np.ones(num_images), weights),
+        **_with_se("accuracy", accuracy(logits, labels), ratio_se(right, np.ones(num_images), weights)),
     }
     of_draws, curve = measure_draws(x_draws, truth[subset], observed[subset])
     return metrics | of_draws, curve
@@ -139,13 +139,13 @@ def measure_imputation(
 def measure_draws(
     draws: Pixels, truth: Pixels, observed: NDArray[np.bool_]
 ) -> tuple[dict[str, float], NDArray[np.float64]]:
-    """Uncertainty metrics and the reliability curve of draws (S, K, H, W); no metrics for K = 1.
+    """Uncertainty metrics and the reliability curve of draws (S, K, H, W); no metrics for K = 1 or no missing pixel.
 
     The truth is of 8 bits, so draws are rounded to 8 bits where they are compared with it in rank (coverage).
     """
     x, y = missing_pixels(draws, truth, observed)
     num_draws = x.shape[1]
-    if num_draws < 2:
+    if num_draws < 2 or not len(y):
         return {}, reliability(x, y)
     metrics = {"crps": crps(x, y)}
     covered, share = coverage(np.round(x * 255), np.round(y * 255), min_sd=255 * MIN_SD)
@@ -157,4 +157,8 @@ def measure_draws(
 
 
 def _mse_with_se(name: str, errors: Errors, counts: Errors, weights: NDArray[np.float64]) -> dict[str, float]:
-    return {name: mse(errors, counts), f"{name}_se": ratio_se(errors, counts, weights)}
+    return _with_se(name, mse(errors, counts), ratio_se(errors, counts, weights)) if counts.any() else {}
+
+
+def _with_se(name: str, value: float, se: float | None) -> dict[str, float]:
+    return {name: value} if se is None else {name: value, f"{name}_se": se}

@@ -102,6 +102,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"impute": {"num_images": 60, "num_draw_images": 5}, "plot": {"num_columns": 20}, "sample": {"num_images": 9}},
         "plot.num_columns: 20 is more than the 9 images",
     ),
+    (
+        {"missing": {"test_rate": 0.0001}, "impute": {"num_draw_images": 4}},
+        "missing.test_rate: 0.0001 leaves less than one missing pixel .*=4 images .* at least 0.0003 is needed",
+    ),
+    ({"missing": {"test_rate": 1.0}}, "missing.test_rate: .* less than 1, got 1.0"),
     ({"missing": {"test_rate": 0.0}}, "missing.test_rate: .* greater than 0, got 0.0"),
     ({"ldmiss": {"network": {"attention_resolutions": [8]}}}, r"attention_resolutions: \[8\] .*allowed: \[7, 4\]"),
     ({"vae": {"train": {"early_stop": 5, "ema_decay": 0.9}}}, "vae.train.early_stop: keeps the best"),
@@ -122,7 +127,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"evaluate": {"fid_layer": "conv1"}}, "evaluate.fid_layer: .*got 'conv1'"),
     (
         {"baselines": {"train": {"ridge": 1e-20}}},
-        "baselines.train.ridge: .* greater than or equal to 0.00000001, got 1e-20",
+        "train.ridge: .* greater than or equal to 0.00000001, got 1e-20",
     ),
     ({"baselines": {"train": {"ridge": float("inf")}}}, "baselines.train.ridge: .* finite number"),
     ({"diffusion": {"beta_max": 0.05}}, "diffusion.beta_max must be larger than beta_min"),

@@ -60,6 +60,13 @@ class Params(Section):
             raise ValueError(
                 f"impute.num_draw_images: {self.impute.num_draw_images} is more than the {num_images} imputed images"
             )
+        num_pixels = self.impute.num_draw_images * DATASETS[self.dataset.name].size ** 2
+        if num_pixels * self.missing.test_rate < 1:
+            raise ValueError(
+                f"missing.test_rate: {self.missing.test_rate} leaves less than one missing pixel to expect in the "
+                f"impute.num_draw_images={self.impute.num_draw_images} images with several draws: nothing to measure; "
+                f"at least {1 / num_pixels:.1g} is needed"
+            )
         shown = min(num_images, self.sample.num_images)
         if self.plot.num_columns > shown:
             raise ValueError(f"plot.num_columns: {self.plot.num_columns} is more than the {shown} images there are")
