@@ -60,11 +60,16 @@ def run(context: Context) -> str:
 
 
 def refuse_other_dataset(model: Path, images: Path) -> None:
-    """Raise InputError where a model was trained on another data set than the images to complete are from.
+    """Raise InputError where a model was trained on another data set than the images are from, or does not say on which.
 
     All 5,000 digits of mnist5k are training images of mnist, test split included.
     """
     trained_on, given = load_metadata(model).get("dataset"), load_dataset_name(images)
+    if trained_on is None:
+        raise InputError(
+            f"{model}: its metadata have no entry 'dataset', the data set that the model was trained on; what trains a "
+            "method has to write it (CONTRIBUTING.md, Adding a method)"
+        )
     if trained_on != given:
         raise InputError(
             f"{model}: trained on dataset {trained_on!r}, but {images} is of {given!r}; "
