@@ -60,7 +60,7 @@ def run(context: Context) -> str:
 
 
 def refuse_other_dataset(model: Path, images: Path) -> None:
-    """Raise InputError where a model was trained on another data set than the images are from, or does not say on which.
+    """Raise InputError where a model was trained on another data set than the images are from, or does not say which.
 
     All 5,000 digits of mnist5k are training images of mnist, test split included.
     """

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ldmiss.baselines.gaussian import fit_gaussian, least_ridge
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
+from ldmiss.checks import check_incomplete_images, check_number
 from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.errors import InputError
 from ldmiss.fitting.method import FittedMethod
@@ -26,7 +27,7 @@ def fit(
 
     Args:
         images: uint8 (N, 1, H, W); values at missing pixels are never used.
-        observed: bool (N, 1, H, W), True where a pixel is known.
+        observed: bool (N, 1, H, W), True where a pixel is known; at least one is.
         ridge: variance that is added to every pixel's, pixels in [0, 1]; at least `least_ridge` of their covariance.
         seed, dtype, checkpoint, progress: as every method's fit has them; without effect here.
 
@@ -34,8 +35,11 @@ def fit(
         tensors "mean" (d,) and "covariance" (d, d), float64, d = H W.
 
     Raises:
-        InputError: a ridge so small that the covariance is numerically singular.
+        InputError: images or indicators of another shape or dtype, or a ridge so small that the covariance is
+            numerically singular.
     """
+    check_incomplete_images(images, observed)
+    check_number("ridge", ridge, least=0)
     del seed, dtype, checkpoint, progress
     rows = unit_from_uint8(images.cpu()).flatten(1).numpy()
     mean, covariance = fit_gaussian(rows, observed.cpu().flatten(1).numpy(), ridge=ridge)
