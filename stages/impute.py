@@ -30,9 +30,9 @@ from ldmiss_pipeline.running.context import Context
 def run(context: Context) -> str:
     """Write `data/imputed/<cell>/<method>/<imputer>.npz`.
 
-    images: float16 (N, H, W), completed test images, observed pixels as given; rows: int64 (N,), which of the test
-    images they are, evenly spread; subset: int64 (S,), which of `images` have several draws; draws: float16
-    (S, K, H, W), K = 1 for an imputer that is not stochastic.
+    images: float16 (N, H, W), completed test images, observed pixels as given (to float16: 255 times them, rounded, is
+    exact); rows: int64 (N,), which of the test images they are, evenly spread; subset: int64 (S,), which of `images`
+    have several draws; draws: float16 (S, K, H, W), K = 1 for an imputer that is not stochastic.
     """
     item, params, device = context.item, context.params.impute, context.runtime.device
     assert item.method is not None

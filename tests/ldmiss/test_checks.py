@@ -267,6 +267,7 @@ def test_what_is_allowed_is_taken() -> None:
     """The same calls with good arguments: the checks refuse no use."""
     assert measured()[0]["mse"] == 0
     assert ldmiss.measure_generation(reference(), UNIT)["fid"] == pytest.approx(0, abs=1e-4)
+    assert torch.equal(ldmiss.paste_observed(X.flatten(1), OBSERVED.flatten(1), X.flatten(1)), X.flatten(1))
     assert encoded().shape == (10, 2, 7, 7)
     assert ldmiss.derive_seed(np.int64(2**53 + 1)) == ldmiss.derive_seed(2**53 + 1) != ldmiss.derive_seed(2**53)
     recipe = ldmiss.Recipe(np.int64(2), 16, np.float32(0.1))

@@ -38,12 +38,11 @@ class Imputer:
 
 
 def paste_observed(x_obs: Tensor, observed: Tensor, x_hat: Tensor) -> Tensor:
-    """x_hat clipped to [0, 1] at missing pixels, x_obs bit for bit at observed ones; all (B, 1, H, W).
+    """x_hat clipped to [0, 1] at missing pixels, x_obs bit for bit at observed ones; (B, 1, H, W), or rows (B, d).
 
     Raises:
         InputError: they are not of one shape, which would be broadcast.
     """
-    check_array("x_obs", x_obs, ("B", 1, "H", "W"), "float32")
     check_observed(observed, x_obs, "x_obs")
     check_array("x_hat", x_hat, tuple(x_obs.shape), "float32")
     return torch.where(observed, x_obs, x_hat.clamp(0, 1))
