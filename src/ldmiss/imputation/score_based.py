@@ -1,6 +1,6 @@
 """Sampling and imputation with a score network, in pixel or latent space (paper sections 2, 3 and 5)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,14 +94,15 @@ class ScoreModel:
             InputError: as `Imputer`, images of another size than the model's, a number out of range, or an unknown
                 sampler.
         """
-        self._check_images(x_obs, observed)
+        check_unit_images(x_obs, observed)
         _check_sampling(num_steps, sampler)
         check_number("weight", weight, least=0)
         check_number("t_max", t_max, above=0, most=1)
+        decode = self._decode_like(x_obs)
         score = self_guided_score(
-            self.denoiser, self.codec.decode, x_obs, observed, weight=weight, t_max=t_max, backprop_score=backprop_score
+            self.denoiser, decode, x_obs, observed, weight=weight, t_max=t_max, backprop_score=backprop_score
         )
-        return self.codec.decode(self._from_prior(sampler, score, self._prior(len(x_obs), noise), noise, num_steps))
+        return decode(self._from_prior(sampler, score, self._prior(len(x_obs), noise), noise, num_steps))
 
     @torch.no_grad()
     def impute_by_replacement(
@@ -115,7 +116,8 @@ class ScoreModel:
         """
         if not isinstance(self.codec, PixelCodec):
             raise InputError("replacement needs diffusion in pixel space")
-        self._check_images(x_obs, observed)
+        check_unit_images(x_obs, observed)
+        _check_size(x_obs, self.codec.shape)
         _check_sampling(num_steps)
         check_count("num_resamples", num_resamples)
         sde = self.denoiser.sde
@@ -127,14 +129,15 @@ class ScoreModel:
         )  # fmt: skip
         return self.codec.decode(z)
 
-    def _check_images(self, x_obs: Tensor, observed: Tensor) -> None:
-        check_unit_images(x_obs, observed)
-        size = self.codec.decode(torch.zeros(1, *self.codec.shape, device=self.device)).shape[2:]
-        if x_obs.shape[2:] != size:
-            raise InputError(
-                f"x_obs: images of {' x '.join(map(str, x_obs.shape[2:]))}; allowed: {' x '.join(map(str, size))}, "
-                "the model's"
-            )
+    def _decode_like(self, x_obs: Tensor) -> Callable[[Tensor], Tensor]:
+        """`codec.decode`, with the model's images and `x_obs` of one size: they would be broadcast."""
+
+        def decode(z: Tensor) -> Tensor:
+            x = self.codec.decode(z)
+            _check_size(x_obs, x.shape)
+            return x
+
+        return decode
 
     def _from_prior(self, sampler: str, score: ScoreFn, prior: Tensor, noise: RowNoise, num_steps: int) -> Tensor:
         sde, tau = self.denoiser.sde, self.tau
@@ -142,6 +145,12 @@ class ScoreModel:
 
     def _prior(self, num_rows: int, noise: RowNoise) -> Tensor:
         return noise(torch.empty(num_rows, *self.codec.shape, device=self.device))
+
+
+def _check_size(x_obs: Tensor, shape: Sequence[int]) -> None:
+    given, own = (" x ".join(map(str, sizes[-2:])) for sizes in (x_obs.shape, shape))
+    if given != own:
+        raise InputError(f"x_obs: images of {given}; allowed: {own}, the model's")
 
 
 def _check_sampling(num_steps: int, sampler: str = SAMPLERS[0]) -> None:
