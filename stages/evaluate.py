@@ -60,7 +60,9 @@ def run(context: Context) -> str:
     shown = rows[:SHOWN]
     truth = {"truth": test.images[shown], "observed_images": incomplete[shown], "observed": observed[shown]}
     save_arrays(item.image_grid(), metadata=context.stamp, **of_samples, **of_imputed, **truth)
-    settings = _settings(params, num_imputed=len(rows))
+    shares = {"train": load_observed(item.observed())[1], "test": observed}
+    realised = {f"realised_{split}_rate": 1 - float(of_split.mean()) for split, of_split in shares.items()}
+    settings = _settings(params, num_imputed=len(rows)) | realised
     floors = _floors(reference, train.images, params.sample.num_images, rows)
     save_checked_json(
         item.metrics(),

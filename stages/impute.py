@@ -31,9 +31,9 @@ from ldmiss_pipeline.running.context import Context
 def run(context: Context) -> str:
     """Write `data/imputed/<cell>/<method>/<imputer>.npz`.
 
-    images: float16 (N, H, W), completed test images, observed pixels as given; rows: int64 (N,), which of the test
-    images they are, evenly spread; subset: int64 (S,), which of `images` have several draws; draws: float16
-    (S, K, H, W), K = 1 for an imputer that is not stochastic.
+    images: float16 (N, H, W), completed test images, observed pixels as given (to float16: 255 times them, rounded, is
+    exact); rows: int64 (N,), which of the test images they are, evenly spread; subset: int64 (S,), which of `images`
+    have several draws; draws: float16 (S, K, H, W), K = 1 for an imputer that is not stochastic.
     """
     item, params, device = context.item, context.params.impute, context.runtime.device
     assert item.method is not None
@@ -61,11 +61,16 @@ def run(context: Context) -> str:
 
 
 def refuse_other_dataset(model: Path, images: Path) -> None:
-    """Raise InputError where a model was trained on another data set than the images to complete are from.
+    """Raise InputError where a model was trained on another data set than the images are from, or does not say which.
 
     All 5,000 digits of mnist5k are training images of mnist, test split included.
     """
     trained_on, given = load_metadata(model).get("dataset"), load_dataset_name(images)
+    if trained_on is None:
+        raise InputError(
+            f"{model}: its metadata have no entry 'dataset', the data set that the model was trained on; what trains a "
+            "method has to write it (CONTRIBUTING.md, Adding a method)"
+        )
     if trained_on != given:
         raise InputError(
             f"{model}: trained on dataset {trained_on!r}, but {images} is of {given!r}; "

@@ -4,20 +4,18 @@ The truth behind a missing pixel goes no further than this stage (and `evaluate`
 """
 
 from ldmiss.core.randomness import numpy_generator
-from ldmiss.missingness.mechanisms import draw_observed, remove_missing
+from ldmiss.missingness.rates import missing_share
 from ldmiss_pipeline.artifacts.observed import save_observed
 from ldmiss_pipeline.artifacts.paths import RAW
-from ldmiss_pipeline.datasets.registry import load_split
+from ldmiss_pipeline.datasets.incomplete import make_incomplete
 from ldmiss_pipeline.running.context import Context
 
 
 def run(context: Context) -> str:
     """Write `data/observed/<cell>.npz`: one draw per image for the whole run, nested across rates."""
-    item, dataset = context.item, context.params.dataset.name
+    item, mechanism, dataset = context.item, context.params.missing.mechanism, context.params.dataset.name
     assert item.missing_rate is not None
-    images = load_split(dataset, RAW, "train").images
     rng = numpy_generator(item.root_seed, "observed")
-    observed = draw_observed(context.params.missing.mechanism, images, item.missing_rate, rng)
-    metadata = {"dataset": dataset, **context.stamp}
-    save_observed(item.observed(), remove_missing(images, observed), observed, metadata=metadata)
-    return f"{1 - observed.mean():.1%} missing"
+    images, observed = make_incomplete(dataset, RAW, "train", mechanism, item.missing_rate, rng)
+    save_observed(item.observed(), images, observed, metadata={"dataset": dataset, **context.stamp})
+    return f"{missing_share(observed):.1%} missing"

@@ -128,7 +128,8 @@ def test_samplers_take_the_same_path() -> None:
 @pytest.mark.parametrize("with_vae", [False, True], ids=["pixel", "latent"])
 def test_guided_scores_and_imputations_are_the_same(with_vae: bool) -> None:
     """From the same weights, and along a whole path with the same noise."""
-    config = SETTING.pixel_config() if not with_vae else SETTING.latent_config() | {"size": 7, "resampling": "biggan"}
+    at_7 = {"size": 7, "attention_resolutions": [7], "resampling": "biggan"}
+    config = SETTING.latent_config() | at_7 if with_vae else SETTING.pixel_config()
     network, vae = ours.unet(SETTING, config).eval(), ours.autoencoder(SETTING).eval() if with_vae else None
     model = ours.score_model(SETTING, network, FP32, config, vae)
     decoder = None if vae is None else vae.decoder

@@ -19,9 +19,9 @@ TRAINING = [name for name in STAGES if name.startswith("train")]
 TRUTH = "data/raw/${dataset.name}"
 RUNS_A_STAGE = (
     "src/ldmiss_pipeline/running/", "src/ldmiss_pipeline/config/",
-    "src/ldmiss/errors.py", "src/ldmiss/progress.py", "src/ldmiss/checkpoints.py",
+    "src/ldmiss/errors.py", "src/ldmiss/checks.py", "src/ldmiss/progress.py", "src/ldmiss/checkpoints.py",
 )  # fmt: skip
-"""What changes no result: the runner, checkpoints, progress, params' checks (they supply nothing), errors' texts."""
+"""What changes no result: the runner, checkpoints, progress, checks (they supply nothing), errors' texts."""
 
 
 def code_deps(stage: str, method: str = "${item.method}") -> set[Path]:

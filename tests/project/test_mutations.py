@@ -89,7 +89,7 @@ MUTATIONS = [
     ),
     Mutation(
         "the latent scale is the standard deviation, not its inverse", "autoencoding/codecs.py",
-        "return (1.0 / latents.double().std()).float()", "return latents.double().std().float()",
+        "(1.0 / latents.double().std()).float()", "latents.double().std().float()",
         ("tests/ldmiss/autoencoding/test_codecs.py::test_latent_scale_gives_unit_variance",),
     ),
     Mutation(

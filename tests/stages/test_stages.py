@@ -51,6 +51,7 @@ def test_metrics_have_the_documented_keys(project: Path) -> None:
         "profile", "learning_rates", "inference", "encoder_input", "test_rate", "fill", "deterministic",
         "num_generated",
         "num_imputed", "num_draws", "num_draw_images", "params_sha256", "mechanism",
+        "realised_train_rate", "realised_test_rate",
     }  # fmt: skip
     assert not (project / "ckpt").exists() or not any((project / "ckpt").iterdir())
 

@@ -10,8 +10,10 @@ from support import tiny
 
 from ldmiss.errors import InputError
 from ldmiss.files.tensors import load_metadata, load_tensors, save_tensors
-from ldmiss_pipeline.artifacts.paths import Item
+from ldmiss_pipeline.artifacts.observed import load_observed, save_observed
+from ldmiss_pipeline.artifacts.paths import OBSERVED_TEST, Item
 from ldmiss_pipeline.config.schema.methods import Sampler
+from stages.impute import refuse_other_dataset
 
 SWITCHES: list[tuple[str, str, Any]] = [
     ("train_ddpm", "missing.fill", "grey"),
@@ -108,5 +110,19 @@ def test_a_model_of_another_data_set_is_refused(project: Path, tmp_path: Path) -
     tensors, metadata = load_tensors(path, kind="ddpm")
     metadata = {key: value for key, value in metadata.items() if key not in ("kind", "format")}
     save_tensors(path, tensors, kind="ddpm", metadata={**metadata, "dataset": "mnist"})
+    impute = Item(tiny.RATE, tiny.SEED, "ddpm")
     with pytest.raises(InputError, match=r"trained on dataset 'mnist', but .*test.npz is of 'mnist5k'"):
-        tiny.run(folder, lambda name: name == "impute", only=Item(tiny.RATE, tiny.SEED, "ddpm"))
+        tiny.run(folder, lambda name: name == "impute", only=impute)
+    for key in ("dataset", "made_by", "params"):
+        without = {name: value for name, value in metadata.items() if name != key}
+        save_tensors(path, tensors, kind="ddpm", metadata=without)
+        with pytest.raises(InputError, match=rf"ddpm/0\.5-42\.safetensors: its metadata .*{key}"):
+            tiny.run(folder, lambda name: name == "impute", only=impute)
+
+
+def test_images_that_do_not_say_their_data_set_are_refused(project: Path, tmp_path: Path) -> None:
+    """Not taken for a data set called None, which no model was trained on."""
+    images, observed = load_observed(project / OBSERVED_TEST)
+    save_observed(tmp_path / "test.npz", images, observed, metadata={})
+    with pytest.raises(InputError, match="its metadata have no entry 'dataset'"):
+        refuse_other_dataset(project / tiny.CELL.model("ddpm"), tmp_path / "test.npz")

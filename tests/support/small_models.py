@@ -23,11 +23,12 @@ CPU = torch.device("cpu")
 
 
 def unet(channels: int, size: int, device: torch.device = CPU) -> UNet:
-    """A score network of two levels, attention at 7."""
+    """A score network of two levels; attention at 7, where latents have it."""
     return build(
         lambda: UNet(
             in_channels=channels, size=size, base_channels=8, channel_multipliers=[1, 2], num_res_blocks=1,
-            attention_resolutions=[7], mid_attention=False, resampling="biggan", dropout=0.1, num_groups=2,
+            attention_resolutions=[7] if size == 7 else [],
+            mid_attention=False, resampling="biggan", dropout=0.1, num_groups=2,
         ),
         device, init_torch_default, torch_generator("cpu", 0, "unet"),
     )  # fmt: skip

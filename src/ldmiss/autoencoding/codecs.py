@@ -11,7 +11,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ldmiss.core.pixels import network_from_unit, unit_from_network
+from ldmiss.checks import check_array, check_choice, check_count, check_finite
+from ldmiss.core.pixels import RANGES, network_from_unit, unit_from_network
+from ldmiss.errors import InputError
 
 
 class Codec(Protocol):
@@ -23,16 +25,23 @@ class Codec(Protocol):
         ...
 
     def decode(self, z: Tensor) -> Tensor:
-        """(B, *shape) to images (B, 1, 28, 28) in [0, 1] units, differentiable and not clipped."""
+        """(B, *shape) to images (B, 1, H, W) in [0, 1] units, differentiable and not clipped."""
         ...
 
 
 @dataclass(frozen=True)
 class PixelCodec:
-    """Diffusion in pixel space: only a change of range (one of `ldmiss.core.pixels.RANGES`)."""
+    """Diffusion in pixel space: only a change of range (one of `ldmiss.core.pixels.RANGES`).
+
+    Raises:
+        InputError: an unknown range, or a shape that is not (C, H, W).
+    """
 
     shape: tuple[int, int, int]
     value_range: str
+
+    def __post_init__(self) -> None:
+        _check_space(self.shape, self.value_range)
 
     def encode(self, x: Tensor) -> Tensor:
         """[0, 1] to the networks' range, (B, C, H, W)."""
@@ -52,6 +61,9 @@ class LatentCodec:
         decoder: latents (B, C, h, w) to images (B, 1, H, W) in the networks' range.
         scale: of `latent_scale`, (1, 1, 1) or (C, 1, 1): diffusion sees scale * z.
         value_range: the networks' range, one of `ldmiss.core.pixels.RANGES`.
+
+    Raises:
+        InputError: an unknown range, a shape that is not (C, h, w), or a scale of another shape.
     """
 
     shape: tuple[int, int, int]
@@ -59,9 +71,23 @@ class LatentCodec:
     scale: Tensor
     value_range: str
 
+    def __post_init__(self) -> None:
+        _check_space(self.shape, self.value_range)
+        channels = self.shape[0] if len(self.scale) > 1 else 1
+        check_array("scale", self.scale, (channels, 1, 1), "float32")
+        check_finite("scale", self.scale)
+
     def decode(self, z: Tensor) -> Tensor:
         """Scaled latents (B, C, h, w) to images in [0, 1] units (B, 1, H, W)."""
         return unit_from_network(self.decoder(z / self.scale), self.value_range)
+
+
+def _check_space(shape: tuple[int, ...], value_range: str) -> None:
+    if len(shape) != 3:
+        raise InputError(f"shape: {shape}; allowed: (channels, height, width)")
+    for size in shape:
+        check_count("shape", size)
+    check_choice("value_range", value_range, RANGES)
 
 
 LATENT_SCALES = ("global", "per_channel", "none")
@@ -76,12 +102,17 @@ def latent_scale(latents: Tensor, kind: str) -> Tensor:
             (C, 1, 1); "none", 1.
 
     Raises:
-        ValueError: unknown kind.
+        InputError: unknown kind, latents of another shape or dtype or not finite, or a single value in all of them.
     """
+    check_choice("kind", kind, LATENT_SCALES)
+    check_array("latents", latents, ("N", "C", "h", "w"), "float32")
+    check_finite("latents", latents)
     if kind == "none":
         return torch.ones(1, 1, 1)
     if kind == "global":
-        return (1.0 / latents.double().std()).float().reshape(1, 1, 1)
-    if kind == "per_channel":
-        return (1.0 / latents.double().std(dim=(0, 2, 3))).float().reshape(-1, 1, 1)
-    raise ValueError(f"unknown latent scale {kind!r}; allowed: {', '.join(LATENT_SCALES)}")
+        scale = (1.0 / latents.double().std()).float().reshape(1, 1, 1)
+    else:
+        scale = (1.0 / latents.double().std(dim=(0, 2, 3))).float().reshape(-1, 1, 1)
+    if not bool(scale.isfinite().all()):
+        raise InputError("latents: all of one value, which no scale gives a deviation; allowed: values that differ")
+    return scale

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ldmiss.core.pixels import fill_missing, network_from_unit
+from ldmiss.checks import check_choice, check_range
+from ldmiss.core.pixels import RANGES, fill_missing, network_from_unit
 
 MIN_OBSERVED_SHARE = 0.2
 """Re-masking leaves at least this share of all pixels, in expectation (docs/constants.md says where it was chosen)."""
@@ -24,11 +25,18 @@ class EncoderInput:
         fill: at missing pixels, in [0, 1], (1, 1, 1) or (1, H, W).
         value_range: of the networks' pixels, one of `ldmiss.core.pixels.RANGES`.
         robust: add the channel of observed-indicators, and re-mask in training.
+
+    Raises:
+        InputError: an unknown range, or a fill outside [0, 1].
     """
 
     fill: Tensor
     value_range: str
     robust: bool
+
+    def __post_init__(self) -> None:
+        check_choice("value_range", self.value_range, RANGES)
+        check_range("fill", self.fill, 0, 1)
 
     def __call__(self, x: Tensor, observed: Tensor) -> Tensor:
         """x in [0, 1] and observed (B, 1, H, W) -> (B, 1 or 2, H, W) in the networks' range."""

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.autoencoding.posterior import DiagonalGaussian
+from ldmiss.checks import check_array, check_choice, check_observed
 from ldmiss.core.noise import RowNoise
 from ldmiss.core.pixels import unit_from_uint8
 
@@ -36,10 +37,11 @@ def encode_images(
         seed: of the samples; image i has the noise of row i.
 
     Raises:
-        ValueError: unknown source.
+        InputError: unknown source; images or indicators of another shape or dtype.
     """
-    if source not in LATENT_SOURCES:
-        raise ValueError(f"source: unknown {source!r}; allowed: {', '.join(LATENT_SOURCES)}")
+    check_choice("source", source, LATENT_SOURCES)
+    check_array("images", images, ("N", 1, "H", "W"), "uint8")
+    check_observed(observed, images, "images")
 
     def encode(rows: Tensor) -> Tensor:
         x = encoder_input(unit_from_uint8(images[rows]), observed[rows])

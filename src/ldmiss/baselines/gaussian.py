@@ -8,6 +8,8 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from ldmiss.errors import InputError
+
 Images = NDArray[np.float32]
 Indicators = NDArray[np.bool_]
 Moments = NDArray[np.float64]
@@ -22,7 +24,7 @@ def fit_gaussian(x: Images, observed: Indicators, *, ridge: float) -> tuple[Mome
     Args:
         x: float32 (N, d), anything at missing entries.
         observed: bool (N, d).
-        ridge: >= 0.
+        ridge: >= 0; below `least_ridge` the covariance may be singular, and of no use to `impute_gaussian`.
     """
     indicators = observed.astype(np.float64)
     mean = np.where(observed, x, 0).sum(0, dtype=np.float64) / np.maximum(indicators.sum(0), 1)
@@ -33,15 +35,30 @@ def fit_gaussian(x: Images, observed: Indicators, *, ridge: float) -> tuple[Mome
     return mean, covariance + ridge * np.eye(len(mean))
 
 
+def least_ridge(covariance: Moments) -> float:
+    """The ridge that keeps a covariance (d, d) regular in float64: d times its trace, times the rounding of a number.
+
+    The largest eigenvalue is at most the trace, and eigenvalues are known to about d times its rounding.
+    """
+    return float(len(covariance) * np.trace(covariance) * np.finfo(np.float64).eps)
+
+
 def impute_gaussian(x: Images, observed: Indicators, mean: Moments, covariance: Moments) -> Images:
-    """Conditional mean of the missing given the observed entries of each row; float32 (N, d)."""
+    """Conditional mean of the missing given the observed entries of each row; float32 (N, d).
+
+    Raises:
+        InputError: the covariance is singular to rounding.
+    """
     completed = np.empty_like(x)
     for i, of_row in enumerate(observed):
         deviation = x[i, of_row] - mean[of_row]
-        weights = (
-            scipy.linalg.solve(covariance[np.ix_(of_row, of_row)], deviation, assume_a="pos")
-            if of_row.any()
-            else deviation
-        )
+        try:
+            weights = (
+                scipy.linalg.solve(covariance[np.ix_(of_row, of_row)], deviation, assume_a="pos")
+                if of_row.any()
+                else deviation
+            )
+        except np.linalg.LinAlgError:
+            raise InputError("covariance: singular to rounding; fit it with a larger ridge") from None
         completed[i] = mean + covariance[:, of_row] @ weights
     return np.where(observed, x, completed)

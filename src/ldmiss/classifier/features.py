@@ -13,6 +13,10 @@ _BATCH_SIZE = 100
 """More is slower on a CPU: memory for larger activations comes afresh from the system for every layer."""
 
 
+LAYERS = ("penultimate", "pre_relu", "logits")
+"""The layers that a distance may be taken of."""
+
+
 @torch.no_grad()
 def extract_layers(classifier: Classifier, images: Tensor) -> dict[str, Tensor]:
     """Every layer that a distance may be taken of, float32 on the CPU, for images (N, 1, H, W) in [0, 1] (clipped).
@@ -27,7 +31,7 @@ def extract_layers(classifier: Classifier, images: Tensor) -> dict[str, Tensor]:
         penultimate = F.relu(hidden)
         parts.append((penultimate, hidden, classifier.fc2(penultimate)))
     columns = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
-    return dict(zip(("penultimate", "pre_relu", "logits"), columns, strict=True))
+    return dict(zip(LAYERS, columns, strict=True))
 
 
 def extract_features(classifier: Classifier, images: Tensor, layer: str) -> tuple[Tensor, Tensor]:

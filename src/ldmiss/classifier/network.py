@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from ldmiss.networks.layers import channels_last_on_cpu, drop
 
+NUM_CLASSES = 10
+
 
 class Classifier(nn.Module):
     """Two 3x3 convolutions (32 and 64 channels, no padding), max pooling, two fully connected layers.
@@ -22,7 +24,9 @@ class Classifier(nn.Module):
             real test images is more than twice as high.
     """
 
-    def __init__(self, *, num_classes: int = 10, size: int = 28, num_features: int = 64, dropout: float = 0.0) -> None:
+    def __init__(
+        self, *, num_classes: int = NUM_CLASSES, size: int = 28, num_features: int = 64, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.dropout = dropout
         self.conv1 = nn.Conv2d(1, 32, 3)

@@ -14,7 +14,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ldmiss.checks import check_array, check_range
 from ldmiss.core.randomness import derive_seed
+from ldmiss.errors import InputError
 
 _MASK32 = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -65,10 +67,18 @@ class RowNoise:
     Args:
         seed: the root of these draws, as from `derive_seed`.
         rows: int64 (B,), the index of each row's image in its data set, 0 <= row < 2**32.
-        draws: int64 (B,), which of several draws for that image; default 0.
+        draws: int64 (B,), which of several draws for that image, in the same range; default 0.
+
+    Raises:
+        InputError: rows or draws of another shape, dtype or range; when called, an `x` of another number of rows.
     """
 
     def __init__(self, seed: int, rows: Tensor, draws: Tensor | None = None) -> None:
+        check_array("rows", rows, ("B",), "int64")
+        check_range("rows", rows, 0, _MASK32)
+        if draws is not None:
+            check_array("draws", draws, (len(rows),), "int64")
+            check_range("draws", draws, 0, _MASK32)
         self._key = (seed & _MASK32, (seed >> 32) & _MASK32)
         self._rows = rows.long()[:, None]
         self._draws = torch.zeros_like(self._rows) if draws is None else draws.long()[:, None]
@@ -76,6 +86,8 @@ class RowNoise:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Fresh float32 noise of the shape (B, ...) and on the device of `x`."""
+        if len(x) != len(self._rows):
+            raise InputError(f"x: {len(x)} rows; allowed: the {len(self._rows)} that this noise is for")
         num_elements = x[0].numel()
         blocks = torch.arange((num_elements + 3) // 4, device=x.device)[None, :]
         call = torch.full_like(blocks, self._call)

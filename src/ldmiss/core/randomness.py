@@ -5,8 +5,11 @@ else's draws, and nothing ever touches a global random state.
 """
 
 import hashlib
+import operator
 
 import numpy as np
+
+from ldmiss.errors import InputError
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
@@ -14,9 +17,20 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
 
     Python's `hash` is salted per process, so a cryptographic one is used: the same arguments give the same seed
     on every machine. Strings and integers are kept apart (`"1"` and `1` differ).
+
+    Raises:
+        InputError: a seed or a part of the purpose that is no integer.
     """
-    text = repr((int(seed), *(part if isinstance(part, str) else int(part) for part in purpose)))
+    text = repr((_integer(seed), *(part if isinstance(part, str) else _integer(part) for part in purpose)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
+
+
+def _integer(value: int) -> int:
+    """As it is, never by way of a float."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InputError(f"seed: {value!r}; allowed: an integer, or a text among the purposes") from None
 
 
 def numpy_generator(seed: int, *purpose: str | int) -> np.random.Generator:

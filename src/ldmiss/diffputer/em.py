@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ldmiss.checks import check_count, check_number
 from ldmiss.core.noise import RowNoise
 from ldmiss.diffputer.edm import (
     DenoiseFn,
@@ -61,11 +62,20 @@ def denoiser_of(network: nn.Module, dtype: torch.dtype = torch.float32) -> Preco
 
 @dataclass(frozen=True)
 class Sampling:
-    """How DiffPuter draws: noise levels, repetitions per level (the authors' N = 20) and EDM's S_churn."""
+    """How DiffPuter draws: noise levels, repetitions per level (the authors' N = 20) and EDM's S_churn.
+
+    Raises:
+        InputError: a number out of range.
+    """
 
     num_steps: int
     num_resamples: int
     churn: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_count("num_steps", self.num_steps, least=2)
+        check_count("num_resamples", self.num_resamples)
+        check_number("churn", self.churn, least=0)
 
     def num_evaluations(self) -> int:
         """Network evaluations of one conditional draw: 1961 at the authors' 50 steps and 20 repetitions."""

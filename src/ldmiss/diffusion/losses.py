@@ -32,6 +32,10 @@ def score_matching_loss(eps_fn: EpsFn, sde: VPSDE, x_0: Tensor, t: Tensor, eps: 
     return (eps_fn(sde.perturb(x_0, t, eps), t) - eps) ** 2
 
 
+WEIGHTINGS = ("simple", "likelihood")
+"""lambda_t of Eq. 1-3 by name, see `loss_weight`."""
+
+
 def loss_weight(sde: VPSDE, t: Tensor, weighting: str) -> Tensor:
     """lambda_t of Eq. 1-3 relative to sigma_t^2, which `score_matching_loss` has; shape of t.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ldmiss.checks import check_number
 from ldmiss.core.shapes import append_dims
 
 
@@ -13,10 +14,17 @@ class VPSDE:
     """dx = -1/2 beta(t) x dt + sqrt(beta(t)) dw on t in [0, 1], with beta(t) = beta_min + t (beta_max - beta_min).
 
     t = 0 is the data, t = 1 the prior N(0, I). Times are float tensors of shape (B,) or ().
+
+    Raises:
+        InputError: not 0 < beta_min < beta_max.
     """
 
     beta_min: float = 0.1
     beta_max: float = 20.0
+
+    def __post_init__(self) -> None:
+        check_number("beta_min", self.beta_min, above=0)
+        check_number("beta_max", self.beta_max, above=self.beta_min)
 
     def beta(self, t: Tensor) -> Tensor:
         """The noise rate beta(t), Eq. 7; shape of t."""

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ldmiss.errors import InputError
 from ldmiss.networks.layers import GroupNorm, SelfAttention, channels_last_on_cpu, drop, sinusoidal_embedding, zero_init
 
 TIME_SCALE = 999.0
@@ -130,6 +131,11 @@ class UpLevel(nn.Module):
         return h
 
 
+def level_sizes(size: int, num_levels: int) -> list[int]:
+    """The height and width at each level: halved from level to level, odd sizes rounded up."""
+    return [math.ceil(size / 2**level) for level in range(num_levels)]
+
+
 class UNet(nn.Module):
     """eps_theta(x_t, t): the noise predicted in x_t.
 
@@ -138,7 +144,7 @@ class UNet(nn.Module):
         size: height and width of the (square) data, to know which levels have attention.
         base_channels, channel_multipliers: width of each level (Table 1: 48 x (1, 2, 4) and 64 x (1, 2)).
         num_res_blocks: residual blocks per level on the way down; one more on the way up.
-        attention_resolutions: sizes at which there is attention.
+        attention_resolutions: sizes at which there is attention, of `level_sizes`.
         mid_attention: attention between the two middle blocks.
         resampling: "biggan" (average or nearest, inside a residual block: DDPM++) or "conv" (a 3x3 convolution of
             stride 2, or nearest and a 3x3 convolution: Ho et al. 2020); both go 7 -> 4 -> 7.
@@ -146,7 +152,7 @@ class UNet(nn.Module):
         num_groups: groups of the normalisations (Table 1: 16).
 
     Raises:
-        ValueError: an unknown `resampling`.
+        InputError: an unknown `resampling`, or attention at a size that no level has.
     """
 
     def __init__(
@@ -165,7 +171,10 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         if resampling not in RESAMPLING:
-            raise ValueError(f"resampling: unknown {resampling!r}; allowed: {', '.join(RESAMPLING)}")
+            raise InputError(f"resampling: unknown {resampling!r}; allowed: {', '.join(RESAMPLING)}")
+        resolutions = level_sizes(size, len(channel_multipliers))
+        if absent := [at for at in attention_resolutions if at not in resolutions]:
+            raise InputError(f"attention_resolutions: {absent} are no sizes of the network; allowed: {resolutions}")
         self.base_channels = base_channels
         # With more groups torch's normalisation is slow in this order, and the network 0.75 times as fast.
         self._channels_last = num_groups == 1
@@ -189,23 +198,20 @@ class UNet(nn.Module):
         )
         self.conv_in = nn.Conv2d(in_channels, base_channels, 3, padding=1)
         self.down = nn.ModuleList()
-        channels, resolution = base_channels, size
+        channels = base_channels
         skip_channels = [channels]
-        resolutions = []
         last_level = len(channel_multipliers) - 1
         for level, multiplier in enumerate(channel_multipliers):
-            resolutions.append(resolution)
             blocks, attentions = nn.ModuleList(), nn.ModuleList()
             for _ in range(num_res_blocks):
                 blocks.append(block(channels, multiplier * base_channels))
                 channels = multiplier * base_channels
-                attentions.append(attention(channels) if resolution in attention_resolutions else nn.Identity())
+                attentions.append(attention(channels) if resolutions[level] in attention_resolutions else nn.Identity())
                 skip_channels.append(channels)
             resample = None
             if level < last_level:
                 resample = resampler(channels, "down")
                 skip_channels.append(channels)
-                resolution = math.ceil(resolution / 2)
             self.down.append(DownLevel(blocks, attentions, resample))
 
         self.mid_in = block(channels, channels)

@@ -19,13 +19,17 @@ def resample_weights(num_images: int, num_resamples: int, rng: np.random.Generat
     return np.stack([np.bincount(row, minlength=num_images) for row in drawn]).astype(np.float64)
 
 
-def ratio_se(numerators: Values, denominators: Values, weights: Values) -> float:
+def ratio_se(numerators: Values, denominators: Values, weights: Values) -> float | None:
     """Standard error of sum(numerators) / sum(denominators), both (N,) by image; weights (B, N).
 
     An MSE over the missing pixels of all images is such a ratio: squared errors over numbers of pixels. With
-    denominators of 1 it is the standard error of a mean.
+    denominators of 1 it is the standard error of a mean. None where it is not defined: one image, whose resamples are
+    all the same, or a resample without denominators.
     """
-    return _spread((weights @ numerators) / (weights @ denominators))
+    totals = weights @ denominators
+    if len(numerators) < 2 or not totals.all():
+        return None
+    return _spread((weights @ numerators) / totals)
 
 
 def inception_scores(logits: Values, weights: Values) -> Values:

@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ldmiss.checks import check_array, check_finite, check_observed
+
+FLOATS = ("float16", "float32", "float64")
 Images = NDArray[np.float32]
 Errors = NDArray[np.float64]
 
@@ -10,8 +13,17 @@ Errors = NDArray[np.float64]
 def errors_by_image(x_hat: Images, truth: Images, observed: NDArray[np.bool_]) -> tuple[Errors, Errors]:
     """Sum of squared errors over the missing pixels of each image, and their number; (N, ...) to float64 (N,) each.
 
-    Their `mse` is that of the missing pixels; a bootstrap of images resamples the pairs.
+    Their `mse` is that of the missing pixels; a bootstrap of images resamples the pairs. Values at observed pixels are
+    never looked at.
+
+    Raises:
+        InputError: x_hat and truth are not floats of one shape and finite where missing, or observed not bool.
     """
+    for name, value in (("truth", truth), ("x_hat", x_hat)):
+        check_array(name, value, tuple(truth.shape), *FLOATS)
+    check_observed(observed, truth, "truth")
+    for name, value in (("truth", truth), ("x_hat", x_hat)):
+        check_finite(name, value, where=~observed)
     squares = np.where(observed, 0.0, (x_hat.astype(np.float64) - truth) ** 2)
     of_image = tuple(range(1, truth.ndim))
     return squares.sum(axis=of_image), (~observed).sum(axis=of_image).astype(np.float64)
@@ -35,7 +47,13 @@ def errors_of_draws_by_image(
 
 
 def mse(errors: Errors, counts: Errors) -> float:
-    """Mean squared error over the pixels of all images, from their sums (N,) and numbers (N,); NaN for no pixels."""
+    """Mean squared error over the pixels of all images, from their sums (N,) and numbers (N,); NaN for no pixels.
+
+    Raises:
+        InputError: they are not float64 (N,).
+    """
+    check_array("errors", errors, ("N",), "float64")
+    check_array("counts", counts, (len(errors),), "float64")
     return float(errors.sum() / counts.sum()) if counts.any() else float("nan")
 
 

@@ -10,6 +10,9 @@ Float64 throughout; draws (M, K) and truth (M,) are the M missing pixels of all 
 import numpy as np
 from numpy.typing import NDArray
 
+from ldmiss.checks import check_array, check_finite
+from ldmiss.errors import InputError
+
 Values = NDArray[np.float64]
 
 MIN_SD = 0.02
@@ -40,9 +43,9 @@ def crps(draws: Values, truth: Values) -> float:
         truth: (M,).
 
     Raises:
-        ValueError: fewer than two draws.
+        InputError: fewer than two draws, no pixel, another shape or dtype, or values that are not finite.
     """
-    num_draws = _num_draws(draws, at_least=2)
+    num_draws = _num_draws(draws, truth)
     net = 2 * np.arange(1, num_draws + 1) - num_draws - 1
     spread = np.sort(draws, axis=1) @ net / (num_draws * (num_draws - 1))
     return float(np.mean(np.abs(draws - truth[:, None]).mean(axis=1) - spread))
@@ -73,9 +76,9 @@ def coverage(draws: Values, truth: Values, *, min_sd: float = MIN_SD) -> tuple[f
         the coverage (None where no pixel is uncertain), and the share of all M pixels that counted.
 
     Raises:
-        ValueError: fewer than two draws.
+        InputError: fewer than two draws, no pixel, another shape or dtype, or values that are not finite.
     """
-    _num_draws(draws, at_least=2)
+    _num_draws(draws, truth)
     uncertain = draws.std(axis=1, ddof=1) > min_sd
     share = float(uncertain.mean())
     if not uncertain.any():
@@ -103,9 +106,9 @@ def calibration(draws: Values, truth: Values) -> float | None:
         None where all draws of every pixel are the same: nothing was predicted.
 
     Raises:
-        ValueError: fewer than two draws.
+        InputError: fewer than two draws, no pixel, another shape or dtype, or values that are not finite.
     """
-    num_draws = _num_draws(draws, at_least=2)
+    num_draws = _num_draws(draws, truth)
     if (draws == draws[:, :1]).all():  # not by the variance: that of equal numbers is no exact 0
         return None
     predicted = (1 + 1 / num_draws) * draws.var(axis=1, ddof=1).mean()
@@ -147,7 +150,12 @@ def reliability(draws: Values, truth: Values) -> Values:
     return np.stack([np.sqrt(sums[0] / counts), np.sqrt(sums[1] / counts), sums[2]], axis=1)
 
 
-def _num_draws(draws: Values, *, at_least: int) -> int:
-    if draws.shape[1] < at_least:
-        raise ValueError(f"draws: {draws.shape[1]} per pixel, at least {at_least} are needed")
+def _num_draws(draws: Values, truth: Values) -> int:
+    """K of draws (M, K) that can be compared with a truth (M,)."""
+    check_array("draws", draws, ("M", "K"), "float64")
+    check_array("truth", truth, (len(draws),), "float64")
+    check_finite("draws", draws)
+    check_finite("truth", truth)
+    if draws.shape[1] < 2:
+        raise InputError(f"draws: {draws.shape[1]} per pixel; allowed: at least 2")
     return draws.shape[1]

@@ -5,9 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ldmiss.baselines.gaussian import fit_gaussian
+from ldmiss.baselines.gaussian import fit_gaussian, least_ridge
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
+from ldmiss.checks import check_incomplete_images, check_number
 from ldmiss.core.pixels import unit_from_uint8
+from ldmiss.errors import InputError
 from ldmiss.fitting.method import FittedMethod
 
 
@@ -25,15 +27,26 @@ def fit(
 
     Args:
         images: uint8 (N, 1, H, W); values at missing pixels are never used.
-        observed: bool (N, 1, H, W), True where a pixel is known.
-        ridge: variance that is added to every pixel's, pixels in [0, 1].
+        observed: bool (N, 1, H, W), True where a pixel is known; at least one is.
+        ridge: variance that is added to every pixel's, pixels in [0, 1]; at least `least_ridge` of their covariance.
         seed, dtype, checkpoint, progress: as every method's fit has them; without effect here.
 
     Returns:
         tensors "mean" (d,) and "covariance" (d, d), float64, d = H W.
+
+    Raises:
+        InputError: images or indicators of another shape or dtype, or a ridge so small that the covariance is
+            numerically singular.
     """
+    check_incomplete_images(images, observed)
+    check_number("ridge", ridge, least=0)
     del seed, dtype, checkpoint, progress
     rows = unit_from_uint8(images.cpu()).flatten(1).numpy()
     mean, covariance = fit_gaussian(rows, observed.cpu().flatten(1).numpy(), ridge=ridge)
+    if not ridge >= (least := least_ridge(covariance)):
+        raise InputError(
+            f"ridge: {ridge} leaves the covariance of {len(mean)} pixels numerically singular; "
+            f"allowed: at least {least:.1e}"
+        )
     tensors: dict[str, Any] = {"mean": torch.from_numpy(mean), "covariance": torch.from_numpy(covariance)}
     return FittedMethod(tensors, {}, [])

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
+from ldmiss.checks import check_array, check_number, check_range
 from ldmiss.classifier.features import extract_layers
 from ldmiss.classifier.frechet import accuracy, fid, fid_statistics
-from ldmiss.classifier.network import Classifier, weights_sha256
+from ldmiss.classifier.network import NUM_CLASSES, Classifier, weights_sha256
 from ldmiss.classifier.objective import classifier_loss
 from ldmiss.core.noise import torch_generator
 from ldmiss.core.pixels import unit_from_uint8
@@ -31,8 +32,8 @@ def fit_classifier(
     """Train the classifier.
 
     Args:
-        images: uint8 (N, 1, H, W), complete, on the device that trains.
-        labels: int64 (N,), on the same device.
+        images: uint8 (N, 1, H, H), complete, on the device that trains.
+        labels: int64 (N,) from 0 to 9, on the same device.
         recipe: how it is trained.
         seed: root of all draws.
         dropout: probability, before each fully connected layer.
@@ -40,8 +41,13 @@ def fit_classifier(
         checkpoint, progress: see `fit_network`.
 
     Raises:
+        InputError: images, labels or settings of another shape, dtype or range.
         DivergenceError: a loss or a weight is not finite.
     """
+    check_array("images", images, ("N", 1, "H", "H"), "uint8")
+    check_array("labels", labels, (len(images),), "int64")
+    check_range("labels", labels, 0, NUM_CLASSES - 1)
+    check_number("dropout", dropout, least=0, below=1)
     config = {"size": images.shape[2]}
     generator = torch_generator("cpu", seed, "classifier", "init")
     network = build(lambda: Classifier(**config, dropout=dropout), images.device, init_torch_default, generator)

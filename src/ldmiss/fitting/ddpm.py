@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
-from ldmiss.core.fill import fill_image
-from ldmiss.core.pixels import unit_from_uint8
+from ldmiss.checks import check_choice, check_incomplete_images, check_number
+from ldmiss.core.fill import FILLS, fill_image
+from ldmiss.core.pixels import RANGES, unit_from_uint8
+from ldmiss.diffusion.losses import OBSERVED_MEANS, WEIGHTINGS
 from ldmiss.diffusion.objectives import pixel_score_loss
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.diffusion.unet import UNet
@@ -37,8 +39,8 @@ def fit_ddpm(
     """Train the pixel score network.
 
     Args:
-        images: uint8 (N, 1, H, W), on the device that trains; values at missing pixels are never used.
-        observed: bool (N, 1, H, W), True where a pixel is known.
+        images: uint8 (N, 1, H, H), on the device that trains; values at missing pixels are never used.
+        observed: bool (N, 1, H, H), True where a pixel is known; at least one is.
         network: arguments of `UNet`, without the shape of the data.
         recipe: how it is trained.
         seed: root of all draws.
@@ -52,8 +54,16 @@ def fit_ddpm(
         checkpoint, progress: see `fit_network`.
 
     Raises:
+        InputError: images, indicators or settings of another shape, dtype or range.
         DivergenceError: a loss or a weight is not finite.
     """
+    check_incomplete_images(images, observed, square=True)
+    check_number("tau", tau, above=0, below=1)
+    for name, value, allowed in (
+        ("weighting", weighting, WEIGHTINGS), ("normalizer", normalizer, OBSERVED_MEANS),
+        ("fill", fill, FILLS), ("value_range", value_range, RANGES),
+    ):  # fmt: skip
+        check_choice(name, value, allowed)
     config = {"in_channels": images.shape[1], "size": images.shape[2], **network}
     at_missing = fill_image(fill, unit_from_uint8(images), observed)
     return fit_network(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
+from ldmiss.checks import check_array, check_count, check_finite, check_number, check_observed
 from ldmiss.core.batching import in_chunks
 from ldmiss.core.noise import torch_generator
 from ldmiss.core.randomness import derive_seed
@@ -38,6 +39,9 @@ class EMSettings:
         warm_start: an M-step goes on from the weights of the last one.
         per_feature: rows are normalised by the moments of each feature, not by those of all values.
         std_floor: least standard deviation, in the units of the rows.
+
+    Raises:
+        InputError: a number out of range.
     """
 
     hidden: int
@@ -49,6 +53,11 @@ class EMSettings:
     warm_start: bool = True
     per_feature: bool = True
     std_floor: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "num_iterations", "num_trials"):
+            check_count(name, getattr(self, name))
+        check_number("std_floor", self.std_floor, above=0)
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,8 @@ def fit_diffputer(
     """Fit by EM: within an M-step, per chunk of an E-step and per iteration, a run that was cut goes on.
 
     Args:
-        rows: float32 (N, d), on the device that trains; values at missing entries are never used.
+        rows: float32 (N, d), finite where observed, on the device that trains; values at missing entries are never
+            used.
         observed: bool (N, d), True where an entry is known.
         settings: see `EMSettings`.
         seed: root of all draws.
@@ -94,8 +104,14 @@ def fit_diffputer(
         progress: show bars on a terminal.
 
     Raises:
+        InputError: rows, indicators or settings of another shape, dtype or range.
         DivergenceError: a loss, a weight or a draw is not finite.
     """
+    check_array("rows", rows, ("N", "d"), "float32")
+    check_observed(observed, rows, "rows")
+    check_finite("rows", rows, where=observed)
+    check_count("chunk_size", chunk_size)
+    check_count("num_at_a_time", num_at_a_time)
     em = _EM(rows, observed, settings, seed, chunk_size, num_at_a_time, dtype, checkpoint, progress)
     em.run()
     weights = {name: value.cpu().contiguous() for name, value in em.network.state_dict().items()}

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
+from ldmiss.checks import check_array, check_choice, check_finite, check_number
+from ldmiss.diffusion.losses import WEIGHTINGS
 from ldmiss.diffusion.objectives import latent_score_loss
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.diffusion.unet import UNet
@@ -31,7 +33,8 @@ def fit_ldm(
     """Train the latent score network.
 
     Args:
-        latents: float32 (N, C, h, w) of the training images, scaled to unit variance, on the device that trains.
+        latents: float32 (N, C, h, h) of the training images, finite, scaled to unit variance, on the device that
+            trains.
         network: arguments of `UNet`, without the shape of the data.
         recipe: how it is trained.
         seed: root of all draws.
@@ -42,8 +45,13 @@ def fit_ldm(
         checkpoint, progress: see `fit_network`.
 
     Raises:
+        InputError: latents or settings of another shape, dtype or range.
         DivergenceError: a loss or a weight is not finite.
     """
+    check_array("latents", latents, ("N", "C", "h", "h"), "float32")
+    check_finite("latents", latents)
+    check_number("tau", tau, above=0, below=1)
+    check_choice("weighting", weighting, WEIGHTINGS)
     config = {"in_channels": latents.shape[1], "size": latents.shape[2], **network}
     return fit_network(
         UNet, config,

@@ -10,6 +10,8 @@ from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.autoencoding.objective import autoencoder_loss
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
+from ldmiss.checks import check_incomplete_images, check_number
+from ldmiss.errors import InputError
 from ldmiss.networks.layers import at_precision, init_torch_default
 from ldmiss.training.fit import FittedNetwork, fit_network
 from ldmiss.training.loop import BatchLoss, Recipe
@@ -31,8 +33,9 @@ def fit_vae(
     """Train the autoencoder of LDMiss.
 
     Args:
-        images: uint8 (N, 1, H, W), on the device that trains; values at missing pixels are never used.
-        observed: bool (N, 1, H, W), True where a pixel is known.
+        images: uint8 (N, 1, H, H), on the device that trains; values at missing pixels are never used. H has to be
+            halved without a remainder between the levels: 28 by the paper's three.
+        observed: bool (N, 1, H, H), True where a pixel is known; at least one is.
         network: arguments of `Autoencoder`, without its numbers of image channels.
         encoder_input: what the encoder sees of an incomplete image.
         recipe: how it is trained.
@@ -42,8 +45,14 @@ def fit_vae(
         checkpoint, progress: see `fit_network`.
 
     Raises:
+        InputError: images, indicators or settings of another shape, dtype or range.
         DivergenceError: a loss or a weight is not finite.
     """
+    check_incomplete_images(images, observed, square=True)
+    check_number("kl_weight", kl_weight, least=0)
+    factor = 2 ** (len(network["channel_multipliers"]) - 1)
+    if images.shape[2] % factor:
+        raise InputError(f"images: of size {images.shape[2]}; allowed: multiples of {factor}, which the network halves")
     config = {"in_channels": 2 if encoder_input.robust else 1, "out_channels": 1, **network}
 
     def make_loss(autoencoder: Autoencoder) -> BatchLoss:

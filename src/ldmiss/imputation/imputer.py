@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ldmiss.checks import check_array, check_observed, check_unit_images
 from ldmiss.core.noise import RowNoise
 
 Generate = Callable[[int, RowNoise], Tensor]
@@ -26,10 +27,22 @@ class Imputer:
     stochastic: bool
 
     def __call__(self, x_obs: Tensor, observed: Tensor, noise: RowNoise) -> Tensor:
-        """The completed images in [0, 1], observed pixels exactly as given, (B, 1, H, W)."""
+        """The completed images in [0, 1], observed pixels exactly as given, (B, 1, H, W).
+
+        Raises:
+            InputError: x_obs is not float32 (B, 1, H, W) in [0, 1] where observed, or observed not bool of its shape.
+                What stands at missing pixels is never looked at: NaN may.
+        """
+        check_unit_images(x_obs, observed)
         return paste_observed(x_obs, observed, self.complete(x_obs, observed, noise))
 
 
 def paste_observed(x_obs: Tensor, observed: Tensor, x_hat: Tensor) -> Tensor:
-    """x_hat clipped to [0, 1] at missing pixels, x_obs bit for bit at observed ones; all (B, 1, H, W)."""
+    """x_hat clipped to [0, 1] at missing pixels, x_obs bit for bit at observed ones; (B, 1, H, W), or rows (B, d).
+
+    Raises:
+        InputError: they are not of one shape, which would be broadcast.
+    """
+    check_observed(observed, x_obs, "x_obs")
+    check_array("x_hat", x_hat, tuple(x_obs.shape), "float32")
     return torch.where(observed, x_obs, x_hat.clamp(0, 1))

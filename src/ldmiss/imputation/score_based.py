@@ -1,6 +1,6 @@
 """Sampling and imputation with a score network, in pixel or latent space (paper sections 2, 3 and 5)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,15 +8,17 @@ import torch
 from torch import Tensor
 
 from ldmiss.autoencoding.codecs import Codec, PixelCodec
+from ldmiss.checks import check_choice, check_count, check_number, check_unit_images
 from ldmiss.core.noise import RowNoise
 from ldmiss.diffusion.parameterization import Denoiser, ScoreFn
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.diffusion.unet import UNet
+from ldmiss.errors import InputError
 from ldmiss.networks.layers import at_precision
 from ldmiss.networks.restore import restore_network
 from ldmiss.sampling.guidance import self_guided_score
 from ldmiss.sampling.replacement import replace_observed
-from ldmiss.sampling.samplers import euler_maruyama, sample_from_prior
+from ldmiss.sampling.samplers import SAMPLERS, euler_maruyama, sample_from_prior
 from ldmiss.sampling.time_grids import uniform_time_grid
 
 
@@ -42,8 +44,9 @@ def score_model(
         where: file that the weights are from, for the message of an error.
 
     Raises:
-        InputError: the weights do not fit the configuration.
+        InputError: the weights do not fit the configuration, or tau is not in (0, 1).
     """
+    check_number("tau", tau, above=0, below=1)
     unet = restore_network(UNet, config, weights, device=device, where=where)
     return ScoreModel(Denoiser(at_precision(unet, dtype), sde), codec, torch.device(device), tau)
 
@@ -59,7 +62,13 @@ class ScoreModel:
 
     @torch.no_grad()
     def generate(self, num_rows: int, noise: RowNoise, *, num_steps: int, sampler: str = "euler_maruyama") -> Tensor:
-        """Unconditional images in [0, 1], (num_rows, 1, H, W), by a sampler of `sample_from_prior`."""
+        """Unconditional images in [0, 1], (num_rows, 1, H, W), by a sampler of `sample_from_prior`.
+
+        Raises:
+            InputError: a number out of range, or an unknown sampler.
+        """
+        check_count("num_rows", num_rows)
+        _check_sampling(num_steps, sampler)
         prior = self._prior(num_rows, noise)
         z = self._from_prior(sampler, self.denoiser.score, prior, noise, num_steps)
         return self.codec.decode(z).clamp(0, 1)
@@ -80,11 +89,20 @@ class ScoreModel:
         """Self-guided imputation (Eq. 4-6); x_obs in [0, 1] and observed (B, 1, H, W) -> x_hat (B, 1, H, W).
 
         `sampler`: of `sample_from_prior`; `weight`, `t_max`, `backprop_score`: see `self_guided_score`.
+
+        Raises:
+            InputError: as `Imputer`, images of another size than the model's, a number out of range, or an unknown
+                sampler.
         """
+        check_unit_images(x_obs, observed)
+        _check_sampling(num_steps, sampler)
+        check_number("weight", weight, least=0)
+        check_number("t_max", t_max, above=0, most=1)
+        decode = self._decode_like(x_obs)
         score = self_guided_score(
-            self.denoiser, self.codec.decode, x_obs, observed, weight=weight, t_max=t_max, backprop_score=backprop_score
+            self.denoiser, decode, x_obs, observed, weight=weight, t_max=t_max, backprop_score=backprop_score
         )
-        return self.codec.decode(self._from_prior(sampler, score, self._prior(len(x_obs), noise), noise, num_steps))
+        return decode(self._from_prior(sampler, score, self._prior(len(x_obs), noise), noise, num_steps))
 
     @torch.no_grad()
     def impute_by_replacement(
@@ -93,10 +111,15 @@ class ScoreModel:
         """Replacement imputation (section 5); arguments as `impute_by_guidance`, `num_resamples` as `euler_maruyama`.
 
         Raises:
-            ValueError: in latent space, where there is no notion of missing dimensions (section 5).
+            InputError: as `impute_by_guidance`; or in latent space, where there is no notion of missing dimensions
+                (section 5).
         """
         if not isinstance(self.codec, PixelCodec):
-            raise ValueError("replacement needs diffusion in pixel space")
+            raise InputError("replacement needs diffusion in pixel space")
+        check_unit_images(x_obs, observed)
+        _check_size(x_obs, self.codec.shape)
+        _check_sampling(num_steps)
+        check_count("num_resamples", num_resamples)
         sde = self.denoiser.sde
         condition = replace_observed(sde, self.codec.encode(x_obs), observed, noise)
         grid = uniform_time_grid(num_steps, self.tau, self.device)
@@ -106,9 +129,30 @@ class ScoreModel:
         )  # fmt: skip
         return self.codec.decode(z)
 
+    def _decode_like(self, x_obs: Tensor) -> Callable[[Tensor], Tensor]:
+        """`codec.decode`, with the model's images and `x_obs` of one size: they would be broadcast."""
+
+        def decode(z: Tensor) -> Tensor:
+            x = self.codec.decode(z)
+            _check_size(x_obs, x.shape)
+            return x
+
+        return decode
+
     def _from_prior(self, sampler: str, score: ScoreFn, prior: Tensor, noise: RowNoise, num_steps: int) -> Tensor:
         sde, tau = self.denoiser.sde, self.tau
         return sample_from_prior(sampler, score, sde, prior, num_steps=num_steps, tau=tau, noise=noise)
 
     def _prior(self, num_rows: int, noise: RowNoise) -> Tensor:
         return noise(torch.empty(num_rows, *self.codec.shape, device=self.device))
+
+
+def _check_size(x_obs: Tensor, shape: Sequence[int]) -> None:
+    given, own = (" x ".join(map(str, sizes[-2:])) for sizes in (x_obs.shape, shape))
+    if given != own:
+        raise InputError(f"x_obs: images of {given}; allowed: {own}, the model's")
+
+
+def _check_sampling(num_steps: int, sampler: str = SAMPLERS[0]) -> None:
+    check_count("num_steps", num_steps, least=2)
+    check_choice("sampler", sampler, SAMPLERS)

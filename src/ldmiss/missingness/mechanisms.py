@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from ldmiss.checks import check_array, check_choice, check_observed
 from ldmiss.errors import InputError
 
 Mechanism = Callable[[NDArray[np.uint8], float, np.random.Generator], NDArray[np.bool_]]
@@ -37,21 +38,29 @@ MECHANISMS: dict[str, Mechanism] = {"mcar": mcar}
 def draw_observed(
     mechanism: str, images: NDArray[np.uint8], rate: float, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Draw the observed-indicators of `images` with the named mechanism.
+    """Draw the observed-indicators of `images`, uint8 (N, H, W), with the named mechanism: bool (N, H, W).
 
     Raises:
-        InputError: unknown mechanism, or a rate outside [0, 1).
+        InputError: unknown mechanism, a rate outside [0, 1), or images, or indicators of the mechanism, of another
+            shape or dtype.
     """
-    if mechanism not in MECHANISMS:
-        raise InputError(f"missing.mechanism: unknown {mechanism!r}; allowed: {', '.join(MECHANISMS)}")
+    check_choice("mechanism", mechanism, MECHANISMS)
+    check_array("images", images, ("N", "H", "W"), "uint8")
     if not 0.0 <= rate < 1.0:
         raise InputError(f"missing rate: {rate} is outside [0, 1)")
-    return MECHANISMS[mechanism](images, rate, rng)
+    observed = MECHANISMS[mechanism](images, rate, rng)
+    check_observed(observed, images, "images")
+    return observed
 
 
 def remove_missing(images: NDArray[np.uint8], observed: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Zero-impute: the images with 0 wherever they are not observed, so that the truth there goes no further.
 
     Args and result: uint8 (N, H, W), bool (N, H, W) -> uint8 (N, H, W).
+
+    Raises:
+        InputError: another shape or dtype.
     """
+    check_array("images", images, ("N", "H", "W"), "uint8")
+    check_observed(observed, images, "images")
     return np.where(observed, images, np.uint8(0))

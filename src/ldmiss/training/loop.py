@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ldmiss.checks import check_choice, check_count, check_number
 from ldmiss.core.noise import torch_generator
 from ldmiss.errors import DivergenceError
 from ldmiss.training.adam import Adam
 from ldmiss.training.ema import EMA
-from ldmiss.training.schedules import lr_at, plateau_factor
+from ldmiss.training.schedules import LR_SCHEDULES, lr_at, plateau_factor
 
 BatchLoss = Callable[[Tensor, torch.Generator], Tensor]
 """(indices of the batch's items, int64 (B,); the step's generator, both on the device) -> mean loss, ()."""
@@ -33,6 +34,9 @@ class Recipe:
         grad_clip: largest L2 norm of the gradient.
         early_stop: stop after so many epochs without a new lowest training loss, and keep the weights of the lowest
             (DiffPuter's M-step).
+
+    Raises:
+        InputError: a number out of range, or an unknown schedule.
     """
 
     epochs: int
@@ -42,6 +46,18 @@ class Recipe:
     ema_decay: float | None = None
     grad_clip: float | None = None
     early_stop: int | None = None
+
+    def __post_init__(self) -> None:
+        check_count("epochs", self.epochs)
+        check_count("batch_size", self.batch_size)
+        check_number("lr", self.lr, least=0)
+        check_choice("lr_schedule", self.lr_schedule, LR_SCHEDULES)
+        if self.ema_decay is not None:
+            check_number("ema_decay", self.ema_decay, least=0, below=1)
+        if self.grad_clip is not None:
+            check_number("grad_clip", self.grad_clip, above=0)
+        if self.early_stop is not None:
+            check_count("early_stop", self.early_stop)
 
 
 class Training:

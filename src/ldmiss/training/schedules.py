@@ -3,6 +3,9 @@
 import math
 from collections.abc import Sequence
 
+LR_SCHEDULES = ("constant", "cosine", "warmup_cosine", "plateau")
+"""Schedules by name: those of `lr_at`, and "plateau", a constant rate times `plateau_factor`."""
+
 WARMUP_SHARE = 0.1
 """Share of the steps in which `warmup_cosine` rises linearly to the full rate."""
 

@@ -12,8 +12,15 @@ from ldmiss_pipeline.artifacts.arrays import load_array_metadata, load_arrays, s
 
 
 def load_dataset_name(path: Path) -> str:
-    """The data set that the incomplete images in a file are from; raises as `load_arrays`."""
-    return str(load_array_metadata(path).get("dataset"))
+    """The data set that the incomplete images in a file are from.
+
+    Raises:
+        InputError: as `load_arrays`; or the file does not say.
+    """
+    metadata = load_array_metadata(path)
+    if "dataset" not in metadata:
+        raise InputError(f"{path}: its metadata have no entry 'dataset'; make it again with `dvc repro`")
+    return str(metadata["dataset"])
 
 
 def save_observed(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ldmiss_pipeline.datasets.dataset import Images
+from ldmiss_pipeline.datasets.dataset import Images, check_split
 from ldmiss_pipeline.datasets.mnist import MNIST
 from ldmiss_pipeline.datasets.mnist5k import MNIST5K
 
@@ -13,6 +13,8 @@ def load_split(name: str, folder: Path, split: str) -> Images:
     """The "train" or "test" split of a downloaded data set.
 
     Raises:
-        InputError: missing or corrupted file.
+        InputError: missing or corrupted file, or images and labels of another kind than the stages can do.
     """
-    return DATASETS[name].load(folder / name, split)
+    loaded = DATASETS[name].load(folder / name, split)
+    check_split(loaded, f"data set {name!r}, split {split!r}")
+    return loaded

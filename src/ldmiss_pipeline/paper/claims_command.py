@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A tidy table; values stay texts (some are: hashes).
+    """A tidy table; values stay texts (some are: hashes), and no seed goes through a float.
 
     Raises:
         InputError: missing file, or no such table in it; the message begins with the path.
@@ -60,10 +60,11 @@ def read_table(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"{path}: missing file; make it with `dvc repro`, which writes {TABLE}")
     try:
-        table = pd.read_csv(path, dtype={"value": str, "metric": str, "method": str, "task": str})
+        table = pd.read_csv(path, dtype=dict.fromkeys(("seed", "task", "method", "metric", "value"), str))
         if {"task", "metric"} <= set(table):
             table["metric"] = table["metric"].mask(table["task"] == "run", table["metric"].replace(_EARLIER_NAMES))
         check_table(table)
+        table["seed"] = table["seed"].map(int)
     except (ValueError, pd.errors.ParserError) as error:  # also what is not UTF-8, and InputError
         raise InputError(f"{path}: {' '.join(str(error).split())}") from None
     return table

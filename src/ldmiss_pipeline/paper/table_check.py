@@ -100,10 +100,11 @@ def _rate(value: Any, number: int) -> float:
 
 
 def _seed(value: Any, number: int) -> int:
-    seed = _float(value)
-    if seed is None or not seed.is_integer() or seed < 0:
-        raise InputError(f"row {number}: seed is {value!r}; it must be an integer, at least 0")
-    return int(seed)
+    """The seed to its last digit: through a float, 2**53 and 2**53 + 1 would be one cell."""
+    digits = str(value)  # an integer, or the text of one
+    if not (digits.isascii() and digits.isdigit() and len(digits) < 20 and int(digits) < 2**63):
+        raise InputError(f"row {number}: seed is {value!r}; it must be an integer in [0, 2**63)")
+    return int(digits)
 
 
 def _number(row: tuple[Any, ...]) -> float:

@@ -45,7 +45,9 @@ def check_stamps(stage_item: StageItem, producers: dict[Path, StageItem]) -> Non
         if producer is None or producer.stage in _UNSTAMPED or path.suffix not in _METADATA_READERS:
             continue
         metadata = _METADATA_READERS[path.suffix](path)
-        made_by, params = (metadata.get(key) for key in producer.stamp)
+        if lacking := [key for key in producer.stamp if key not in metadata]:
+            raise InputError(f"{path}: its metadata do not say {' and '.join(lacking)}; {_again(producer)}")
+        made_by, params = (metadata[key] for key in producer.stamp)
         if made_by != producer.stamp["made_by"]:
             raise InputError(f"{path}: made by {made_by}, expected one of {producer.label}; {_again(producer)}")
         if params != producer.stamp["params"]:

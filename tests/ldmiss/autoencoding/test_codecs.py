@@ -37,5 +37,5 @@ def test_latent_scale_gives_unit_variance() -> None:
     assert per_channel.shape == (2, 1, 1)
     torch.testing.assert_close((per_channel * latents).std(dim=(0, 2, 3)), torch.ones(2))
     assert latent_scale(latents, "none").tolist() == [[[1.0]]]
-    with pytest.raises(ValueError, match="unknown latent scale 'max'; allowed: global, per_channel, none"):
+    with pytest.raises(ValueError, match="kind: unknown 'max'; allowed: global, per_channel, none"):
         latent_scale(latents, "max")

@@ -1,12 +1,17 @@
 """The linear Gaussian: its moments from incomplete rows, and its conditional mean, against formulas."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from ldmiss.baselines.averages import impute_mean
-from ldmiss.baselines.gaussian import fit_gaussian, impute_gaussian
+from ldmiss.baselines.gaussian import fit_gaussian, impute_gaussian, least_ridge
 from ldmiss.core.randomness import numpy_generator
+from ldmiss.errors import InputError
+from ldmiss.fitting.baselines import fit
 
 NAN = np.float32("nan")
 MEAN = np.array([0.2, 0.5, -0.3])
@@ -89,3 +94,27 @@ def test_conditional_mean_beats_the_mean_by_what_theory_says() -> None:
         for completed in (impute_gaussian(hidden, observed, MEAN, COVARIANCE), impute_mean(hidden, observed, MEAN))
     ]
     assert errors == pytest.approx([0.5 - explained, 0.5], rel=5 * (2 / 4000) ** 0.5)  # 5 standard errors
+
+
+def test_a_singular_covariance_is_refused_in_one_line() -> None:
+    """Pixels that are black in every image: without a ridge there is no conditional mean."""
+    black, observed = np.zeros((4, 3), np.float32), np.tile([True, True, False], (4, 1))
+    mean, covariance = fit_gaussian(black, observed, ridge=0.0)
+    with pytest.raises(InputError, match="covariance: singular to rounding; fit it with a larger ridge"):
+        impute_gaussian(black, observed, mean, covariance)
+    assert (impute_gaussian(black, observed, *fit_gaussian(black, observed, ridge=1e-8)) == 0).all()
+
+
+def test_least_ridge_keeps_half_the_pixels_of_few_images_regular(raw: dict[str, Any]) -> None:
+    """48 digits span at most 48 of 784 dimensions; with the least ridge a fit is taken and imputes within reason."""
+    images = torch.from_numpy(raw["train"]["images"])[:, None]
+    observed = torch.rand(images.shape, generator=torch.Generator().manual_seed(0)) < 0.5
+    for ridge in (0.0, 1e-20):
+        with pytest.raises(InputError, match=rf"ridge: {ridge} leaves the covariance of 784 pixels .*at least \d"):
+            fit(images, observed, ridge=ridge)
+    x, known = (images.float() / 255).flatten(1).numpy(), observed.flatten(1).numpy()
+    _, covariance = fit_gaussian(x, known, ridge=0.0)
+    tensors = fit(images, observed, ridge=1.01 * least_ridge(covariance)).tensors
+    completed = impute_gaussian(x, known, tensors["mean"].numpy(), tensors["covariance"].numpy())
+    assert np.isfinite(completed).all()
+    assert np.trace(covariance) <= 784 / 4

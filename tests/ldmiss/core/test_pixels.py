@@ -34,3 +34,12 @@ def test_mean_fill_is_the_mean_of_what_was_observed() -> None:
     x = torch.tensor([[0.2, float("nan"), 9.0], [0.6, 0.3, 9.0]]).reshape(2, 1, 1, 3)
     observed = torch.tensor([[True, False, False], [True, True, False]]).reshape(2, 1, 1, 3)
     torch.testing.assert_close(fill_image("mean", x, observed), torch.tensor([0.4, 0.3, 0.0]).reshape(1, 1, 3))
+
+
+def test_float16_keeps_all_8_bit_values() -> None:
+    """What files hold: up to 2.4e-4 off, a sixteenth of a grey level, so that rounding gives each value back."""
+    values = torch.arange(256, dtype=torch.uint8)
+    stored = unit_from_uint8(values).half()
+    assert torch.equal((stored.double() * 255).round().to(torch.uint8), values)
+    assert 1e-4 < (stored.double() - values.double() / 255).abs().max() <= 2**-12
+    assert ((stored.double() * 255) - values).abs().max() <= 255 / 2**12 < 1 / 16

@@ -9,6 +9,7 @@ from support.unets import LATENT, PIXEL, count, data, make
 from torch import Tensor
 
 from ldmiss.diffusion.unet import RESAMPLING, SKIP_SCALE, ConvResample, ResBlock, UNet
+from ldmiss.errors import InputError
 from ldmiss.networks.layers import build, init_fan_avg, init_torch_default
 
 SMALL = {**LATENT, "base_channels": 8, "num_res_blocks": 1, "dropout": 0.5, "num_groups": 4}
@@ -36,6 +37,20 @@ def test_unknown_resampling_is_refused() -> None:
     """With the name of the argument, the value and what is allowed."""
     with pytest.raises(ValueError, match="resampling: unknown 'fir'; allowed: biggan, conv"):
         UNet(**SMALL | {"resampling": "fir"})
+
+
+@pytest.mark.parametrize(
+    ("size", "resolutions", "message"),
+    [
+        (8, [7], r"\[7\] .*allowed: \[8, 4\]"),
+        (7, [7, 3], r"\[3\] .*allowed: \[7, 4\]"),
+        (28, [0], r"\[0\] .*allowed: \[28, 14\]"),
+    ],
+)
+def test_attention_never_vanishes(size: int, resolutions: list[int], message: str) -> None:
+    """A size that no level has is refused, with those that there are: the list is no wish."""
+    with pytest.raises(InputError, match=f"attention_resolutions: {message}"):
+        UNet(**SMALL | {"size": size, "attention_resolutions": resolutions})
 
 
 @pytest.mark.parametrize("resampling", RESAMPLING)

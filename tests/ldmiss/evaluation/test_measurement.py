@@ -67,6 +67,44 @@ def test_imputation_by_draws(reference: ReferenceMetrics) -> None:
     assert {name for name in metrics if changed[name] != metrics[name]} == {n for n in metrics if n.endswith("_se")}
 
 
+@pytest.mark.parametrize("num_draws", [1, 2, 4])
+def test_without_missing_pixels_there_are_no_errors(reference: ReferenceMetrics, num_draws: int) -> None:
+    """Their keys and those of the uncertainty are absent, never NaN; the images are measured all the same."""
+    completed, draws = RNG.random((10, 8, 8)), RNG.random((4, num_draws, 8, 8))
+    arguments = (reference, completed.astype(np.float16), np.arange(10), np.arange(4), draws.astype(np.float16))
+    metrics, curve = measure_imputation(*arguments, np.ones_like(OBSERVED))
+    assert set(metrics) == {"mse_all", "fid", "fid_se", "is", "is_se", "accuracy", "accuracy_se"}
+    assert np.isfinite(list(metrics.values())).all()
+    assert not curve[:, 2].any()
+    in_one_image = np.ones_like(OBSERVED)
+    in_one_image[7, 0, 0] = False  # which is not in every resample, and has no draws
+    metrics, _ = measure_imputation(*arguments, in_one_image)
+    assert {name for name in metrics if name.startswith("mse")} == {"mse", "mse_all"}
+    assert np.isfinite(list(metrics.values())).all()
+
+
+def test_draws_of_one_image_have_no_standard_error(reference: ReferenceMetrics) -> None:
+    """All resamples of it are the same: that is no error of zero."""
+    completed, draws = RNG.random((10, 8, 8)).astype(np.float16), RNG.random((1, 3, 8, 8)).astype(np.float16)
+    metrics, _ = measure_imputation(reference, completed, np.arange(10), np.array([3]), draws, OBSERVED)
+    assert {"mse_draw", "mse_mean", "mse_se"} <= set(metrics)
+    assert not {"mse_draw_se", "mse_mean_se"} & set(metrics)
+    assert np.isfinite(list(metrics.values())).all()
+
+
+@pytest.mark.parametrize("images", [np.repeat(IMAGES[:1], 12, axis=0), IMAGES[:2], np.zeros((12, 8, 8), np.uint8)])
+def test_degenerate_sets_have_finite_metrics(reference: ReferenceMetrics, images: np.ndarray) -> None:
+    """One image many times, two images, black ones: of one class, and without any variance."""
+    one_class = ReferenceMetrics(reference.classifier, images, np.zeros(len(images), int), layer="pre_relu", seed=7)
+    unit = (images / 255).astype(np.float16)
+    for against in (reference, one_class):
+        assert np.isfinite(list(measure_generation(against, unit).values())).all()
+        everything, everywhere = np.arange(len(unit)), np.zeros(against.images.shape, dtype=bool)
+        draws = np.repeat(unit[:, None], 3, axis=1)
+        metrics, _ = measure_imputation(against, unit, everything, everything, draws, everywhere)
+        assert np.isfinite(list(metrics.values())).all()
+
+
 def test_draws_are_ranked_in_8_bits() -> None:
     """A truth of 0 and draws just above it are the same black: tied, not missed. The CRPS sees the difference."""
     truth, observed = np.zeros((1, 1, 2), dtype=np.float32), np.zeros((1, 1, 2), dtype=bool)

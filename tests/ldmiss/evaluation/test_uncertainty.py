@@ -165,7 +165,7 @@ def test_too_few_draws() -> None:
     """One draw says nothing about its spread, and two leave no sd when one is left out."""
     one, truth = np.zeros((5, 1)), np.zeros(5)
     for measure in (crps, coverage, calibration):
-        with pytest.raises(ValueError, match="draws: 1 per pixel, at least 2"):
+        with pytest.raises(ValueError, match="draws: 1 per pixel; allowed: at least 2"):
             measure(one, truth)
     assert reliability(one, truth).shape == reliability(np.zeros((5, 2)), truth).shape == (0, 3)
 

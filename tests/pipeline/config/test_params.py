@@ -1,24 +1,32 @@
 """Configuration: composition equals the committed params.yaml, and bad values are refused by name before any work."""
 
+import dataclasses
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import torch
 import yaml
 from pydantic import BaseModel
 from support import tiny
 from support.imports import ROOT
 
+from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.core.fill import FILLS
+from ldmiss.diffusion.unet import UNet, level_sizes
 from ldmiss.errors import InputError
+from ldmiss.networks.layers import ModuleT
 from ldmiss.sampling.samplers import SAMPLERS
 from ldmiss_pipeline.config import params
 from ldmiss_pipeline.config.compose import composed
 from ldmiss_pipeline.config.registry import GENERATORS, METHODS, NEEDED_BY, STAGES
+from ldmiss_pipeline.config.schema import document
 from ldmiss_pipeline.config.schema.data import Missing
 from ldmiss_pipeline.config.schema.methods import Sampler
+from ldmiss_pipeline.datasets.registry import DATASETS
 from ldmiss_pipeline.running.pipeline import Pipeline
 
 CHOICES = [
@@ -71,6 +79,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"missing_rate": -0.1}, "missing_rate: .* got -0.1"),
     ({"seed": 4.2}, "seed: .* integer.* got 4.2"),
     ({"seed": "a"}, "seed: .* integer.* got 'a'"),
+    ({"seed": 2**63}, "seed: .* less than 9223372036854775808, got 9223372036854775808"),
+    ({"grid": {"seeds": [2**63]}}, "grid.seeds.0: .* less than 9223372036854775808, got 9223372036854775808"),
+    ({"missing": {"test_seed": 2**63}}, "missing.test_seed: .* less than 9223372036854775808"),
+    ({"classifier": {"seed": -1}}, "classifier.seed: .* greater than or equal to 0, got -1"),
     ({"grid": {"missing_rates": [1.5]}}, r"grid.missing_rates: 1.5 must lie in \[0, 1\)"),
     ({"grid": {"missing_rates": [0]}}, "grid.missing_rates: 0 must be written as a float"),
     ({"grid": {"missing_rates": [0.5, 0.5]}}, "names something twice"),
@@ -92,6 +104,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"impute": {"num_images": 60, "num_draw_images": 5}, "plot": {"num_columns": 20}, "sample": {"num_images": 9}},
         "plot.num_columns: 20 is more than the 9 images",
     ),
+    (
+        {"missing": {"test_rate": 0.0001}, "impute": {"num_draw_images": 4}},
+        "missing.test_rate: 0.0001 leaves less than one missing pixel .*=4 images .* at least 0.0003 is needed",
+    ),
+    ({"missing": {"test_rate": 1.0}}, "missing.test_rate: .* less than 1, got 1.0"),
     ({"missing": {"test_rate": 0.0}}, "missing.test_rate: .* greater than 0, got 0.0"),
     ({"ldmiss": {"network": {"attention_resolutions": [8]}}}, r"attention_resolutions: \[8\] .*allowed: \[7, 4\]"),
     ({"vae": {"train": {"early_stop": 5, "ema_decay": 0.9}}}, "vae.train.early_stop: keeps the best"),
@@ -110,6 +127,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"ddpm": {"sample": {"sampler": "euler"}}}, "ddpm.sample.sampler: .*'sde_dpm_solver_pp', got 'euler'"),
     ({"ldmiss": {"impute": {"guidance": {"sampler": "ode"}}}}, "ldmiss.impute.guidance.sampler: .*, got 'ode'"),
     ({"evaluate": {"fid_layer": "conv1"}}, "evaluate.fid_layer: .*got 'conv1'"),
+    (
+        {"baselines": {"train": {"ridge": 1e-20}}},
+        "train.ridge: .* greater than or equal to 0.00000001, got 1e-20",
+    ),
+    ({"baselines": {"train": {"ridge": float("inf")}}}, "baselines.train.ridge: .* finite number"),
     ({"diffusion": {"beta_max": 0.05}}, "diffusion.beta_max must be larger than beta_min"),
     ({"diffputer": {"em": {"e_step": {"statistic": "mode"}}}}, "diffputer.em.e_step.statistic: .*'mean' or 'sample'"),
 ]
@@ -122,6 +144,34 @@ def test_bad_values_are_refused_by_name(change: dict[str, Any], message: str) ->
     with pytest.raises(InputError, match=message) as caught:
         params.validate(document, "params.yaml")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [28, 32, 36])
+def test_attention_is_allowed_where_the_networks_have_levels(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the size of the images, the params allow the sizes of the networks' levels, and no others."""
+    composition = yaml.safe_load(composed(["profile=paper"], ROOT))
+    resized = {name: dataclasses.replace(dataset, size=size) for name, dataset in DATASETS.items()}
+    monkeypatch.setattr(document, "DATASETS", resized)
+    encoder = on_meta(Autoencoder, composition["vae"]["network"], in_channels=1, out_channels=1).encoder
+    latent_size = encoder(torch.empty(1, 1, size, size, device="meta")).shape[-1]
+    for method, top in (("ddpm", size), ("ldmiss", latent_size)):
+        network = composition[method]["network"]
+        sizes = level_sizes(top, len(network["channel_multipliers"]))
+        for at in range(1, size + 1):
+            changed = tiny.merged(composition, {"ldmiss": {"network": {"attention_resolutions": [latent_size]}}})
+            changed[method]["network"]["attention_resolutions"] = [at]
+            if at in sizes:
+                params.validate(changed, "params.yaml")
+                on_meta(UNet, changed[method]["network"], in_channels=1, size=top)
+            else:
+                with pytest.raises(InputError, match=rf"{method}\.network\.attention_resolutions: \[{at}\] "):
+                    params.validate(changed, "params.yaml")
+
+
+def on_meta(make: Callable[..., ModuleT], network: dict[str, Any], **arguments: Any) -> ModuleT:
+    """A network without memory for its weights."""
+    with torch.device("meta"):
+        return make(**network, **arguments)
 
 
 def test_a_missing_key_is_named() -> None:

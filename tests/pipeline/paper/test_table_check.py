@@ -1,5 +1,6 @@
 """Tables that no verdict may be computed from are refused."""
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -7,7 +8,9 @@ import pytest
 from support.claims_world import changed, where, world
 
 from ldmiss.errors import InputError
+from ldmiss_pipeline.paper.claims_command import merge
 from ldmiss_pipeline.paper.table_check import check_table
+from ldmiss_pipeline.paper.verdicts import claims_document
 
 
 @pytest.mark.parametrize(
@@ -44,3 +47,24 @@ def test_bad_tables_are_refused(change: Any, message: str) -> None:
         check_table(table)
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("seeds", [(2**53, 2**53 + 1), (2**63 - 2, 2**63 - 1)])
+def test_seeds_stay_integers(seeds: tuple[int, int], tmp_path: Path) -> None:
+    """Two neighbours above 2**53, which are one float, are two cells: in memory, from CSV, and in the verdicts."""
+    table = world(seeds=seeds)
+    assert check_table(table).seeds[0.5] == seeds
+    table.to_csv(tmp_path / "table.csv", index=False)
+    read = merge([tmp_path / "table.csv"])
+    assert check_table(read).seeds[0.5] == seeds
+    assert sorted(set(read["seed"])) == list(seeds)
+    assert claims_document(read) == claims_document(table)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 42.0, 42.5, float("nan"), True, "4_2", "", "9" * 30])
+def test_what_is_no_seed_is_refused(seed: Any) -> None:
+    """Anything but an integer that params allow, as a number or as a text."""
+    table = world((0.5,), (42,)).astype({"seed": object})
+    table["seed"] = pd.Series([seed] * len(table), dtype=object)
+    with pytest.raises(InputError, match=r"row 0: seed is .*; it must be an integer in \[0, 2\*\*63\)"):
+        check_table(table)

@@ -21,8 +21,6 @@ from ldmiss_pipeline.config.schema.methods import (
 )
 from ldmiss_pipeline.datasets.registry import DATASETS
 
-SIZE, LATENT_SIZE = 28, 7
-
 
 class Params(Section):
     """The whole document, one section per stage or method."""
@@ -51,7 +49,7 @@ class Params(Section):
     plot: Plot
 
     @model_validator(mode="after")
-    def _sizes_fit(self) -> "Params":
+    def _numbers_fit(self) -> "Params":
         available = DATASETS[self.dataset.name].num_test
         num_images = available if self.impute.num_images == "all" else self.impute.num_images
         if num_images > available:
@@ -62,11 +60,25 @@ class Params(Section):
             raise ValueError(
                 f"impute.num_draw_images: {self.impute.num_draw_images} is more than the {num_images} imputed images"
             )
+        num_pixels = self.impute.num_draw_images * DATASETS[self.dataset.name].size ** 2
+        if num_pixels * self.missing.test_rate < 1:
+            raise ValueError(
+                f"missing.test_rate: {self.missing.test_rate} leaves less than one missing pixel to expect in the "
+                f"impute.num_draw_images={self.impute.num_draw_images} images with several draws: nothing to measure; "
+                f"at least {1 / num_pixels:.1g} is needed"
+            )
         shown = min(num_images, self.sample.num_images)
         if self.plot.num_columns > shown:
             raise ValueError(f"plot.num_columns: {self.plot.num_columns} is more than the {shown} images there are")
-        for name, network, size in (("ldmiss", self.ldmiss.network, LATENT_SIZE), ("ddpm", self.ddpm.network, SIZE)):
-            sizes = [math.ceil(size / 2**level) for level in range(len(network.channel_multipliers))]
+        return self
+
+    @model_validator(mode="after")
+    def _attention_occurs(self) -> "Params":
+        """`ldmiss.diffusion.unet.level_sizes`, which would load torch (a test compares)."""
+        size = DATASETS[self.dataset.name].size
+        latent_size = size // 2 ** (len(self.vae.network.channel_multipliers) - 1)
+        for name, network, top in (("ldmiss", self.ldmiss.network, latent_size), ("ddpm", self.ddpm.network, size)):
+            sizes = [math.ceil(top / 2**level) for level in range(len(network.channel_multipliers))]
             if unknown := [at for at in network.attention_resolutions if at not in sizes]:
                 raise ValueError(
                     f"{name}.network.attention_resolutions: {unknown} are no sizes of it; allowed: {sizes}"

@@ -150,7 +150,10 @@ class DiffPuter(Section):
 
 
 class BaselinesTrain(Section):
-    ridge: Positive
+    """`ridge` has to keep a covariance regular in float64. Of 28 x 28 pixels in [0, 1] the trace is at most 196, and
+    784 * 196 * 2.2e-16 = 3.4e-11 (`ldmiss.baselines.gaussian.least_ridge`); the bound leaves room for larger images."""
+
+    ridge: Annotated[float, Field(ge=1e-8, allow_inf_nan=False)]
 
 
 class Baselines(Section):
