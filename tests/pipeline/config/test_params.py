@@ -106,7 +106,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"missing": {"test_rate": 0.0001}, "impute": {"num_draw_images": 4}},
-        "missing.test_rate: 0.0001 leaves less than one missing pixel .*=4 images .* at least 0.0003 is needed",
+        "missing.test_rate: 0.0001 leaves less than one missing pixel .*=4 images .* at least 0.000319 is needed",
     ),
     ({"missing": {"test_rate": 1.0}}, "missing.test_rate: .* less than 1, got 1.0"),
     ({"missing": {"test_rate": 0.0}}, "missing.test_rate: .* greater than 0, got 0.0"),

@@ -65,7 +65,7 @@ class Params(Section):
             raise ValueError(
                 f"missing.test_rate: {self.missing.test_rate} leaves less than one missing pixel to expect in the "
                 f"impute.num_draw_images={self.impute.num_draw_images} images with several draws: nothing to measure; "
-                f"at least {1 / num_pixels:.1g} is needed"
+                f"at least {math.ceil(1e6 / num_pixels) / 1e6} is needed"
             )
         shown = min(num_images, self.sample.num_images)
         if self.plot.num_columns > shown:
