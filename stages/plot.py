@@ -5,6 +5,7 @@ folders (they stay in DVC's cache), so that they neither enter a mean nor change
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -14,7 +15,7 @@ from ldmiss.files.atomic import atomic_write, save_text
 from ldmiss_pipeline.artifacts.arrays import load_arrays
 from ldmiss_pipeline.artifacts.curves import load_curve
 from ldmiss_pipeline.artifacts.json_files import load_checked_json, save_json
-from ldmiss_pipeline.artifacts.paths import CURVES, Item, remove_others
+from ldmiss_pipeline.artifacts.paths import CURVES, IMPUTED, SAMPLES, Item, remove_others
 from ldmiss_pipeline.paper.figures import FigureInputs, FigureWithData, ImageGrid, draw_figures
 from ldmiss_pipeline.paper.outputs import CLAIMS, PLOTS, SUMMARY, TABLE
 from ldmiss_pipeline.paper.published import compare_published
@@ -55,8 +56,12 @@ def run(context: Context) -> str:
 
 
 def _remove_others(items: Sequence[Item], models: Sequence[str]) -> None:
+    """What other grids left: cells, curves, and the folders that DVC has emptied."""
     remove_others(path for item in items for path in (item.metrics(), item.image_grid()))
     remove_others([CURVES / "classifier.csv", *(item.curve(model) for item in items for model in models)])
+    for folder in [*SAMPLES.glob("*"), *IMPUTED.glob("*")]:
+        with suppress(OSError):  # it is not empty
+            folder.rmdir()
 
 
 def _curves(items: Sequence[Item], models: Sequence[str]) -> dict[tuple[str, str], list[float]]:

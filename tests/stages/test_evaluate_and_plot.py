@@ -46,7 +46,10 @@ def test_cells_of_other_grids_are_left_out(project: Path, copy: Path) -> None:
     stale.write_text((copy / tiny.CELL.metrics()).read_text().replace('"mse": ', '"mse": 9'))
     shutil.copy(copy / tiny.CELL.curve("vae"), copy / Item(0.1, 7).curve("vae"))
     shutil.copy(copy / tiny.CELL.curve("vae"), copy / tiny.CELL.curve("a_method_no_more"))
+    for emptied in (copy / Item(0.1, 7).samples("ddpm").parent, copy / Item(0.1, 7).imputed("ddpm").parent):
+        emptied.mkdir()
     tiny.run(copy, lambda stage: stage == "plot")
+    assert not [folder for folder in (copy / "data").rglob("*") if folder.is_dir() and not any(folder.iterdir())]
     assert tiny.fingerprints(copy, "metrics") == tiny.fingerprints(project, "metrics")
 
 

@@ -1,1 +1,1 @@
-"""The mathematics of diffusion: SDE, parameterizations, losses, samplers, conditioning and guidance."""
+"""The mathematics of diffusion: the SDE, parameterizations, objectives and the score network."""

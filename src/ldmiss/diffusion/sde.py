@@ -13,7 +13,8 @@ from ldmiss.core.shapes import append_dims
 class VPSDE:
     """dx = -1/2 beta(t) x dt + sqrt(beta(t)) dw on t in [0, 1], with beta(t) = beta_min + t (beta_max - beta_min).
 
-    t = 0 is the data, t = 1 the prior N(0, I). Times are float tensors of shape (B,) or ().
+    t = 0 is the data, t = 1 the prior N(0, I). Times are float tensors of shape (B,) or (). The pipeline takes both
+    numbers from conf/config.yaml, `diffusion`.
 
     Raises:
         InputError: not 0 < beta_min < beta_max.

@@ -1,1 +1,1 @@
-"""Metrics of pixels and of distributions, and the tables they are collected in."""
+"""Metrics of pixels, of distributions and of uncertainty; `measurement` collects them."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 RAW = Path("data/raw")
 OBSERVED_TEST = Path("data/observed/test.npz")
+SAMPLES = Path("data/samples")
+IMPUTED = Path("data/imputed")
 CLASSIFIER = Path("models/classifier.safetensors")
 CLASSIFIER_METADATA = Path("models/classifier.json")
 CELLS = Path("metrics/cells")
@@ -58,11 +60,11 @@ class Item:
 
     def samples(self, method: str) -> Path:
         """Generated images."""
-        return Path(f"data/samples/{self.cell}/{method}.npz")
+        return SAMPLES / self.cell / f"{method}.npz"
 
     def imputed(self, method: str) -> Path:
         """Folder of the imputed test images, one file per imputer of the method."""
-        return Path(f"data/imputed/{self.cell}/{method}")
+        return IMPUTED / self.cell / method
 
     def metrics(self) -> Path:
         """The cell's metrics."""
