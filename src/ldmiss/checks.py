@@ -30,6 +30,8 @@ def check_array(name: str, value: Any, shape: Shape, *dtypes: str) -> None:
 def check_observed(observed: Any, like: Any, name: str) -> None:
     """Observed-indicators: bool, of the shape and on the device of `like`, the argument called `name`."""
     check_array("observed", observed, tuple(like.shape), "bool")
+    if type(observed).__module__ != type(like).__module__:
+        raise InputError(f"observed: of {type(observed).__module__}; allowed: of {type(like).__module__}, as {name} is")
     if getattr(observed, "device", None) != getattr(like, "device", None):
         raise InputError(f"observed: on {observed.device}; allowed: on {like.device}, where {name} is")
 
@@ -52,7 +54,7 @@ def check_finite(name: str, value: Any, *, where: Any = None) -> None:
 
 def check_choice(name: str, value: Any, allowed: Collection[Any]) -> None:
     """One of the choices that there are."""
-    if value not in allowed:
+    if value not in list(allowed):
         raise InputError(f"{name}: unknown {value!r}; allowed: {', '.join(map(str, allowed))}")
 
 
@@ -81,7 +83,10 @@ def check_number(
 
 def check_incomplete_images(images: Any, observed: Any, *, square: bool = False) -> None:
     """Incomplete images to fit to: uint8 and observed bool (N, 1, H, W), at least one pixel observed."""
-    check_array("images", images, ("N", 1, "H", "H" if square else "W"), "uint8")
+    _check_tensors(images=images, observed=observed)
+    check_array("images", images, ("N", 1, "H", "W"), "uint8")
+    if square and images.shape[2] != images.shape[3]:
+        raise InputError(f"images: {images.shape[2]} x {images.shape[3]}; allowed for this fit: square images")
     check_observed(observed, images, "images")
     if not bool(observed.any()):
         raise InputError("observed: no pixel of any image is observed; allowed: at least one")
@@ -89,9 +94,17 @@ def check_incomplete_images(images: Any, observed: Any, *, square: bool = False)
 
 def check_unit_images(x_obs: Any, observed: Any) -> None:
     """Incomplete images to complete: x_obs float32 in [0, 1] where observed, and observed bool, (B, 1, H, W)."""
+    _check_tensors(x_obs=x_obs, observed=observed)
     check_array("x_obs", x_obs, ("B", 1, "H", "W"), "float32")
     check_observed(observed, x_obs, "x_obs")
     check_range("x_obs", x_obs, 0, 1, where=observed)
+
+
+def _check_tensors(**values: Any) -> None:
+    """Tensors of torch, whose import this module does without."""
+    for name, value in values.items():
+        if type(value).__module__.split(".")[0] != "torch":
+            raise InputError(f"{name}: {type(value).__name__}; allowed: a torch tensor, as from torch.from_numpy")
 
 
 def _dtype_of(value: Any) -> str:

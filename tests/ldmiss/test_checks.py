@@ -120,7 +120,7 @@ def test_images_of_another_size_than_the_models(name: str, size: int) -> None:
 
 FITS_OF_SQUARES = ("vae", "ddpm", "classifier")
 BAD_FITS: list[tuple[str, dict[str, Any], str]] = [
-    *[(name, {"images": IMAGES[..., :20]}, "images: uint8 (10, 1, 28, 20); allowed: uint8 (N, 1, H, H)")
+    *[(name, {"images": IMAGES[..., :20]}, "images: 28 x 20; allowed for this fit: square images")
       for name in FITS_OF_SQUARES],
     *[(name, {"images": X, "observed": OBSERVED}, "images: float32 (10, 1, 28, 28); allowed: uint8 (N, 1, H, ")
       for name in (*FITS_OF_SQUARES, "baselines")],

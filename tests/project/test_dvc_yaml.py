@@ -116,12 +116,12 @@ def test_stages_that_see_the_truth() -> None:
 def test_rate_and_seed_are_no_params_of_a_matrix_stage() -> None:
     """Listing them would re-run every cell when one changes: there they enter by `${item.*}`.
 
-    `plot` lists them, so that a value edited by hand is noticed, and refused, where all else is cached.
+    `check` lists them, so that a value edited by hand is noticed, and refused, where all else is cached.
     """
     for definition in DEFINITIONS.values():
         if "matrix" in definition:
             assert not [param for param in definition["params"] if re.match(r"(missing_rate|seed|grid.*)$", param)]
-    assert {"missing_rate", "seed"} <= set(DEFINITIONS["plot"]["params"])
+    assert {"missing_rate", "seed"} <= set(DEFINITIONS["check"]["params"])
 
 
 def test_paths_are_those_of_the_code() -> None:

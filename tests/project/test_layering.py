@@ -95,7 +95,7 @@ def _calls(path: Path) -> list[str]:
 
 
 LIGHT = [
-    *(f"stages.{name}" for name in ("download", "mask", "mask_test", "plot")),
+    *(f"stages.{name}" for name in ("check", "download", "mask", "mask_test", "plot")),
     *(f"ldmiss_pipeline.{name}" for name in ("running.runner", "running.repro", "running.verify", "paper.report")),
     "ldmiss_pipeline.config.compose",
     "ldmiss_pipeline.grid.__main__",

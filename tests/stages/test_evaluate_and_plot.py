@@ -93,7 +93,7 @@ def test_a_realised_rate_is_measured_and_warned_of(
     )
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: mechanism 'lower'")]
     assert [line.partition(" of the ")[2].split()[0] for line in warnings] == ["train", "test"]
-    assert all("asked for were 50.00%" in line for line in warnings)
+    assert all("50.00% was asked for" in line for line in warnings)
     realised = load_checked_json(copy / tiny.CELL.metrics())["run"]
     table = merge([copy / TABLE])
     for split in ("train", "test"):

@@ -54,6 +54,7 @@ TINY: dict[str, Any] = {
     "plot": {"num_columns": 3},
 }
 ITEMS = [
+    ("check", Item()),
     ("train_classifier", Item()),
     ("mask", CELL),
     ("mask_test", Item()),

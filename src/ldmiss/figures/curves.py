@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ldmiss.figures.style import figure_style, line_style, new_figure, panel_width, use_log_scale
+from ldmiss.figures.style import ONE_COLUMN, figure_style, line_style, new_figure, panel_width, use_log_scale
 
 COLUMNS = ["metric", "method", "missing_rate", "mean", "std", "se", "num_seeds"]
 TITLES = {
@@ -67,16 +67,17 @@ def draw_against_rate(
         published: method -> published MSE, drawn beside the "mse" panel. None draws nothing.
         at: the missing rate that the published numbers are for.
     """
+    enlarged = [metric for metric in enlarged if _has_far_values(frame.loc[frame["metric"] == metric, "mean"])]
     panels = [(metric, False) for metric in metrics] + [(metric, True) for metric in enlarged]
     columns = min(2, len(panels))
     figure, axes = new_figure(-(-len(panels) // columns), columns, width=panel_width(columns), height=2.3)
     for axis, (metric, enlarge) in zip(axes, panels, strict=False):
         points = frame[frame["metric"] == metric]
         points = points.assign(value=points["mean"], bar=points["std"].fillna(points["se"]))
-        if metric in LOG_SCALED:
-            use_log_scale(axis)
         axis.grid(axis="y", color="0.9", linewidth=0.5)
         draw_methods(axis, points)
+        if metric in LOG_SCALED:
+            use_log_scale(axis)
         axis.set_title(f"{TITLES.get(metric, metric)}{', enlarged' if enlarge else ''}")
         if enlarge and len(points):
             best = points["mean"].max()
@@ -87,6 +88,11 @@ def draw_against_rate(
         axis.set_axis_off()
     draw_legend(figure)
     return figure
+
+
+def _has_far_values(means: "pd.Series[float]") -> bool:
+    """Whether some values would lie outside the enlarged panel; else it would be the same again."""
+    return bool((means < means.max() * (1 - _ENLARGED_SHARE)).any())
 
 
 def draw_methods(axis: Axes, points: pd.DataFrame) -> None:
@@ -117,7 +123,10 @@ def draw_legend(figure: Figure) -> None:
     for axis in figure.axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=min(4, len(entries) or 1))
+    columns = 4 if figure.get_figwidth() > ONE_COLUMN else 2
+    figure.legend(
+        list(entries.values()), list(entries), loc="outside lower center", ncols=min(columns, len(entries) or 1)
+    )
 
 
 def _draw_published(axis: Axes, published: Mapping[str, float], at: float) -> None:

@@ -66,8 +66,8 @@ def _rate_styles(rates: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def _draw_model(axis: Axes, curves: pd.DataFrame, styles: Mapping[str, Mapping[str, Any]]) -> None:
-    use_log_scale(axis)
     for rate, curve in curves.groupby("missing_rate", sort=False):
         every = -(-len(curve) // _NUM_MARKERS)
         axis.plot(curve["epoch"], curve["loss"], markersize=3, markevery=every, **styles[str(rate)])
+    use_log_scale(axis)
     axis.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, min_n_ticks=1))

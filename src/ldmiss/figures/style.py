@@ -13,7 +13,7 @@ from typing import Any
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 ONE_COLUMN, TWO_COLUMNS = 3.4, 7.0
 """Widths of figures in a paper, inches."""
@@ -121,8 +121,12 @@ def panel_width(columns: int) -> float:
 
 
 def use_log_scale(axis: Axes) -> None:
-    """A logarithmic y axis whose ticks are plain numbers at 1, 2 and 5 times the powers of ten."""
+    """A logarithmic y axis, once all is drawn, with plain numbers on it.
+
+    1, 2 and 5 times the powers of ten; within a decade, where these are too few to show the scale, some round ones.
+    """
     axis.set_yscale("log")
-    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = axis.get_ylim()
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high / low >= 10 else MaxNLocator(5))
     axis.yaxis.set_minor_locator(NullLocator())
     axis.yaxis.set_major_formatter("{x:g}")

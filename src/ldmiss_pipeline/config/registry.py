@@ -1,6 +1,7 @@
 """The stages and the methods by name, for the runner and the schema: no stage depends on this file."""
 
 STAGES = [
+    "check",
     "download",
     "train_classifier",
     "mask",

@@ -22,8 +22,8 @@ def make_incomplete(
     observed = draw_observed(mechanism, images, rate, rng)
     if is_off(observed, rate):
         print(
-            f"warning: mechanism {mechanism!r} made {missing_share(observed):.2%} of the {split} pixels missing, asked "
-            f"for were {rate:.2%}; chance does not explain that (more than 4 standard errors)",
+            f"warning: mechanism {mechanism!r} made {missing_share(observed):.2%} of the {split} pixels missing; "
+            f"{rate:.2%} was asked for, and chance does not explain that (more than 4 standard errors)",
             file=sys.stderr,
         )
     return remove_missing(images, observed), observed

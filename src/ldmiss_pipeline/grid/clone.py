@@ -47,10 +47,9 @@ def cloned(origin: str, commit: str, remote: Path, checkpoints: Path | None) -> 
     remote = remote.absolute()
     checkpoints = checkpoints and checkpoints.absolute()
     remove_abandoned()
-    top = Path(tempfile.mkdtemp(prefix=_PREFIX))  # mode 0700
     before = Path.cwd()
-    try:
-        with FileLock(top / _LOCK, timeout=0):
+    with _folder_of_ours() as top:
+        try:
             folder = top / "project"
             _git("clone", "--quiet", "--no-checkout", origin, str(folder))
             os.chdir(folder)
@@ -61,12 +60,20 @@ def cloned(origin: str, commit: str, remote: Path, checkpoints: Path | None) -> 
                 checkpoints.mkdir(parents=True, exist_ok=True)
                 CHECKPOINTS.symlink_to(checkpoints)
             yield
-    finally:
-        os.chdir(before)
-        _end_processes(top)
-        shutil.rmtree(top, ignore_errors=True)
-        if checkpoints is not None and checkpoints.is_dir() and not any(checkpoints.iterdir()):
-            checkpoints.rmdir()
+        finally:
+            os.chdir(before)
+            _end_processes(top)
+            shutil.rmtree(top, ignore_errors=True)
+            if checkpoints is not None and checkpoints.is_dir() and not any(checkpoints.iterdir()):
+                checkpoints.rmdir()
+
+
+@contextmanager
+def _folder_of_ours() -> Iterator[Path]:
+    """A new folder whose lock we hold; it has its name only then, or another worker might take it for abandoned."""
+    unnamed = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))  # mode 0700
+    with FileLock(unnamed / _LOCK, timeout=0):
+        yield unnamed.rename(unnamed.with_name(unnamed.name.removeprefix(".")))
 
 
 def remove_abandoned() -> None:

@@ -1,4 +1,4 @@
-"""What the stage `plot` writes; these paths are not with the other artifacts, of which every stage depends."""
+"""What the stage `plot` writes; these paths are not with the other artifacts, on which every stage depends."""
 
 from pathlib import Path
 

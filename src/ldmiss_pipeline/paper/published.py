@@ -84,10 +84,10 @@ def _not_comparable(results: Results) -> str:
 def _own_rows(results: Results) -> list[tuple[str, str, float, float, float | None, int, str, str]]:
     rows = []
     for method in sorted({method for task, method, _ in results.values if task == "imputation"}):
-        for metric, statistic, fact in (
+        for metric, statistic, setting in (
             ("mse", "one draw", "num_imputed"), ("mse_mean", "mean of draws", "num_draw_images")
         ):  # fmt: skip
-            images = results.metadata.get(fact, "not recorded")
+            images = results.metadata.get(setting, "not recorded")
             try:
                 error = results.estimate("imputation", method, metric, RATE)
             except MissingEstimate:

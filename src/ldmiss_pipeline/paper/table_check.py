@@ -14,17 +14,12 @@ import pandas as pd
 
 from ldmiss.errors import InputError
 from ldmiss_pipeline.paper.estimates import Results
-from ldmiss_pipeline.paper.tables import COLUMNS
+from ldmiss_pipeline.paper.tables import COLUMNS, SHARED_SETTINGS
 
 KEYS = COLUMNS[:-1]
 _NUMERIC_TASKS = ("generation", "imputation")
 SHARED_CLASSIFIER_METADATA = ("sha256", "dataset", "fid_layer")
-"""Facts of the classifier that must be the same in all cells: FIDs compare under one classifier and layer only."""
-SHARED_SETTINGS = (
-    "profile", "learning_rates", "inference", "encoder_input", "mechanism", "test_rate", "fill", "deterministic",
-    "num_generated", "num_imputed", "num_draws", "num_draw_images", "params_sha256",
-)  # fmt: skip
-"""Facts of a run (task "run"), the same in all cells: FIDs of different numbers of images do not compare."""
+"""What of the classifier must be the same in all cells: FIDs compare under one classifier and layer only."""
 _REQUIRED = ("sha256", "dataset")  # the others were not always recorded: all cells have them, or none
 
 

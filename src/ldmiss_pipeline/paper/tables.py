@@ -6,9 +6,11 @@ from typing import Any
 import pandas as pd
 
 COLUMNS = ["missing_rate", "seed", "task", "method", "metric", "value"]
-_SETTINGS = (
-    "profile", "learning_rates", "inference", "mechanism", "test_rate", "num_generated", "num_imputed", "num_draws",
+SHARED_SETTINGS = (
+    "profile", "learning_rates", "inference", "encoder_input", "mechanism", "test_rate", "fill", "deterministic",
+    "num_generated", "num_imputed", "num_draws", "num_draw_images", "params_sha256",
 )  # fmt: skip
+"""Settings of a run (task "run") that all cells must share: FIDs of different numbers of images do not compare."""
 
 
 def tidy(cells: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -36,7 +38,7 @@ def tidy(cells: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 def summarise(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Means over the cells under fixed keys (no rate or seed in them), so that two experiments can be compared.
 
-    run.<setting>: what the numbers are of, so that `dvc metrics diff` shows where two runs are no like for like.
+    run.<setting>: what the numbers are of, so that `dvc metrics diff` shows where two runs are not like for like.
     generation.<method>.<metric>, imputation.<imputer>.<metric>, classifier.<metric>. Left out: other texts, and the
     standard errors of single cells (`_se`), whose mean says nothing.
     """
@@ -55,7 +57,9 @@ def summarise(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _shared_settings(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What all cells of a grid share, and their rates and seeds as text: DVC compares numbers and texts, not lists."""
     run, classifier = cells[0].get("run", {}), cells[0]["classifier"]
-    settings = {name: run[name] for name in _SETTINGS if name in run}
-    measured = {"dataset": classifier["dataset"], "classifier": classifier["sha256"][:12]}
+    settings = {name: run[name] for name in SHARED_SETTINGS if name in run}
+    settings |= {"params_sha256": run["params_sha256"][:12]} if "params_sha256" in run else {}
+    measured = {"classifier": classifier["sha256"][:12]}
+    measured |= {name: classifier[name] for name in ("dataset", "fid_layer") if name in classifier}
     rates, seeds = (", ".join(dict.fromkeys(str(cell[key]) for cell in cells)) for key in ("missing_rate", "seed"))
     return {**settings, **measured, "missing_rates": rates, "seeds": seeds}

@@ -90,13 +90,13 @@ def _check_variant(name: str, metadata: Mapping[str, str], main: Mapping[str, st
         raise InputError(
             f"its {variant.setting} is {found}; it must be {variant.of_variant} (make it with `-S {variant.override}`)"
         )
-    for fact in sorted({*metadata, *main} - {variant.setting, "params_sha256"}):
+    for setting in sorted({*metadata, *main} - {variant.setting, "params_sha256"}):
         # of the tuned run only the DDPM is compared, which has no encoder
-        if metadata.get(fact) != main.get(fact) and not (name == "tuned" and fact == "encoder_input"):
-            label = f"classifier {fact}" if fact in SHARED_CLASSIFIER_METADATA else fact
+        if metadata.get(setting) != main.get(setting) and not (name == "tuned" and setting == "encoder_input"):
+            label = f"classifier {setting}" if setting in SHARED_CLASSIFIER_METADATA else setting
             raise InputError(
-                f"its {label} is {metadata.get(fact, 'not recorded')}, the main table's is "
-                f"{main.get(fact, 'not recorded')}; they must be the same to be compared"
+                f"its {label} is {metadata.get(setting, 'not recorded')}, the main table's is "
+                f"{main.get(setting, 'not recorded')}; they must be the same to be compared"
             )
 
 

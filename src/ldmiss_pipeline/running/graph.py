@@ -22,9 +22,10 @@ class Graph:
         for out, stage_item in producers.items():
             for folder in out.parents:
                 inside.setdefault(str(folder), set()).add(stage_item.label)
-        self.items: dict[str, StageItem] = {item.label: item for item in producers.values()}
+        stage_items = pipeline.stage_items(pipeline.cells())
+        self.items: dict[str, StageItem] = {item.label: item for item in stage_items}
         self.before: dict[str, set[str]] = {}
-        for stage_item in producers.values():
+        for stage_item in stage_items:
             makers = {
                 producers[path].label for dep in stage_item.deps for path in (dep, *dep.parents) if path in producers
             }

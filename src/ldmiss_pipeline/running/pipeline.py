@@ -117,8 +117,11 @@ class Pipeline:
 
     def producers(self, cells: list[Item]) -> dict[Path, StageItem]:
         """Every out of the given cells, and of the stages that run once -> the work that makes it."""
-        stage_items = (self.stage_item(stage, item) for stage in self._stages for item in self.items(stage, cells))
-        return {out: stage_item for stage_item in stage_items for out in stage_item.outs}
+        return {out: stage_item for stage_item in self.stage_items(cells) for out in stage_item.outs}
+
+    def stage_items(self, cells: list[Item]) -> list[StageItem]:
+        """The work of all stages for the given cells, and of the stages that run once, in the order of `dvc.yaml`."""
+        return [self.stage_item(stage, item) for stage in self._stages for item in self.items(stage, cells)]
 
     def _resolved(self, stage: str, key: str, item: Item) -> list[str]:
         fields = {f"item.{name}": str(value) for name, value in vars(item).items()}

@@ -15,6 +15,7 @@ import resource
 import sys
 import time
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -64,10 +65,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _rate(text: str) -> float:
-    rate = float(text)
-    if not 0 <= rate < 1:  # NaN, too
-        raise argparse.ArgumentTypeError(f"{text} is not in [0, 1)")
-    return rate
+    with suppress(ValueError):
+        if 0 <= (rate := float(text)) < 1:  # NaN is not
+            return rate
+    raise argparse.ArgumentTypeError(f"{text!r} is no number in [0, 1)")
 
 
 def run_stage(stage: str, item: Item, stop: Stop | None = None) -> dict[str, Any]:

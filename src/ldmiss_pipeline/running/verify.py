@@ -28,7 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
         lock, objects = load_lock(), cached_objects(cache_folder())
         corrupted = [*corrupted_outs(lock), *corrupted_objects(objects)]
         outs = all_outs()
-        absent = [out for out in outs if not out.exists()]
+        recorded = {Path(path) for entry in lock.values() for path in recorded_hashes(entry)}
+        absent = [out for out in outs if not out.exists() or out not in recorded]
     except InputError as error:
         print(f"error: verify: {error}", file=sys.stderr)
         return 1
@@ -36,12 +37,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"not as recorded: {path}: {problem}{'; removed' if remove else ''}")
         if remove:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for path in absent[:_MOST_NAMED]:
-        print(f"absent: {path}")
-    if absent:
-        print(f"absent: {len(absent)} of {len(outs)} outs of params.yaml; `dvc repro` makes or restores them")
     if not corrupted:
         print(f"verify: {len(outs) - len(absent)} outs and {len(objects)} objects of DVC's cache are as recorded")
+    for path in absent[:_MOST_NAMED]:
+        print(f"{'not in dvc.lock' if path.exists() else 'absent'}: {path}")
+    if absent:
+        print(f"not verified: {len(absent)} of {len(outs)} outs of params.yaml; `dvc repro` makes or restores them")
     return 1 if absent or (corrupted and not remove) else 0
 
 

@@ -117,4 +117,12 @@ def test_least_ridge_keeps_half_the_pixels_of_few_images_regular(raw: dict[str, 
     tensors = fit(images, observed, ridge=1.01 * least_ridge(covariance)).tensors
     completed = impute_gaussian(x, known, tensors["mean"].numpy(), tensors["covariance"].numpy())
     assert np.isfinite(completed).all()
-    assert np.trace(covariance) <= 784 / 4
+
+
+def test_the_bound_of_the_params_is_above_every_least_ridge() -> None:
+    """Few random black and white images, hardly observed: clipping negative eigenvalues raises the trace far."""
+    rng = np.random.default_rng(0)
+    x, observed = (rng.random((60, 784)) < 0.5).astype(np.float32), rng.random((60, 784)) < 0.1
+    _, covariance = fit_gaussian(x, observed, ridge=0.0)
+    assert np.trace(covariance) > 2 * 784 / 4
+    assert 0 < least_ridge(covariance) < 1e-8

@@ -110,7 +110,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     ({"missing": {"test_rate": 1.0}}, "missing.test_rate: .* less than 1, got 1.0"),
     ({"missing": {"test_rate": 0.0}}, "missing.test_rate: .* greater than 0, got 0.0"),
-    ({"ldmiss": {"network": {"attention_resolutions": [8]}}}, r"attention_resolutions: \[8\] .*allowed: \[7, 4\]"),
+    (
+        {"ldmiss": {"network": {"attention_resolutions": [8]}}},
+        r"no level has size \[8\]; allowed: \[7, 4\]",
+    ),
     ({"vae": {"train": {"early_stop": 5, "ema_decay": 0.9}}}, "vae.train.early_stop: keeps the best"),
     ({"impute": {"num_images": 1001}}, "impute.num_images: 1001 is more than the 1000 test images of mnist5k"),
     ({"compute": {"num_threads": 0}}, "compute.num_threads"),
@@ -164,7 +167,7 @@ def test_attention_is_allowed_where_the_networks_have_levels(size: int, monkeypa
                 params.validate(changed, "params.yaml")
                 on_meta(UNet, changed[method]["network"], in_channels=1, size=top)
             else:
-                with pytest.raises(InputError, match=rf"{method}\.network\.attention_resolutions: \[{at}\] "):
+                with pytest.raises(InputError, match=rf"{method}\.network\..*no level has size \[{at}\]"):
                     params.validate(changed, "params.yaml")
 
 
@@ -292,7 +295,7 @@ def test_only_what_a_method_needs_is_trained(method: str) -> None:
     for model in NEEDED_BY:
         document["train"]["seeds"][model] = [7] if method in NEEDED_BY[model] else []
     document["train"]["methods"] = []
-    with pytest.raises(InputError, match=r"train\.(seeds\.\w+: \[7?\] must be \[42\]|methods: baselines is missing)"):
+    with pytest.raises(InputError, match=r"train: does not fit grid.seeds, .*, which need seeds: \{vae: "):
         params.validate(document, "params.yaml")
 
 

@@ -114,7 +114,7 @@ def use(typed: Params, document: dict[str, Any], stage: str) -> None:
     """What cheap code makes of a document; a network only where it is small."""
     rate, seed = typed.grid.missing_rates[0], typed.grid.seeds[-1]
     pipeline = Pipeline(document)
-    assert pipeline.stage_item(stage, Item(rate, seed, typed.impute.methods[0])).outs
+    assert pipeline.stage_item(stage, Item(rate, seed, typed.impute.methods[0])).deps
     if len(pipeline.cells()) < 20:
         assert pipeline.producers(pipeline.cells())
     num_threads = torch.get_num_threads()

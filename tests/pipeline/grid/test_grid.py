@@ -72,7 +72,7 @@ def test_cells_and_what_they_share() -> None:
     labels = cells.labels("0.8-43")
     assert len(labels) == 16
     assert "impute@0.8-43-baselines" in labels
-    assert set(cells.graph("0.8-43").before) == {*labels, *cells.shared(), "plot"}
+    assert set(cells.graph("0.8-43").before) == {*labels, *cells.shared(), "check", "plot"}
     assert params.validate(cells.only("0.8-43"), "params.yaml").grid.missing_rates == [0.8]
     with pytest.raises(InputError, match=r"--cells: 0\.3-42 is not in the grid .* 0\.5-42, 0\.5-43"):
         cells.chosen(["0.5-42", "0.3-42"])

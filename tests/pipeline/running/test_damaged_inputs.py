@@ -29,7 +29,8 @@ def stage_items(damaged_project: Path, monkeypatch: pytest.MonkeyPatch) -> list[
     """Every item of every stage that reads data, in that project as the current directory."""
     monkeypatch.chdir(damaged_project)
     pipeline = Pipeline(params.load()[1])
-    return [pipeline.stage_item(stage, item) for stage, item in tiny.ITEMS]
+    stage_items = [pipeline.stage_item(stage, item) for stage, item in tiny.ITEMS]
+    return [stage_item for stage_item in stage_items if data_of(stage_item)]
 
 
 def arguments(stage: str, item: Item) -> list[str]:

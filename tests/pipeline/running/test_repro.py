@@ -74,7 +74,7 @@ def test_the_graph_is_that_of_dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         edges = repo.index.graph
         theirs = {node.addressing: {other.addressing for other in edges.successors(node)} for node in edges}
     ours = Graph(Pipeline(document)).before
-    assert len(theirs) == 4 + 4 * 16
+    assert len(theirs) == 5 + 4 * 16
     assert ours == theirs
 
 
@@ -85,7 +85,7 @@ def test_upstream_downstream_and_chains() -> None:
     assert graph.downstream(["evaluate@0.5-42"]) == {"evaluate@0.5-42", "plot"}
     lengths = graph.chains()
     assert [lengths[label] for label in ("plot", "evaluate@0.5-42", "train_ldm@0.5-42", "download")] == [1, 2, 4, 8]
-    with pytest.raises(InputError, match=r"train_ldm@0.7-42: no stage of this pipeline; allowed: download, "):
+    with pytest.raises(InputError, match=r"train_ldm@0.7-42: no stage of this pipeline; allowed: check, "):
         graph.upstream(["train_ldm@0.7-42"])
 
 
@@ -285,7 +285,7 @@ def until(condition: Any) -> None:
     ("arguments", "message"),
     [
         (["--jobs", "0"], "--jobs: 0 is not at least 1"),
-        (["--jobs", "2", "train_ldm"], "train_ldm: no stage of this pipeline; allowed: download, "),
+        (["--jobs", "2", "train_ldm"], "train_ldm: no stage of this pipeline; allowed: check, "),
     ],
 )
 def test_bad_arguments(

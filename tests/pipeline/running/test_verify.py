@@ -16,7 +16,7 @@ def test_verify_finds_and_removes(
     copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Outs and cache objects are hashed again; a file mode of 0444 does not help."""
-    write_lock(lock_of(tiny.ITEMS))
+    write_lock(lock_of([("download", Item()), *tiny.ITEMS]))
     path = tiny.CELL.model("vae")
     cached = copy / "cache/files/md5" / dvc_hash(path)[:2] / dvc_hash(path)[2:]
     cached.parent.mkdir(parents=True)
@@ -47,14 +47,20 @@ def test_verify_counts_what_it_checked_and_names_what_is_absent(
     assert verify.main([]) == 0
     num_outs = len(verify.all_outs())
     assert capsys.readouterr().out == f"verify: {num_outs} outs and 0 objects of DVC's cache are as recorded\n"
+    lock = lock_of([("download", Item()), *tiny.ITEMS])
+    del lock["train_ldm@0.5-42"]
+    write_lock(lock)
+    assert verify.main([]) == 1
+    assert "not in dvc.lock: models/ldmiss/0.5-42.safetensors\n" in capsys.readouterr().out
+    write_lock(lock_of([("download", Item()), *tiny.ITEMS]))
     shutil.rmtree("models/ddpm")
     shutil.rmtree("data/imputed")
     assert verify.main([]) == 1
     output = capsys.readouterr().out
     assert "absent: models/ddpm/0.5-42.safetensors\n" in output
-    assert f"absent: 6 of {num_outs} outs of params.yaml" in output
+    assert f"not verified: 6 of {num_outs} outs of params.yaml" in output
     for folder in ("data", "models", "metrics", "plots"):
         shutil.rmtree(folder)
     Path("dvc.lock").unlink()
     assert verify.main([]) == 1
-    assert f"absent: {num_outs} of {num_outs} outs" in capsys.readouterr().out
+    assert f"not verified: {num_outs} of {num_outs} outs" in capsys.readouterr().out

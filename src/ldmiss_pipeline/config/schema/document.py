@@ -80,9 +80,7 @@ class Params(Section):
         for name, network, top in (("ldmiss", self.ldmiss.network, latent_size), ("ddpm", self.ddpm.network, size)):
             sizes = [math.ceil(top / 2**level) for level in range(len(network.channel_multipliers))]
             if unknown := [at for at in network.attention_resolutions if at not in sizes]:
-                raise ValueError(
-                    f"{name}.network.attention_resolutions: {unknown} are no sizes of it; allowed: {sizes}"
-                )
+                raise ValueError(f"{name}.network.attention_resolutions: no level has size {unknown}; allowed: {sizes}")
         return self
 
     @model_validator(mode="after")
@@ -93,22 +91,22 @@ class Params(Section):
             runs = getattr(self.grid, key)
             if value is not None and runs != [value]:
                 raise ValueError(
-                    f"{name}: {value}, but grid.{key} is {runs}: make them agree, or null the first; "
-                    f"`dvc exp run -S {name}={value}` and `python -m ldmiss_pipeline compose {name}={value}` set both"
+                    f"{name}: {value}, but grid.{key} is {runs}: make them agree, or {name} null; "
+                    f"`dvc exp run -S {name}=...` composes all of params.yaml anew, with both"
                 )
         return self
 
     @model_validator(mode="after")
     def _methods_are_trained(self) -> "Params":
         methods = {*self.sample.methods, *self.impute.methods}
-        for model, seeds in self.train.seeds:
-            if seeds != self.grid.seeds and (seeds or methods.intersection(NEEDED_BY[model])):
-                raise ValueError(
-                    f"train.seeds.{model}: {seeds} must be {self.grid.seeds}, the seeds of the grid"
-                    f"{'' if methods.intersection(NEEDED_BY[model]) else ', or []'}"
-                )
-        if missing := sorted(methods.intersection(TRAINED_BY_TRAIN).difference(self.train.methods)):
-            raise ValueError(f"train.methods: {', '.join(missing)} is missing, but sample or impute name it")
+        seeds = {model: self.grid.seeds if methods.intersection(users) else [] for model, users in NEEDED_BY.items()}
+        needed = [method for method in TRAINED_BY_TRAIN if method in methods]
+        if (self.train.seeds.model_dump(), self.train.methods) != (seeds, needed):
+            listed = ", ".join(f"{model}: {values}" for model, values in seeds.items())
+            raise ValueError(
+                f"train: does not fit grid.seeds, sample.methods and impute.methods, which need seeds: {{{listed}}}, "
+                f"methods: {needed}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -130,6 +130,12 @@ class EStep(Section):
     num_resamples: Count
     chunk_size: ChunkSize
 
+    @model_validator(mode="after")
+    def _trials_are_averaged(self) -> "EStep":
+        if self.statistic == "sample" and self.num_trials > 1:
+            raise ValueError(f"num_trials: {self.num_trials} has no effect, a sample is one draw; make it 1")
+        return self
+
 
 class EM(Section):
     num_iterations: Count
@@ -150,8 +156,9 @@ class DiffPuter(Section):
 
 
 class BaselinesTrain(Section):
-    """`ridge` has to keep a covariance regular in float64. Of 28 x 28 pixels in [0, 1] the trace is at most 196, and
-    784 * 196 * 2.2e-16 = 3.4e-11 (`ldmiss.baselines.gaussian.least_ridge`); the bound leaves room for larger images."""
+    """`ridge` has to keep a covariance regular in float64 (`ldmiss.baselines.gaussian.least_ridge`). Entries of that of
+    784 pixels in [0, 1] are at most 1 in size, so its positive eigenvalues sum to at most (784^1.5 + 196) / 2, and
+    784 * 11,074 * 2.2e-16 = 1.9e-9."""
 
     ridge: Annotated[float, Field(ge=1e-8, allow_inf_nan=False)]
 
