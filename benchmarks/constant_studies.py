@@ -24,6 +24,7 @@ from ldmiss.autoencoding.encoder_input import MIN_OBSERVED_SHARE, remask
 from ldmiss.baselines.gaussian import fit_gaussian, impute_gaussian
 from ldmiss.core.noise import RowNoise
 from ldmiss.core.pixels import unit_from_uint8
+from ldmiss.core.saved_steps import SavedSteps
 from ldmiss.diffputer.em import Normalizer, Sampling, average_draws, denoiser_of
 from ldmiss.diffputer.mlp import DiffPuterMLP
 from ldmiss.diffputer.objective import m_step_loss
@@ -170,8 +171,8 @@ def _autoencoder(
         network, given = autoencoder(bench, images, observed, recipe, robust=robust)
     encoder, decoder = (at_precision(part, bench.runtime.dtype) for part in (network.encoder, network.decoder))
 
-    def complete(x_obs: torch.Tensor, observed: torch.Tensor, noise: RowNoise) -> torch.Tensor:
-        del noise
+    def complete(x_obs: torch.Tensor, observed: torch.Tensor, noise: RowNoise, saved: SavedSteps) -> torch.Tensor:
+        del noise, saved
         return impute_autoencoder(encoder, decoder, x_obs, observed, encoder_input=given)
 
     scores, _ = bench.score(Imputer(complete, stochastic=False), bench.size(1000))

@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ldmiss.core.batching import in_chunks
+from ldmiss.core.batching import in_chunks, steps_slot
 from ldmiss.core.noise import RowNoise
 from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.core.randomness import derive_seed
+from ldmiss.core.saved_steps import SavedSteps
 from ldmiss.core.subsets import draw_subset, evenly_spread
 from ldmiss.errors import InputError
 from ldmiss.files.tensors import load_metadata
@@ -102,7 +103,9 @@ def _complete(
     noise_of: Callable[[slice], RowNoise],
 ) -> Tensor:
     def compute(rows: slice) -> Tensor:
-        return imputer(x_obs[images[rows]], observed[images[rows]], noise_of(rows))[:, 0].half()
+        noise = noise_of(rows)
+        saved = SavedSteps(context.checkpoint, steps_slot(name, rows), noise)
+        return imputer(x_obs[images[rows]], observed[images[rows]], noise, saved)[:, 0].half()
 
     return in_chunks(
         compute, len(images), name=name, chunk_size=context.chunk_size(context.params.impute.chunk_size),

@@ -30,7 +30,7 @@ def in_chunks(
         chunk_size: rows at a time.
         name: of these rows, for the checkpoint, the progress bar and errors.
         num_at_a_time: chunks that are computed side by side. The results do not depend on it.
-        checkpoint: where finished rows are kept.
+        checkpoint: where finished rows are kept; within a chunk, `compute` may keep what it has in `steps_slot`.
         progress: show a bar on a terminal.
 
     Raises:
@@ -50,11 +50,13 @@ def in_chunks(
                 start += len(parts[-1])
                 group = _Group(checkpoint, name, start)
             else:
+                if group.is_saved:
+                    group.drop_steps()
+                    group = _Group(checkpoint, name, start)
                 rows = slice(start, min(start + chunk_size, num_rows))
                 parts.append(_finite(computed(rows), f"{name}, rows {rows.start} to {rows.stop - 1}"))
                 start = rows.stop
-                if group.add(parts[-1]):
-                    group = _Group(checkpoint, name, start)
+                group.add(rows, parts[-1])
             bar.update(len(parts[-1]))
     return torch.cat(parts)
 
@@ -92,15 +94,38 @@ def _side_by_side(
 
 
 class _Group:
-    """Consecutive chunks that are saved together, under the number of their first row."""
+    """Consecutive chunks that are saved together, under the number of their first row, until they have been saved once.
+
+    Attributes:
+        is_saved: whether they were.
+    """
 
     def __init__(self, checkpoint: Checkpoint, name: str, start: int) -> None:
-        self._checkpoint, self._name, self._chunks = checkpoint, f"{name}-{start}", list[Tensor]()
+        self._checkpoint, self._name, self._start = checkpoint, name, start
+        self._chunks: list[Tensor] = []
+        self._rows: list[slice] = []
+        self.is_saved = False
 
-    def add(self, chunk: Tensor) -> bool:
-        """Whether the group was saved, and so is complete."""
+    def add(self, rows: slice, chunk: Tensor) -> None:
+        self._rows.append(rows)
         self._chunks.append(chunk)
-        return self._checkpoint.offer(self._name, lambda: {"rows": torch.cat(self._chunks)})
+        chunks = list(self._chunks)
+
+        def make() -> dict[str, Tensor]:
+            self.is_saved = True  # or is about to be, with all else that was offered
+            return {"rows": torch.cat(chunks)}
+
+        self._checkpoint.offer(f"{self._name}-{self._start}", make)
+
+    def drop_steps(self) -> None:
+        """Remove what the chunks had kept on the way."""
+        for rows in self._rows:
+            self._checkpoint.drop(steps_slot(self._name, rows))
+
+
+def steps_slot(name: str, rows: slice) -> str:
+    """The slot for the state within the computation of these rows."""
+    return f"{name}-{rows.start}-steps"
 
 
 def _finite(rows: Tensor, what: str) -> Tensor:

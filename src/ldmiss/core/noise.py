@@ -69,6 +69,9 @@ class RowNoise:
         rows: int64 (B,), the index of each row's image in its data set, 0 <= row < 2**32.
         draws: int64 (B,), which of several draws for that image, in the same range; default 0.
 
+    Attributes:
+        num_calls: how often it was called; may be set, to go on with the numbers of a later call.
+
     Raises:
         InputError: rows or draws of another shape, dtype or range; when called, an `x` of another number of rows.
     """
@@ -82,7 +85,7 @@ class RowNoise:
         self._key = (seed & _MASK32, (seed >> 32) & _MASK32)
         self._rows = rows.long()[:, None]
         self._draws = torch.zeros_like(self._rows) if draws is None else draws.long()[:, None]
-        self._call = 0
+        self.num_calls = 0
 
     def __call__(self, x: Tensor) -> Tensor:
         """Fresh float32 noise of the shape (B, ...) and on the device of `x`."""
@@ -90,8 +93,8 @@ class RowNoise:
             raise InputError(f"x: {len(x)} rows; allowed: the {len(self._rows)} that this noise is for")
         num_elements = x[0].numel()
         blocks = torch.arange((num_elements + 3) // 4, device=x.device)[None, :]
-        call = torch.full_like(blocks, self._call)
-        self._call += 1
+        call = torch.full_like(blocks, self.num_calls)
+        self.num_calls += 1
         step = max(1, _COUNTERS_AT_A_TIME // blocks.shape[1]) if x.device.type == "cpu" else len(x)
         rows, draws = self._rows.to(x.device), self._draws.to(x.device)
         parts = [

@@ -3,7 +3,6 @@
 Here the noise level is sigma itself: x_sigma = x_0 + sigma eps (no shrinking of the data, unlike the VP-SDE).
 """
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ldmiss.core.noise import NoiseFn
+from ldmiss.core.saved_steps import NOT_SAVED, SavedSteps
 from ldmiss.core.shapes import append_dims
 
 DenoiseFn = Callable[[Tensor, Tensor], Tensor]
@@ -110,7 +110,9 @@ def ode_step(denoise: DenoiseFn, x_hat: Tensor, sigma_hat: Tensor, sigma_next: T
     return x_hat + (sigma_next - sigma_hat) * 0.5 * (d_cur + d_prime)
 
 
-def sample_heun(denoise: DenoiseFn, x: Tensor, *, sigmas: Tensor, churn: float, noise: NoiseFn) -> Tensor:
+def sample_heun(
+    denoise: DenoiseFn, x: Tensor, *, sigmas: Tensor, churn: float, noise: NoiseFn, saved: SavedSteps = NOT_SAVED
+) -> Tensor:
     """Unconditional samples: Heun steps over all noise levels (2 evaluations each, 1 for the last).
 
     Args:
@@ -118,10 +120,14 @@ def sample_heun(denoise: DenoiseFn, x: Tensor, *, sigmas: Tensor, churn: float, 
         sigmas: decreasing levels ending in 0, (num_steps + 1,).
         churn: S_churn; gamma = min(churn / num_steps, sqrt(2) - 1).
         noise: the source of the added noise.
+        saved: where the state is kept after every step.
     """
     gamma = churn_to_gamma(churn, len(sigmas) - 1)
-    for step, (sigma, sigma_next) in enumerate(itertools.pairwise(sigmas), start=2):
-        x = heun_step(denoise, x, sigma, sigma_next, gamma=gamma, noise=noise, last=step == len(sigmas))
+    last = len(sigmas) - 2
+    first, (x,) = saved.restore(x)
+    for i in range(first, last + 1):
+        x = heun_step(denoise, x, sigmas[i], sigmas[i + 1], gamma=gamma, noise=noise, last=i == last)
+        saved.offer(i + 1, x)
     return x
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ldmiss.checks import check_count, check_number
 from ldmiss.core.noise import RowNoise
+from ldmiss.core.saved_steps import NOT_SAVED, SavedSteps
 from ldmiss.diffputer.edm import (
     DenoiseFn,
     Preconditioned,
@@ -84,7 +85,12 @@ class Sampling:
 
 @torch.no_grad()
 def draw_conditional(
-    denoise: DenoiseFn, x_obs: Tensor, observed: Tensor, noise: RowNoise, sampling: Sampling
+    denoise: DenoiseFn,
+    x_obs: Tensor,
+    observed: Tensor,
+    noise: RowNoise,
+    sampling: Sampling,
+    saved: SavedSteps = NOT_SAVED,
 ) -> Tensor:
     """One draw of the missing coordinates given the observed ones (E-step, their `impute_mask`).
 
@@ -100,20 +106,22 @@ def draw_conditional(
         observed: bool (B, d).
         noise: the rows' noise.
         sampling: levels and repetitions.
+        saved: where the state is kept after every level.
 
     Returns:
         (B, d), observed entries exactly as given.
     """
     sigmas = karras_sigmas(sampling.num_steps, device=x_obs.device)
     raised = sigmas * (1 + churn_to_gamma(sampling.churn, sampling.num_steps))  # where a step starts: churned
-    x = raised[0] * noise(x_obs)
-    for level in range(sampling.num_steps - 1):
+    first, (x,) = saved.restore(raised[0] * noise(x_obs))
+    for level in range(first, sampling.num_steps - 1):
         sigma_next = sigmas[level + 1]
         for repeat in range(sampling.num_resamples):
             unknown = ode_step(denoise, x, raised[level], sigma_next)
             sigma_hat = raised[level] if repeat < sampling.num_resamples - 1 else raised[level + 1]
             z = noise(x)
             x = torch.where(observed, x_obs + sigma_hat * z, unknown + (sigma_hat**2 - sigma_next**2).sqrt() * z)
+        saved.offer(level + 1, x)
     x = ode_step(denoise, x, raised[-2], sigmas[-1], last=True)
     return torch.where(observed, x_obs, x)
 

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from ldmiss.checks import check_array, check_observed, check_unit_images
 from ldmiss.core.noise import RowNoise
+from ldmiss.core.saved_steps import NOT_SAVED, SavedSteps
 
-Generate = Callable[[int, RowNoise], Tensor]
-"""(number of rows, their noise) -> images in [0, 1], (rows, 1, H, W)."""
+Generate = Callable[[int, RowNoise, SavedSteps], Tensor]
+"""(number of rows, their noise, where a sampler keeps its state) -> images in [0, 1], (rows, 1, H, W)."""
 
 
 @dataclass(frozen=True)
@@ -18,15 +19,16 @@ class Imputer:
     """A fitted imputer.
 
     Attributes:
-        complete: (x_obs float32 (B, 1, H, W) in [0, 1], observed bool (B, 1, H, W), noise) -> x_hat (B, 1, H, W),
-            a guess of every pixel in [0, 1] units; values of x_obs at missing pixels are never used.
+        complete: (x_obs float32 (B, 1, H, W) in [0, 1], observed bool (B, 1, H, W), noise, where a sampler keeps its
+            state) -> x_hat (B, 1, H, W), a guess of every pixel in [0, 1] units; values of x_obs at missing pixels
+            are never used.
         stochastic: whether two draws differ.
     """
 
-    complete: Callable[[Tensor, Tensor, RowNoise], Tensor]
+    complete: Callable[[Tensor, Tensor, RowNoise, SavedSteps], Tensor]
     stochastic: bool
 
-    def __call__(self, x_obs: Tensor, observed: Tensor, noise: RowNoise) -> Tensor:
+    def __call__(self, x_obs: Tensor, observed: Tensor, noise: RowNoise, saved: SavedSteps = NOT_SAVED) -> Tensor:
         """The completed images in [0, 1], observed pixels exactly as given, (B, 1, H, W).
 
         Raises:
@@ -34,7 +36,7 @@ class Imputer:
                 What stands at missing pixels is never looked at: NaN may.
         """
         check_unit_images(x_obs, observed)
-        return paste_observed(x_obs, observed, self.complete(x_obs, observed, noise))
+        return paste_observed(x_obs, observed, self.complete(x_obs, observed, noise, saved))
 
 
 def paste_observed(x_obs: Tensor, observed: Tensor, x_hat: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from ldmiss.autoencoding.codecs import Codec, PixelCodec
 from ldmiss.checks import check_choice, check_count, check_number, check_unit_images
 from ldmiss.core.noise import RowNoise
+from ldmiss.core.saved_steps import NOT_SAVED, SavedSteps
 from ldmiss.diffusion.parameterization import Denoiser, ScoreFn
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.diffusion.unet import UNet
@@ -61,7 +62,15 @@ class ScoreModel:
     tau: float
 
     @torch.no_grad()
-    def generate(self, num_rows: int, noise: RowNoise, *, num_steps: int, sampler: str = "euler_maruyama") -> Tensor:
+    def generate(
+        self,
+        num_rows: int,
+        noise: RowNoise,
+        saved: SavedSteps = NOT_SAVED,
+        *,
+        num_steps: int,
+        sampler: str = "euler_maruyama",
+    ) -> Tensor:
         """Unconditional images in [0, 1], (num_rows, 1, H, W), by a sampler of `sample_from_prior`.
 
         Raises:
@@ -70,7 +79,7 @@ class ScoreModel:
         check_count("num_rows", num_rows)
         _check_sampling(num_steps, sampler)
         prior = self._prior(num_rows, noise)
-        z = self._from_prior(sampler, self.denoiser.score, prior, noise, num_steps)
+        z = self._from_prior(sampler, self.denoiser.score, prior, noise, saved, num_steps)
         return self.codec.decode(z).clamp(0, 1)
 
     @torch.no_grad()
@@ -79,6 +88,7 @@ class ScoreModel:
         x_obs: Tensor,
         observed: Tensor,
         noise: RowNoise,
+        saved: SavedSteps = NOT_SAVED,
         *,
         num_steps: int,
         sampler: str = "euler_maruyama",
@@ -102,11 +112,18 @@ class ScoreModel:
         score = self_guided_score(
             self.denoiser, decode, x_obs, observed, weight=weight, t_max=t_max, backprop_score=backprop_score
         )
-        return decode(self._from_prior(sampler, score, self._prior(len(x_obs), noise), noise, num_steps))
+        return decode(self._from_prior(sampler, score, self._prior(len(x_obs), noise), noise, saved, num_steps))
 
     @torch.no_grad()
     def impute_by_replacement(
-        self, x_obs: Tensor, observed: Tensor, noise: RowNoise, *, num_steps: int, num_resamples: int = 1
+        self,
+        x_obs: Tensor,
+        observed: Tensor,
+        noise: RowNoise,
+        saved: SavedSteps = NOT_SAVED,
+        *,
+        num_steps: int,
+        num_resamples: int = 1,
     ) -> Tensor:
         """Replacement imputation (section 5); arguments as `impute_by_guidance`, `num_resamples` as `euler_maruyama`.
 
@@ -125,7 +142,7 @@ class ScoreModel:
         grid = uniform_time_grid(num_steps, self.tau, self.device)
         z = euler_maruyama(
             self.denoiser.score, sde, condition(self._prior(len(x_obs), noise), grid[0]),
-            time_grid=grid, noise=noise, condition=condition, num_resamples=num_resamples,
+            time_grid=grid, noise=noise, condition=condition, num_resamples=num_resamples, saved=saved,
         )  # fmt: skip
         return self.codec.decode(z)
 
@@ -139,9 +156,12 @@ class ScoreModel:
 
         return decode
 
-    def _from_prior(self, sampler: str, score: ScoreFn, prior: Tensor, noise: RowNoise, num_steps: int) -> Tensor:
-        sde, tau = self.denoiser.sde, self.tau
-        return sample_from_prior(sampler, score, sde, prior, num_steps=num_steps, tau=tau, noise=noise)
+    def _from_prior(
+        self, sampler: str, score: ScoreFn, prior: Tensor, noise: RowNoise, saved: SavedSteps, num_steps: int
+    ) -> Tensor:
+        return sample_from_prior(
+            sampler, score, self.denoiser.sde, prior, num_steps=num_steps, tau=self.tau, noise=noise, saved=saved
+        )
 
     def _prior(self, num_rows: int, noise: RowNoise) -> Tensor:
         return noise(torch.empty(num_rows, *self.codec.shape, device=self.device))

@@ -3,13 +3,13 @@
 Every sampler takes a score, guided or not, and turns it into what it integrates: a slope, or a posterior mean.
 """
 
-import itertools
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from ldmiss.core.noise import NoiseFn
+from ldmiss.core.saved_steps import NOT_SAVED, SavedSteps
 from ldmiss.core.shapes import append_dims
 from ldmiss.diffusion.parameterization import ScoreFn
 from ldmiss.diffusion.sde import VPSDE
@@ -28,6 +28,7 @@ def euler_maruyama(
     noise: NoiseFn,
     condition: Condition | None = None,
     num_resamples: int = 1,
+    saved: SavedSteps = NOT_SAVED,
 ) -> Tensor:
     """Integrate the reverse SDE dx = [f - g^2 score] dt + g dw from time_grid[0] down to time_grid[-1].
 
@@ -42,12 +43,14 @@ def euler_maruyama(
         condition: imposed after every step at the time reached (replacement imputation).
         num_resamples: times each step but the last is taken, with forward noise back to its start in between, so that
             imposed and free dimensions come to agree (RePaint, Lugmayr et al. 2022); 1 in the paper.
+        saved: where the state is kept after every step.
 
     Returns:
         (B, ...), the state at time_grid[-1].
     """
     last = len(time_grid) - 2
-    for i in range(last + 1):
+    first, (x,) = saved.restore(x)
+    for i in range(first, last + 1):
         t, t_next = time_grid[i], time_grid[i + 1]
         dt = t_next - t
         g = append_dims(sde.diffusion(t), x)
@@ -60,6 +63,7 @@ def euler_maruyama(
                 x = condition(x, t_next)
             if repeat < num_repeats - 1:
                 x = sde.transition(x, t_next, t, noise(x))
+        saved.offer(i + 1, x)
     return x
 
 
@@ -69,7 +73,9 @@ def posterior_mean(score: ScoreFn, sde: VPSDE, x: Tensor, t: Tensor) -> Tensor:
     return (x + append_dims(sigma, x) ** 2 * score(x, t)) / append_dims(alpha, x)
 
 
-def probability_flow_heun(score: ScoreFn, sde: VPSDE, x: Tensor, *, time_grid: Tensor) -> Tensor:
+def probability_flow_heun(
+    score: ScoreFn, sde: VPSDE, x: Tensor, *, time_grid: Tensor, saved: SavedSteps = NOT_SAVED
+) -> Tensor:
     """Integrate dx/dt = f - g^2 score / 2 with Heun's method, second order; the last step takes the posterior mean.
 
     No noise but that of `x`, the state at time_grid[0], (B, ...). Two evaluations per step, one for the last.
@@ -79,15 +85,25 @@ def probability_flow_heun(score: ScoreFn, sde: VPSDE, x: Tensor, *, time_grid: T
     def slope(x: Tensor, t: Tensor) -> Tensor:
         return sde.drift(x, t) - 0.5 * append_dims(sde.beta(t), x) * score(x, t)
 
-    for t, t_next in itertools.pairwise(time_grid[:-1]):
+    first, (x,) = saved.restore(x)
+    for i in range(first, len(time_grid) - 2):
+        t, t_next = time_grid[i], time_grid[i + 1]
         d_cur = slope(x, t)
         d_next = slope(x + (t_next - t) * d_cur, t_next)
         x = x + (t_next - t) * 0.5 * (d_cur + d_next)
+        saved.offer(i + 1, x)
     return posterior_mean(score, sde, x, time_grid[-2])
 
 
 def dpm_solver_pp(
-    score: ScoreFn, sde: VPSDE, x: Tensor, *, time_grid: Tensor, order: int = 2, noise: NoiseFn | None = None
+    score: ScoreFn,
+    sde: VPSDE,
+    x: Tensor,
+    *,
+    time_grid: Tensor,
+    order: int = 2,
+    noise: NoiseFn | None = None,
+    saved: SavedSteps = NOT_SAVED,
 ) -> Tensor:
     """DPM-Solver++: exact in the linear part, so that only the posterior mean is approximated over a step.
 
@@ -99,23 +115,25 @@ def dpm_solver_pp(
     One evaluation per step; the last step takes the posterior mean.
 
     Args:
-        score, sde, x, time_grid: as `euler_maruyama`.
+        score, sde, x, time_grid, saved: as `euler_maruyama`.
         order: 1 or 2.
         noise: of the reverse SDE; without it the probability-flow ODE is solved.
     """
-    previous: tuple[Tensor, Tensor] | None = None  # (x_0 predicted a step earlier, that step's size in log-SNR)
-    for t, t_next in itertools.pairwise(time_grid[:-1]):
+    first, (x, *previous) = saved.restore(x)  # previous: x_0 predicted a step earlier, that step's size in log-SNR
+    for i in range(first, len(time_grid) - 2):
+        t, t_next = time_grid[i], time_grid[i + 1]
         (_, sigma), (alpha_next, sigma_next) = sde.marginal_prob(t), sde.marginal_prob(t_next)
         step = sde.log_snr(t_next) - sde.log_snr(t)
         x_0 = posterior_mean(score, sde, x, t)
-        extrapolated = x_0 if previous is None or order == 1 else x_0 + 0.5 * step / previous[1] * (x_0 - previous[0])
+        extrapolated = x_0 if not previous or order == 1 else x_0 + 0.5 * step / previous[1] * (x_0 - previous[0])
         if noise is None:
             x = sigma_next / sigma * x - alpha_next * torch.expm1(-step) * extrapolated
         else:
             gain = -torch.expm1(-2 * step)
             x = sigma_next / sigma * (-step).exp() * x + alpha_next * gain * extrapolated
             x = x + sigma_next * gain.sqrt() * noise(x)
-        previous = x_0, step
+        previous = [x_0, step]
+        saved.offer(i + 1, x, *previous)
     return posterior_mean(score, sde, x, time_grid[-2])
 
 
@@ -129,7 +147,15 @@ SAMPLERS = ("euler_maruyama", "heun", *_DPM_SOLVERS)
 
 
 def sample_from_prior(
-    sampler: str, score: ScoreFn, sde: VPSDE, x: Tensor, *, num_steps: int, tau: float, noise: NoiseFn
+    sampler: str,
+    score: ScoreFn,
+    sde: VPSDE,
+    x: Tensor,
+    *,
+    num_steps: int,
+    tau: float,
+    noise: NoiseFn,
+    saved: SavedSteps = NOT_SAVED,
 ) -> Tensor:
     """The prior's x, (B, ...), brought to time 0 by the named sampler, on the time grid that suits it.
 
@@ -141,18 +167,21 @@ def sample_from_prior(
         num_steps: steps; what they cost is `num_evaluations`.
         tau: smallest time at which the network is asked.
         noise: the source of each step's noise, for the samplers that add some.
+        saved: where the state is kept after every step.
 
     Raises:
         ValueError: unknown sampler.
     """
     if sampler == "euler_maruyama":
-        return euler_maruyama(score, sde, x, time_grid=uniform_time_grid(num_steps, tau, x.device), noise=noise)
+        grid = uniform_time_grid(num_steps, tau, x.device)
+        return euler_maruyama(score, sde, x, time_grid=grid, noise=noise, saved=saved)
     grid = log_snr_time_grid(sde, num_steps, tau, x.device)
     if sampler == "heun":
-        return probability_flow_heun(score, sde, x, time_grid=grid)
+        return probability_flow_heun(score, sde, x, time_grid=grid, saved=saved)
     if sampler in _DPM_SOLVERS:
         order, noisy = _DPM_SOLVERS[sampler]
-        return dpm_solver_pp(score, sde, x, time_grid=grid, order=order, noise=noise if noisy else None)
+        noise_or_none = noise if noisy else None
+        return dpm_solver_pp(score, sde, x, time_grid=grid, order=order, noise=noise_or_none, saved=saved)
     raise ValueError(f"unknown sampler {sampler!r}; allowed: {', '.join(SAMPLERS)}")
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from ldmiss.baselines.averages import impute_mean, impute_neighbours
 from ldmiss.baselines.gaussian import impute_gaussian
 from ldmiss.core.noise import RowNoise
+from ldmiss.core.saved_steps import SavedSteps
 from ldmiss.files.tensors import load_tensors
 from ldmiss.imputation.imputer import Imputer
 from ldmiss_pipeline.artifacts.paths import Item
@@ -34,8 +35,8 @@ def load_imputers(item: Item, params: Params, runtime: Runtime) -> dict[str, Imp
 def _on_images(impute: NumpyImputer) -> Imputer:
     """An imputer of float32 (N, H, W) arrays."""
 
-    def complete(x_obs: Tensor, observed: Tensor, noise: RowNoise) -> Tensor:
-        del noise
+    def complete(x_obs: Tensor, observed: Tensor, noise: RowNoise, saved: SavedSteps) -> Tensor:
+        del noise, saved
         completed = impute(x_obs[:, 0].cpu().numpy(), observed[:, 0].cpu().numpy())
         return torch.from_numpy(completed)[:, None].to(x_obs.device)
 

@@ -5,6 +5,7 @@ from functools import partial
 from torch import Tensor
 
 from ldmiss.core.noise import RowNoise
+from ldmiss.core.saved_steps import SavedSteps
 from ldmiss.files.tensors import load_tensors
 from ldmiss.imputation.autoencoder import impute_autoencoder
 from ldmiss.imputation.imputer import Imputer
@@ -27,8 +28,8 @@ def load_imputers(item: Item, params: Params, runtime: Runtime) -> dict[str, Imp
         encoder_input=restore_encoder_input(tensors, metadata, runtime.device),
     )  # fmt: skip
 
-    def complete(x_obs: Tensor, observed: Tensor, noise: RowNoise) -> Tensor:
-        del noise
+    def complete(x_obs: Tensor, observed: Tensor, noise: RowNoise, saved: SavedSteps) -> Tensor:
+        del noise, saved
         return impute(x_obs, observed)
 
     return {"autoencoder": Imputer(complete, stochastic=False)}

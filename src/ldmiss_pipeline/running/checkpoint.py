@@ -9,6 +9,7 @@ folder repeats it. A checkpoint that cannot be read, or that is of other work, i
 import os
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,6 +69,7 @@ class FileCheckpoint:
         self.seconds_saving = 0.0
         self.restored: list[str] = []
         self._offered: dict[str, MakeTensors] = {}
+        self._lock = threading.Lock()  # chunks that are computed side by side offer their steps
         self._interval = seconds_between()
         self._last_saved = time.monotonic()
         self._last_cost = 0.0
@@ -102,14 +104,15 @@ class FileCheckpoint:
         Raises:
             Stopped: the process was asked to leave; everything offered was saved.
         """
-        self._offered[slot] = make
-        if not (self.stop.asked or self._due()):
-            return False
-        start, before = time.monotonic(), self.seconds_saving
-        for name in list(self._offered):
-            self.save(name, self._offered.pop(name)())
-        self.seconds_saving = before
-        self._charge(time.monotonic() - start)  # with the making of the tensors
+        with self._lock:
+            self._offered[slot] = make
+            if not (self.stop.asked or self._due()):
+                return False
+            start, before = time.monotonic(), self.seconds_saving
+            for name in list(self._offered):
+                self.save(name, self._offered.pop(name)())
+            self.seconds_saving = before
+            self._charge(time.monotonic() - start)  # with the making of the tensors
         self.stop.leave()
         return True
 
@@ -123,9 +126,10 @@ class FileCheckpoint:
 
     def drop(self, prefix: str) -> None:
         """Remove the slots whose names start with `prefix`."""
-        self._offered = {slot: make for slot, make in self._offered.items() if not slot.startswith(prefix)}
-        for path in self.folder.glob(f"{prefix}*.safetensors"):
-            path.unlink()
+        with self._lock:
+            self._offered = {slot: make for slot, make in self._offered.items() if not slot.startswith(prefix)}
+            for path in self.folder.glob(f"{prefix}*.safetensors"):
+                path.unlink()
 
     def remove(self) -> None:
         """Remove the whole folder: the work is done."""

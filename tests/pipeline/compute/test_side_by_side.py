@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ from support.imports import ROOT
 
 import ldmiss_pipeline.running.checkpoint
 import ldmiss_pipeline.running.signals
-from ldmiss.core.batching import in_chunks
+from ldmiss.core.batching import in_chunks, steps_slot
+from ldmiss.core.noise import RowNoise
+from ldmiss.core.saved_steps import SavedSteps
+from ldmiss.files.tensors import load_tensors
 from ldmiss_pipeline.running.checkpoint import FileCheckpoint
 from ldmiss_pipeline.running.signals import Stop, Stopped
 
@@ -42,10 +46,57 @@ def test_chunks_side_by_side(tmp_path: Path) -> None:
     assert sorted(computed) == [8, 12, 16, 20]
 
 
+def test_steps_of_chunks_side_by_side_are_saved_on_sigterm(tmp_path: Path) -> None:
+    """Both stop after the step that they are at, and go on there: no step is taken twice."""
+    together = threading.Barrier(2, timeout=30)
+    taken: list[tuple[int, int]] = []
+
+    def run(stop: Stop, last: int) -> torch.Tensor:
+        checkpoint = FileCheckpoint(tmp_path, "key", stop)
+
+        def compute(rows: slice) -> torch.Tensor:
+            noise = RowNoise(0, torch.arange(rows.start, rows.stop))
+            saved = SavedSteps(checkpoint, steps_slot("rows", rows), noise)
+            first, (x,) = saved.restore(noise(torch.zeros(rows.stop - rows.start)[:, None]))
+            for step in range(first, 6):
+                taken.append((rows.start, step))
+                x = x + noise(x)
+                if step == last and together.wait() == 0:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    while not stop.asked:  # the main thread takes the signal
+                        time.sleep(0.01)
+                if step == last:
+                    together.wait()
+                saved.offer(step + 1, x)
+            return x
+
+        return in_chunks(compute, 8, chunk_size=4, name="rows", num_at_a_time=2, checkpoint=checkpoint)
+
+    def num_saved(start: int) -> int:
+        path = tmp_path / f"rows-{start}-steps.safetensors"
+        return int(load_tensors(path, kind="checkpoint")[0]["step"]) if path.exists() else 0
+
+    stop = Stop()
+    with stop.installed(), pytest.raises(Stopped):
+        run(stop, last=3)
+    deadline = time.monotonic() + 30
+    while [num_saved(0), num_saved(4)] != [4, 4]:  # the other thread is not waited for: it saves on its own
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert sorted(taken) == [(start, step) for start in (0, 4) for step in range(4)]
+    result = run(Stop(), last=-1)
+    assert sorted(taken) == [(start, step) for start in (0, 4) for step in range(6)]
+    shutil.rmtree(tmp_path)
+    assert torch.equal(result, run(Stop(), last=-1))
+
+
 FIRST_OPERATION = """
 import os, stages, threading, torch, tqdm
 tqdm.tqdm.monitor_interval = 0  # no thread of its own
-from ldmiss.core.batching import in_chunks
+from ldmiss.core.batching import in_chunks, steps_slot
+from ldmiss.core.noise import RowNoise
+from ldmiss.core.saved_steps import SavedSteps
+from ldmiss.files.tensors import load_tensors
 torch.set_num_threads(1)
 together = threading.Barrier(2)
 x, weight = torch.randn(512, 512), torch.randn(512, 512)
