@@ -45,7 +45,7 @@ def em_settings(params: DiffPuter) -> EMSettings:
         first=Recipe(**em.train_first.model_dump()),
         later=Recipe(**em.train_next.model_dump()),
         sampling=Sampling(e_step.num_steps, e_step.num_resamples),
-        num_trials=e_step.num_trials if e_step.statistic == "mean" else 1,
+        num_trials=e_step.num_trials,
         warm_start=em.warm_start,
         per_feature=params.normalize == "per_feature",
         std_floor=params.std_floor,

@@ -85,11 +85,17 @@ def check_incomplete_images(images: Any, observed: Any, *, square: bool = False)
     """Incomplete images to fit to: uint8 and observed bool (N, 1, H, W), at least one pixel observed."""
     _check_tensors(images=images, observed=observed)
     check_array("images", images, ("N", 1, "H", "W"), "uint8")
-    if square and images.shape[2] != images.shape[3]:
-        raise InputError(f"images: {images.shape[2]} x {images.shape[3]}; allowed for this fit: square images")
+    if square:
+        check_square(images)
     check_observed(observed, images, "images")
     if not bool(observed.any()):
         raise InputError("observed: no pixel of any image is observed; allowed: at least one")
+
+
+def check_square(images: Any) -> None:
+    """Images (N, 1, H, H)."""
+    if images.shape[2] != images.shape[3]:
+        raise InputError(f"images: {images.shape[2]} x {images.shape[3]}; allowed for this fit: square images")
 
 
 def check_unit_images(x_obs: Any, observed: Any) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 import ldmiss
 from ldmiss.classifier.network import Classifier
+from ldmiss.core.saved_steps import SavedSteps
 from ldmiss.diffputer.em import Sampling
 from ldmiss.errors import InputError
 from ldmiss.networks.layers import build, init_torch_default
@@ -32,7 +33,7 @@ def noise(num_rows: int = 10) -> ldmiss.RowNoise:
     return ldmiss.RowNoise(0, torch.arange(num_rows))
 
 
-def half(x_obs: Tensor, observed: Tensor, noise: ldmiss.RowNoise) -> Tensor:
+def half(x_obs: Tensor, observed: Tensor, noise: ldmiss.RowNoise, saved: SavedSteps) -> Tensor:
     """An imputer's guess: grey everywhere, or what another case is given."""
     return torch.full((len(x_obs), 1, 28, 28), 0.5)
 
@@ -65,7 +66,7 @@ IMPUTE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         x, observed, noise(), num_steps=2
     ),
     "DiffPuterModel.impute": lambda x, observed: small_models.diffputer().impute(
-        x, observed, noise(), Sampling(2, 1)
+        x, observed, noise(), sampling=Sampling(2, 1)
     ),
 }  # fmt: skip
 """Every way to complete images."""

@@ -37,7 +37,7 @@ SWITCHES: list[tuple[str, str, Any]] = [
     ("train_ddpm", "ddpm.train.grad_clip", 0.1),
     ("train_ddpm", "ddpm.train.lr_schedule", "constant"),
     ("train_diffputer", "diffputer.normalize", "global"),
-    ("train_diffputer", "diffputer.em.e_step.statistic", "sample"),
+    ("train_diffputer", "diffputer.em.e_step.num_trials", 1),
     ("train_diffputer", "diffputer.em.warm_start", False),
     ("sample-ddpm", "ddpm.sample.num_steps", 4),
     *[("sample-ldmiss", "ldmiss.sample.sampler", name) for name in get_args(Sampler) if name != "euler_maruyama"],

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
-from ldmiss.checks import check_array, check_number, check_range
+from ldmiss.checks import check_array, check_number, check_range, check_square
 from ldmiss.classifier.features import extract_layers
 from ldmiss.classifier.frechet import accuracy, fid, fid_statistics
 from ldmiss.classifier.network import NUM_CLASSES, Classifier, weights_sha256
@@ -44,7 +44,8 @@ def fit_classifier(
         InputError: images, labels or settings of another shape, dtype or range.
         DivergenceError: a loss or a weight is not finite.
     """
-    check_array("images", images, ("N", 1, "H", "H"), "uint8")
+    check_array("images", images, ("N", 1, "H", "W"), "uint8")
+    check_square(images)
     check_array("labels", labels, (len(images),), "int64")
     check_range("labels", labels, 0, NUM_CLASSES - 1)
     check_number("dropout", dropout, least=0, below=1)

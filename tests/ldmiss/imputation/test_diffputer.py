@@ -27,8 +27,8 @@ def test_impute_does_not_depend_on_the_batch() -> None:
     generator = torch.Generator().manual_seed(0)
     x, observed = torch.rand(5, 1, 2, 2, generator=generator), torch.rand(5, 1, 2, 2, generator=generator) < 0.5
     x_obs = torch.where(observed, x, NAN)
-    together = PUTER.impute(x_obs, observed, RowNoise(0, torch.arange(5)), Sampling(8, 3))
-    alone = PUTER.impute(x_obs[3:4], observed[3:4], RowNoise(0, torch.tensor([3])), Sampling(8, 3))
+    together = PUTER.impute(x_obs, observed, RowNoise(0, torch.arange(5)), sampling=Sampling(8, 3))
+    alone = PUTER.impute(x_obs[3:4], observed[3:4], RowNoise(0, torch.tensor([3])), sampling=Sampling(8, 3))
     torch.testing.assert_close(alone, together[3:4], rtol=1e-5, atol=1e-5)
     assert together.shape == x.shape
     torch.testing.assert_close(together[observed], x[observed])  # up to the change of units; the Imputer pastes

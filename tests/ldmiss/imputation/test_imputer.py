@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ldmiss.core.noise import RowNoise
+from ldmiss.core.saved_steps import SavedSteps
 from ldmiss.imputation.imputer import Imputer, paste_observed
 
 OBSERVED = torch.tensor([True, False, True, False]).reshape(1, 1, 2, 2)
@@ -21,7 +22,7 @@ def test_imputer_pastes_its_completion() -> None:
     """`complete` gets observation, indicators and noise, and its guess stands at missing pixels only."""
     seen = []
 
-    def complete(x_obs: Tensor, observed: Tensor, noise: RowNoise) -> Tensor:
+    def complete(x_obs: Tensor, observed: Tensor, noise: RowNoise, saved: SavedSteps) -> Tensor:
         seen.append((x_obs, observed, noise))
         return torch.full_like(x_obs, 0.5)
 

@@ -121,14 +121,14 @@ def test_threads_of_ours_take_the_number_of_torchs(tmp_path: Path) -> None:
 
 
 UNDER_WAY = """
-import runpy, sys, time
+import os, runpy, sys, time
 import ldmiss_pipeline.running.signals, stages.impute
 from ldmiss_pipeline.compute.device import Runtime
 ldmiss_pipeline.running.signals.GRACE_SECONDS = 0.1
 Runtime.num_at_a_time = 2
 in_chunks = stages.impute.in_chunks
 def compute(rows):
-    print("under way", flush=True)
+    os.write(1, b"under way\\n")  # in one piece: two threads do
     time.sleep(120)
 def slow(real, num_rows, **more):
     return in_chunks(compute, num_rows, **more)

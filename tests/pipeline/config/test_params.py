@@ -136,7 +136,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     ({"baselines": {"train": {"ridge": float("inf")}}}, "baselines.train.ridge: .* finite number"),
     ({"diffusion": {"beta_max": 0.05}}, "diffusion.beta_max must be larger than beta_min"),
-    ({"diffputer": {"em": {"e_step": {"statistic": "mode"}}}}, "diffputer.em.e_step.statistic: .*'mean' or 'sample'"),
+    ({"diffputer": {"em": {"e_step": {"num_trials": 0}}}}, "diffputer.em.e_step.num_trials: .* got 0"),
 ]
 
 

@@ -124,17 +124,10 @@ class NumSteps(Section):
 
 
 class EStep(Section):
-    statistic: Literal["mean", "sample"]
     num_trials: Count
     num_steps: Steps
     num_resamples: Count
     chunk_size: ChunkSize
-
-    @model_validator(mode="after")
-    def _trials_are_averaged(self) -> "EStep":
-        if self.statistic == "sample" and self.num_trials > 1:
-            raise ValueError(f"num_trials: {self.num_trials} has no effect, a sample is one draw; make it 1")
-        return self
 
 
 class EM(Section):
