@@ -69,7 +69,7 @@ class Context:
         """The checkpoints of this very work; its key takes hashing the inputs."""
         from ldmiss_pipeline.running.checkpoint import FileCheckpoint
 
-        key = self.stage_item.key(self.runtime.record())
+        key = self.stage_item.key(self.runtime.key())
         folder = CHECKPOINTS / f"{self.stage_item.label}-{key[:16]}"
         for other in sorted(CHECKPOINTS.glob(f"{self.stage_item.label}-*")):
             if other != folder:
