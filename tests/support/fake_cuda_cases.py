@@ -18,6 +18,7 @@ from ldmiss.core.noise import RowNoise
 from ldmiss.diffputer import em, objective
 from ldmiss.diffputer.mlp import DiffPuterMLP
 from ldmiss.imputation.imputer import Imputer
+from ldmiss.networks import layers
 from ldmiss.sampling.samplers import SAMPLERS
 from ldmiss.training import loop
 from ldmiss.training.adam import Adam
@@ -51,6 +52,7 @@ def train(watch: Watch, name: str, dtype: torch.dtype) -> None:
     watch.waits.clear()
     training.run(loss, lambda training: waits.append(list(watch.waits)))
     assert waits[0] == [ORDER, ORDER], "a step waits"  # the second step ends the epoch, and the losses are read
+    assert watch.ops["aten::_foreach_lerp_.Scalar"] == 2, "the average takes one kernel a step"
     training.restore(training.snapshot())
     assert {value.device.type for value in training.result().values()} == {"cpu"}
     assert not watch.wrong
@@ -94,6 +96,19 @@ def test_training(watch: Watch, name: str) -> None:
 def test_inference(watch: Watch, name: str) -> None:
     """As training."""
     infer(watch, name, torch.bfloat16)
+
+
+def test_frozen_weights_are_cast_once(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the sampler begins; autocast alone casts the 7 weights and 7 biases at each of its evaluations."""
+
+    def num_casts() -> int:
+        before = watch.ops["aten::_to_copy"]
+        infer(watch, "diffputer", torch.bfloat16)
+        return watch.ops["aten::_to_copy"] - before
+
+    ours = num_casts()
+    monkeypatch.setattr(layers, "cast_frozen_layers", lambda network, dtype: None)
+    assert num_casts() - ours == 14 * (2 * STEPS - 1) - 14
 
 
 @pytest.mark.slow

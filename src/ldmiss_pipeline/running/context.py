@@ -60,7 +60,7 @@ class Context:
         """Rows at a time for this stage; noted for the record."""
         from ldmiss_pipeline.compute.chunk_size import rows_at_a_time
 
-        size = rows_at_a_time(self.runtime.device.type, self.stage_item.stage, declared)
+        size = rows_at_a_time(self.runtime.device.type, self.stage_item.stage, declared, self.item.method)
         self.used |= {"chunk_size": size, "chunks_at_a_time": self.runtime.num_at_a_time}
         return size
 

@@ -94,7 +94,5 @@ def test_a_batch_that_does_not_fit() -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate ...")
 
     training = Training(nn.Linear(2, 2), Recipe(epochs=1, batch_size=256, lr=1e-3), num_items=1000, seed=0)
-    with pytest.raises(
-        DeviceMemoryError, match=r"^vae: .* for training steps of 256 items: lower batch_size"
-    ):
+    with pytest.raises(DeviceMemoryError, match=r"^vae: .* for training steps of 256 items: lower batch_size"):
         run_training(training, loss, name="vae", progress=False)

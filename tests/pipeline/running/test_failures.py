@@ -85,9 +85,7 @@ def test_a_chunk_too_large_for_the_device(
     [
         (OUT_OF_MEMORY, "the device's memory is too small for what is computed in one piece"),
         (
-            torch.AcceleratorError(
-                "CUDA error: an illegal memory access was encountered\nCUDA kernel errors ..."
-            ),
+            torch.AcceleratorError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors ..."),
             "the GPU failed (CUDA error: an illegal memory access was encountered); run again, in a new process",
         ),
         (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "the GPU failed (cuDNN error: CUDNN_STATUS_EXEC"),
