@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro grid test test-slow test-mutations test-faults test-cluster check verify verify-determinism format bench params classifier lock clean
+.PHONY: help setup repro grid test test-slow test-gpu test-mutations test-faults test-cluster check verify verify-determinism format bench params classifier lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -40,6 +40,10 @@ test: setup  ## the fast tests, side by side (3 minutes on 2 cores)
 
 test-slow: setup  ## all tests, the long ones included
 	python -m pytest -q -n auto -m "not mutation"
+
+test-gpu: setup  ## what needs a GPU, on this host's (docs/gpu.md); without one it is skipped
+	python -m pytest -q -rs -m gpu
+	python -m pytest -q tests/pipeline/compute/test_determinism.py
 
 test-mutations: setup  ## seeded slips in the code must turn tests of docs/fidelity.md red
 	python -m pytest -q -m mutation tests/project/test_mutations.py

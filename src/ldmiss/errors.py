@@ -1,4 +1,4 @@
-"""What goes wrong: bad input, and a computation that diverges; and the form of their messages."""
+"""What goes wrong: bad input, a computation that diverges, too little memory; and the form of their messages."""
 
 
 class InputError(ValueError):
@@ -11,6 +11,22 @@ class InputError(ValueError):
 
 class DivergenceError(ArithmeticError):
     """A training or a sampler gave values that are not finite. The message is one line, as that of `InputError`."""
+
+
+class DeviceMemoryError(MemoryError):
+    """A device's memory is too small. The message is one line, as that of `InputError`.
+
+    Attributes:
+        setting: what to lower, "chunk_size" or "batch_size".
+    """
+
+    def __init__(self, message: str, setting: str) -> None:
+        super().__init__(f"{message}: lower {setting}")
+        self.setting = setting
+
+
+class DeviceMemoryWarning(UserWarning):
+    """A device's memory was too small for so many rows at a time; the computation goes on with fewer."""
 
 
 def one_line(text: object, *, longest: int = 300) -> str:

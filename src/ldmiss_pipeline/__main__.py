@@ -10,6 +10,7 @@ COMMANDS = {
     "claims": "ldmiss_pipeline.paper.claims_command",
     "verify": "ldmiss_pipeline.running.verify",
     "grid": "ldmiss_pipeline.grid.__main__",
+    "pack": "ldmiss_pipeline.running.pack",
 }
 """Command -> the module whose `main(arguments)` it is."""
 

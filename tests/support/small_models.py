@@ -52,37 +52,41 @@ def mlp(device: torch.device = CPU) -> DiffPuterMLP:
     )
 
 
-def ddpm(device: torch.device = CPU) -> ScoreModel:
+def ddpm(device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> ScoreModel:
     """A score model of 28 x 28 pixels."""
-    denoiser = Denoiser(at_precision(unet(1, 28, device).requires_grad_(False), torch.float32), VPSDE())
+    denoiser = Denoiser(at_precision(unet(1, 28, device).requires_grad_(False), dtype), VPSDE())
     return ScoreModel(denoiser, PixelCodec((1, 28, 28), "symmetric"), device, 1e-3)
 
 
-def ldmiss(device: torch.device = CPU) -> ScoreModel:
+def ldmiss(device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> ScoreModel:
     """A score model of 2 x 7 x 7 latents."""
-    denoiser = Denoiser(at_precision(unet(2, 7, device).requires_grad_(False), torch.float32), VPSDE())
-    decoder = at_precision(autoencoder(device).requires_grad_(False).decoder, torch.float32)
+    denoiser = Denoiser(at_precision(unet(2, 7, device).requires_grad_(False), dtype), VPSDE())
+    decoder = at_precision(autoencoder(device).requires_grad_(False).decoder, dtype)
     codec = LatentCodec((2, 7, 7), decoder, torch.ones(1, 1, 1, device=device), "symmetric")
     return ScoreModel(denoiser, codec, device, 1e-3)
 
 
-def diffputer(device: torch.device = CPU) -> DiffPuterModel:
+def diffputer(device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> DiffPuterModel:
     """A fitted model of rows."""
     moments = Normalizer(torch.full((784,), 0.3, device=device), torch.full((784,), 0.3, device=device))
-    denoise = Preconditioned(at_precision(mlp(device).requires_grad_(False), torch.float32), SIGMA_DATA)
+    denoise = Preconditioned(at_precision(mlp(device).requires_grad_(False), dtype), SIGMA_DATA)
     return DiffPuterModel(denoise, moments, 28)
 
 
-GENERATORS: dict[str, Callable[[torch.device, int], Callable[..., Tensor]]] = {
-    "ldmiss": lambda device, steps: partial(ldmiss(device).generate, num_steps=steps),
-    "ddpm": lambda device, steps: partial(ddpm(device).generate, num_steps=steps),
-    "diffputer": lambda device, steps: partial(diffputer(device).generate, num_steps=steps),
+GENERATORS: dict[str, Callable[[torch.device, torch.dtype, int], Callable[..., Tensor]]] = {
+    "ldmiss": lambda device, dtype, steps: partial(ldmiss(device, dtype).generate, num_steps=steps),
+    "ddpm": lambda device, dtype, steps: partial(ddpm(device, dtype).generate, num_steps=steps),
+    "diffputer": lambda device, dtype, steps: partial(diffputer(device, dtype).generate, num_steps=steps),
 }
-"""(device, number of steps) -> (number of rows, noise) -> images."""
-IMPUTERS: dict[str, Callable[[torch.device, int], Callable[..., Tensor]]] = {
-    "ldmiss-guidance": lambda device, steps: partial(ldmiss(device).impute_by_guidance, num_steps=steps),
-    "ddpm-guidance": lambda device, steps: partial(ddpm(device).impute_by_guidance, num_steps=steps),
-    "ddpm-replacement": lambda device, steps: partial(ddpm(device).impute_by_replacement, num_steps=steps),
-    "diffputer-replacement": lambda device, steps: partial(diffputer(device).impute, sampling=Sampling(steps, 2)),
+"""(device, dtype of the layers, number of steps) -> (number of rows, noise) -> images."""
+IMPUTERS: dict[str, Callable[[torch.device, torch.dtype, int], Callable[..., Tensor]]] = {
+    "ldmiss-guidance": lambda device, dtype, steps: partial(ldmiss(device, dtype).impute_by_guidance, num_steps=steps),
+    "ddpm-guidance": lambda device, dtype, steps: partial(ddpm(device, dtype).impute_by_guidance, num_steps=steps),
+    "ddpm-replacement": lambda device, dtype, steps: partial(
+        ddpm(device, dtype).impute_by_replacement, num_steps=steps
+    ),
+    "diffputer-replacement": lambda device, dtype, steps: partial(
+        diffputer(device, dtype).impute, sampling=Sampling(steps, 2)
+    ),
 }
-"""(device, number of steps) -> (images, observed, noise) -> images."""
+"""(device, dtype of the layers, number of steps) -> (images, observed, noise) -> images."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
+from ldmiss.core.device_memory import RowsInPieces
 from ldmiss.errors import DivergenceError
 from ldmiss.progress import progress_bar
 
@@ -27,7 +28,7 @@ def in_chunks(
     Args:
         compute: a slice of the rows -> their results; called in several threads where `num_at_a_time` is above 1.
         num_rows: how many there are.
-        chunk_size: rows at a time.
+        chunk_size: rows at a time; fewer where the device's memory is too small for them, see `RowsInPieces`.
         name: of these rows, for the checkpoint, the progress bar and errors.
         num_at_a_time: chunks that are computed side by side. The results do not depend on it.
         checkpoint: where finished rows are kept; within a chunk, `compute` may keep what it has in `steps_slot`.
@@ -35,13 +36,14 @@ def in_chunks(
 
     Raises:
         DivergenceError: values that are not finite.
+        DeviceMemoryError: the device's memory is too small for one row.
     """
     parts: list[Tensor] = []
     start = 0
     group = _Group(checkpoint, name, start)
     with (
         progress_bar(name, num_rows, "row", shown=progress) as bar,
-        _side_by_side(compute, num_rows, chunk_size, num_at_a_time) as computed,
+        _side_by_side(compute, num_rows, chunk_size, num_at_a_time, name) as computed,
     ):
         while start < num_rows:
             stored = checkpoint.load(f"{name}-{start}")
@@ -63,17 +65,14 @@ def in_chunks(
 
 @contextmanager
 def _side_by_side(
-    compute: Callable[[slice], Tensor], num_rows: int, chunk_size: int, num_at_a_time: int
+    compute: Callable[[slice], Tensor], num_rows: int, chunk_size: int, num_at_a_time: int, name: str
 ) -> Iterator[Callable[[slice], Tensor]]:
     """`compute` to the CPU, with the chunks that come next begun in other threads meanwhile.
 
     Threads do, and processes need not: torch holds Python's lock only between its operations. On the way out nothing
     is waited for, so that a stage that is asked to leave does.
     """
-
-    def on_cpu(rows: slice) -> Tensor:
-        return compute(rows).cpu().contiguous()
-
+    on_cpu = RowsInPieces(compute, name)
     if num_at_a_time == 1:
         yield on_cpu
         return

@@ -136,9 +136,12 @@ def init_torch_default(network: nn.Module, generator: torch.Generator) -> None:
 def at_precision(network: nn.Module, dtype: torch.dtype) -> Callable[..., Any]:
     """The network's forward under autocast to `dtype` (float32: as it is), with float32 results (one, or a tuple).
 
-    Weights stay float32; norms, losses and samplers outside the network stay float32 too.
+    Weights stay float32 (on a GPU those of frozen layers do not, see `cast_frozen_layers`); norms, losses and samplers
+    outside the network stay float32 too.
     """
     device_type = next(network.parameters()).device.type
+    if device_type == "cuda" and dtype != torch.float32:
+        cast_frozen_layers(network, dtype)
 
     def forward(*args: Tensor | torch.Generator | None) -> Any:
         with torch.autocast(device_type, dtype=dtype, enabled=dtype != torch.float32):
@@ -146,3 +149,14 @@ def at_precision(network: nn.Module, dtype: torch.dtype) -> Callable[..., Any]:
         return tuple(part.float() for part in output) if isinstance(output, tuple) else output.float()
 
     return forward
+
+
+def cast_frozen_layers(network: nn.Module, dtype: torch.dtype) -> None:
+    """Cast the weights of layers without gradients once, in place, to what autocast casts them to at every call.
+
+    Results keep their bits. Autocast keeps its copy of a weight only where that needs a gradient, and not beyond the
+    call; so a frozen layer costs it two more kernels each time.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear) and not any(p.requires_grad for p in module.parameters()):
+            module.to(dtype)

@@ -24,5 +24,5 @@ class EMA:
         if parameters.keys() != self.shadow.keys():
             raise ValueError("EMA: the parameters are not those it was made for")
         decay = min(self.decay, (1 + num_updates) / (10 + num_updates))
-        for name, value in parameters.items():
-            self.shadow[name].lerp_(value, 1 - decay)
+        shadow = [self.shadow[name] for name in parameters]
+        torch._foreach_lerp_(shadow, list(parameters.values()), 1 - decay)  # on a GPU one kernel, not one a weight

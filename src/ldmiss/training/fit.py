@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
+from ldmiss.core.device_memory import naming_batch_size
 from ldmiss.core.noise import torch_generator
 from ldmiss.core.randomness import derive_seed
 from ldmiss.networks.layers import build
@@ -62,7 +63,7 @@ def fit_network(
         progress: show a bar on a terminal.
 
     Raises:
-        DivergenceError: a loss or a weight is not finite.
+        DivergenceError, DeviceMemoryError: see `run_training`.
     """
     network = build(lambda: make(**config), device, init, torch_generator("cpu", seed, name, "init"))
     training = Training(network, recipe, num_items=num_items, seed=derive_seed(seed, name))
@@ -78,7 +79,12 @@ def run_training(
     checkpoint: Checkpoint = NO_CHECKPOINT,
     progress: bool = True,
 ) -> None:
-    """Train to the end, from the checkpoint's slot `name` where it has one, with a progress bar of that name."""
+    """Train to the end, from the checkpoint's slot `name` where it has one, with a progress bar of that name.
+
+    Raises:
+        DivergenceError: a loss or a weight is not finite.
+        DeviceMemoryError: the device's memory is too small for a batch.
+    """
     stored = checkpoint.load(name)
     if stored is not None:
         training.restore(stored)
@@ -91,4 +97,5 @@ def run_training(
             if training.step % 20 == 0 and not bar.disable:
                 bar.set_postfix(loss=f"{training.last_loss():.4g}", refresh=False)
 
-        training.run(batch_loss, on_step)
+        with naming_batch_size(name, training.recipe.batch_size):
+            training.run(batch_loss, on_step)

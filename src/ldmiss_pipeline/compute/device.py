@@ -34,13 +34,23 @@ class Runtime:
         """Chunks of images to compute side by side: on a CPU as many as fill its cores, up to two."""
         return min(MOST_AT_A_TIME, max(1, num_cores() // self.num_threads)) if self.device.type == "cpu" else 1
 
+    def key(self) -> dict[str, Any]:
+        """What decides whether another process may go on from a checkpoint of this one.
+
+        On a CPU, all that low-order bits depend on. On a GPU they depend on its model and on the versions of its
+        libraries; the host's processor and threads only launch its kernels, and the next node may have others.
+        """
+        of_the_host = ("cpu", "num_threads") if self.device.type == "cuda" else ()
+        return {name: value for name, value in self.record().items() if name not in of_the_host}
+
     def record(self) -> dict[str, Any]:
-        """All that low-order bits depend on, for the `runs/` record and the checkpoint's key."""
+        """All that low-order bits depend on, for the `runs/` record."""
+        on_cuda = self.device.type == "cuda"
         return {
-            "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu",
+            "device": torch.cuda.get_device_name(self.device) if on_cuda else "cpu",
             "cpu": processor(),
             "dtype": str(self.dtype).removeprefix("torch."), "num_threads": self.num_threads,
-            "deterministic": self.deterministic, "torch": torch.__version__,
+            "deterministic": self.deterministic, "torch": torch.__version__, **(_cuda_record() if on_cuda else {}),
         }  # fmt: skip
 
     def peak_memory(self) -> dict[str, int]:
@@ -85,7 +95,17 @@ def _set_up_cuda(deterministic: bool, *, tf32: bool) -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
+        # The flag of use_deterministic_algorithms(True), which also imports torch's compilers, and that takes seconds.
+        torch.set_deterministic_debug_mode("error")
+        # Under it torch fills every new buffer with NaN, a kernel each, so that reading one too early shows.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def _cuda_record() -> dict[str, Any]:
+    return {
+        "cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
+        "tf32": torch.backends.cuda.matmul.allow_tf32,
+    }  # fmt: skip
 
 
 def _native_dtype(device: torch.device) -> torch.dtype:

@@ -60,7 +60,7 @@ class Context:
         """Rows at a time for this stage; noted for the record."""
         from ldmiss_pipeline.compute.chunk_size import rows_at_a_time
 
-        size = rows_at_a_time(self.runtime.device.type, self.stage_item.stage, declared)
+        size = rows_at_a_time(self.runtime.device.type, self.stage_item.stage, declared, self.item.method)
         self.used |= {"chunk_size": size, "chunks_at_a_time": self.runtime.num_at_a_time}
         return size
 
@@ -69,7 +69,7 @@ class Context:
         """The checkpoints of this very work; its key takes hashing the inputs."""
         from ldmiss_pipeline.running.checkpoint import FileCheckpoint
 
-        key = self.stage_item.key(self.runtime.record())
+        key = self.stage_item.key(self.runtime.key())
         folder = CHECKPOINTS / f"{self.stage_item.label}-{key[:16]}"
         for other in sorted(CHECKPOINTS.glob(f"{self.stage_item.label}-*")):
             if other != folder:

@@ -26,6 +26,7 @@ from ldmiss_pipeline.artifacts.paths import RUNS, Item
 from ldmiss_pipeline.config import params as params_module
 from ldmiss_pipeline.config.registry import METHODS, STAGES
 from ldmiss_pipeline.running.context import Context
+from ldmiss_pipeline.running.failures import device_failure, device_memory_named
 from ldmiss_pipeline.running.finished import mark_finished, remove_recorded
 from ldmiss_pipeline.running.lockfile import check_recorded, load_lock, under_dvc
 from ldmiss_pipeline.running.locks import only_process
@@ -58,6 +59,11 @@ def main(arguments: list[str] | None = None) -> int:
                 raise
             advice = "no space left; free some" if error.errno in _NO_SPACE else "cannot be written to; make it so"
             return _fail(label, f"{error.filename or 'disk'}: {advice} and run again")
+        except RuntimeError as error:
+            message = device_failure(error)
+            if message is None:
+                raise
+            return _fail(label, message)
         except Stopped as stopped:
             message = f"stopped by {stopped}; run again to go on from the last checkpoint"
             return _fail(label, message, status=stopped.status)
@@ -100,7 +106,9 @@ def run_stage(stage: str, item: Item, stop: Stop | None = None) -> dict[str, Any
 
 def _run(context: Context) -> str:
     """The stage itself; what it says of its work. Its checkpoints stay until DVC has recorded the outs."""
-    made: str = importlib.import_module(f"stages.{context.stage_item.stage}").run(context)
+    stage = importlib.import_module(f"stages.{context.stage_item.stage}")
+    with device_memory_named(context.stage_item.params, context.used):
+        made: str = stage.run(context)
     if "checkpoint" in vars(context):
         checkpoint = context.checkpoint
         context.used["checkpoint_seconds"] = round(checkpoint.seconds_saving, 2)

@@ -1,16 +1,19 @@
 """Building blocks of the networks, and their initialisation from a passed generator only."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+from support.small_models import autoencoder, mlp, unet
+from torch import Tensor, nn
 
 from ldmiss.networks.layers import (
     GroupNorm,
     SelfAttention,
     at_precision,
     build,
+    cast_frozen_layers,
     drop,
     init_fan_avg,
     init_torch_default,
@@ -157,3 +160,37 @@ def test_at_precision() -> None:
     assert not torch.equal(half, exact)
     torch.testing.assert_close(half, exact, rtol=0, atol=0.03)  # bfloat16 has 8 bits
     assert network.weight.dtype == torch.float32
+
+
+FROZEN: dict[str, tuple[Callable[[], nn.Module], tuple[Tensor, ...]]] = {
+    "unet": (lambda: unet(2, 7), (torch.randn(3, 2, 7, 7, generator=seeded()), torch.tensor(0.3))),
+    "decoder": (lambda: autoencoder().decoder, (torch.randn(3, 2, 7, 7, generator=seeded()),)),
+    "mlp": (mlp, (torch.randn(3, 784, generator=seeded()), torch.tensor(0.3))),
+}
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_layers_cast_once_give_the_same_bits(name: str) -> None:
+    """As autocast, which casts them at every call; and the same gradient with respect to the input (guidance)."""
+    make_network, (x, *rest) = FROZEN[name]
+    network = make_network().requires_grad_(False)
+
+    def outputs() -> list[Tensor]:
+        at = x.clone().requires_grad_(True)
+        out = at_precision(network, torch.bfloat16)(at, *rest)
+        return [out.detach(), *torch.autograd.grad(out.square().sum(), at)]
+
+    expected = outputs()
+    cast_frozen_layers(network, torch.bfloat16)
+    layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    assert {value.dtype for layer in layers for value in layer.parameters()} == {torch.bfloat16}
+    norms = [module for module in network.modules() if isinstance(module, nn.GroupNorm)]
+    assert {value.dtype for norm in norms for value in norm.parameters()} <= {torch.float32}
+    assert all(torch.equal(*pair) for pair in zip(outputs(), expected, strict=True))
+
+
+def test_layers_in_training_are_not_cast() -> None:
+    """Adam moves float32 weights."""
+    network = mlp()
+    cast_frozen_layers(network, torch.bfloat16)
+    assert {value.dtype for value in network.parameters()} == {torch.float32}

@@ -18,6 +18,21 @@ def test_formula() -> None:
         torch.testing.assert_close(ema.shadow["w"].double(), expected, rtol=1e-5, atol=0)
 
 
+def test_all_at_once_is_one_by_one_to_the_bit() -> None:
+    """Whatever the shapes and the order in memory; a shadow that was restored may have another order of names."""
+    shapes = ((3, 5, 3, 3), (7,), (64, 33), ())
+    steps = [{str(shape): torch.randn(shape) for shape in shapes} for _ in range(20)]
+    steps = [step | {"transposed": step[str((64, 33))].T} for step in steps]
+    ema = EMA(steps[0], decay=0.99)
+    ema.shadow = dict(sorted(ema.shadow.items(), reverse=True))
+    expected = {name: value.clone() for name, value in ema.shadow.items()}
+    for n, values in enumerate(steps):
+        ema.update(values, n)
+        for name, value in values.items():
+            expected[name].lerp_(value, 1 - min(0.99, (1 + n) / (10 + n)))
+    assert all(torch.equal(ema.shadow[name], value) for name, value in expected.items())
+
+
 def test_shadow_is_a_copy() -> None:
     """It starts at the weights, does not move when they do, and stands still where they do."""
     weights = {"w": torch.ones(3, requires_grad=True)}

@@ -19,6 +19,7 @@ from ldmiss_pipeline.compute.chunk_size import CHUNK_SIZES, rows_at_a_time
 from ldmiss_pipeline.compute.device import Runtime
 from ldmiss_pipeline.config import params
 from ldmiss_pipeline.config.compose import composed
+from ldmiss_pipeline.config.registry import METHODS
 
 AUTO: dict[str, Any] = {
     "sample": {"chunk_size": "auto"},
@@ -34,6 +35,16 @@ def test_what_auto_resolves_to(device: str, stage: str) -> None:
     assert rows_at_a_time(device, stage, "auto") == CHUNK_SIZES[device][stage]
     assert rows_at_a_time(device, stage, 7) == 7
     assert CHUNK_SIZES["cuda"][stage] > CHUNK_SIZES["cpu"][stage]
+
+
+def test_auto_by_method() -> None:
+    """Where a GPU has a number for the method, that; a CPU has none."""
+    assert rows_at_a_time("cuda", "impute", "auto", "ldmiss") > rows_at_a_time("cuda", "impute", "auto", "ddpm")
+    assert rows_at_a_time("cuda", "impute", "auto", "ddpm") == CHUNK_SIZES["cuda"]["impute"]
+    assert rows_at_a_time("cuda", "impute", 7, "ldmiss") == 7
+    assert {rows_at_a_time("cpu", "impute", "auto", method) for method in METHODS} == {CHUNK_SIZES["cpu"]["impute"]}
+    known = {f"{stage} {method}" for stage in CHUNK_SIZES["cpu"] for method in METHODS} | CHUNK_SIZES["cpu"].keys()
+    assert CHUNK_SIZES["cuda"].keys() <= known
 
 
 @pytest.mark.parametrize(

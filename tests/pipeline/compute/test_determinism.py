@@ -4,38 +4,28 @@ import ast
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 import yaml
 from support import tiny
 from support.imports import ROOT
-from support.small_models import GENERATORS, IMPUTERS, autoencoder, mlp, unet
-from torch import Tensor, nn
+from support.small_models import GENERATORS, IMPUTERS
+from support.small_trainings import ROWS, TRAININGS, incomplete
+from torch import Tensor
 
 import ldmiss_pipeline.running.runner as runner
-from ldmiss.autoencoding.encoder_input import EncoderInput
-from ldmiss.autoencoding.objective import autoencoder_loss
-from ldmiss.classifier.network import Classifier
-from ldmiss.classifier.objective import classifier_loss
-from ldmiss.core.noise import RowNoise, torch_generator
-from ldmiss.diffputer.edm import Preconditioned
-from ldmiss.diffputer.em import SIGMA_DATA
-from ldmiss.diffputer.objective import m_step_loss
-from ldmiss.diffusion.objectives import latent_score_loss, pixel_score_loss
-from ldmiss.diffusion.sde import VPSDE
+from ldmiss.core.noise import RowNoise
 from ldmiss.imputation.imputer import Imputer
-from ldmiss.networks.layers import at_precision, build, init_torch_default
-from ldmiss.training.loop import BatchLoss, Recipe, Training
+from ldmiss.training.loop import Recipe, Training
 from ldmiss_pipeline.artifacts.json_files import load_checked_json
 from ldmiss_pipeline.compute.device import resolve
 from ldmiss_pipeline.config.schema import Compute
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-ROWS, STEPS = 8, 3
+STEPS = 3
 HARMLESS = {
     "interpolate": "mode nearest only, whose backward pass gathers",
     "bincount": "without weights",
@@ -81,72 +71,20 @@ def test_interpolation_is_by_the_nearest_neighbour() -> None:
     assert all('mode="nearest"' in call for call in calls)
 
 
-def incomplete(size: int = ROWS) -> tuple[Tensor, Tensor]:
-    """uint8 images and observed, on the device."""
-    generator = torch_generator("cpu", 0, "images")
-    images = torch.randint(0, 256, (size, 1, 28, 28), generator=generator).to(torch.uint8)
-    return images.to(DEVICE), (torch.rand(images.shape, generator=generator) < 0.5).to(DEVICE)
-
-
-def vae_loss(network: Any) -> BatchLoss:
-    images, observed = incomplete()
-    return autoencoder_loss(
-        network.encoder, network.decoder, images, observed,
-        kl_weight=1e-3, encoder_input=EncoderInput(torch.zeros(1, device=DEVICE), "symmetric", False),
-    )  # fmt: skip
-
-
-def pixel_loss(network: nn.Module) -> BatchLoss:
-    images, observed = incomplete()
-    forward = at_precision(network, torch.float32)
-    fill = torch.zeros(1, device=DEVICE)
-    return pixel_score_loss(forward, VPSDE(), images, observed, tau=1e-3, fill=fill, value_range="symmetric")
-
-
-def latent_loss(network: nn.Module) -> BatchLoss:
-    latents = torch.randn(ROWS, 2, 7, 7, generator=torch_generator("cpu", 0, "latents")).to(DEVICE)
-    return latent_score_loss(at_precision(network, torch.float32), VPSDE(), latents, tau=1e-3)
-
-
-def row_loss(network: nn.Module) -> BatchLoss:
-    rows = torch.randn(ROWS, 784, generator=torch_generator("cpu", 0, "rows")).to(DEVICE)
-    return m_step_loss(Preconditioned(at_precision(network, torch.float32), SIGMA_DATA), rows)
-
-
-def label_loss(network: nn.Module) -> BatchLoss:
-    images, _ = incomplete()
-    return classifier_loss(network, images, torch.arange(ROWS, device=DEVICE) % 10)
-
-
-def classifier() -> Classifier:
-    generator = torch_generator("cpu", 0, "classifier")
-    return build(lambda: Classifier(dropout=0.25), DEVICE, init_torch_default, generator)
-
-
-TRAININGS: dict[str, tuple[Callable[[], Any], Callable[[Any], BatchLoss]]] = {
-    "vae": (lambda: autoencoder(DEVICE), vae_loss),
-    "ldmiss": (lambda: unet(2, 7, DEVICE), latent_loss),
-    "ddpm": (lambda: unet(1, 28, DEVICE), pixel_loss),
-    "diffputer": (lambda: mlp(DEVICE), row_loss),
-    "classifier": (classifier, label_loss),
-}
-
-
 @pytest.mark.usefixtures("_deterministic")
 @pytest.mark.parametrize("name", TRAININGS)
 def test_training_repeats_to_the_bit(name: str) -> None:
     """Under torch's switch, which raises where an operation has no deterministic form; on CUDA where there is one."""
-    make, loss_of = TRAININGS[name]
 
     def train() -> dict[str, Tensor]:
-        network = make()
+        network, loss = TRAININGS[name](DEVICE, torch.float32)
         recipe = Recipe(epochs=2, batch_size=ROWS // 2, lr=1e-3, grad_clip=1.0, ema_decay=0.9)
         training = Training(network, recipe, num_items=ROWS, seed=0)
-        training.run(loss_of(network))
+        training.run(loss)
         return training.result()
 
     one, two = train(), train()
-    start = make().state_dict()
+    start = TRAININGS[name](DEVICE, torch.float32)[0].state_dict()
     assert any(not torch.equal(value, start[key].cpu()) for key, value in one.items()), "nothing was trained"
     assert all(torch.equal(two[key], value) for key, value in one.items())
 
@@ -155,14 +93,14 @@ def test_training_repeats_to_the_bit(name: str) -> None:
 @pytest.mark.parametrize("name", [*GENERATORS, *IMPUTERS])
 def test_inference_repeats_to_the_bit(name: str) -> None:
     """As training; guidance has a backward pass."""
-    images, observed = incomplete()
+    images, observed = incomplete(DEVICE)
     x_obs = images.float() / 255
 
     def run() -> Tensor:
         noise = RowNoise(7, torch.arange(ROWS, device=DEVICE))
         if name in GENERATORS:
-            return GENERATORS[name](DEVICE, STEPS)(ROWS, noise)
-        return Imputer(IMPUTERS[name](DEVICE, STEPS), stochastic=True)(x_obs, observed, noise)
+            return GENERATORS[name](DEVICE, torch.float32, STEPS)(ROWS, noise)
+        return Imputer(IMPUTERS[name](DEVICE, torch.float32, STEPS), stochastic=True)(x_obs, observed, noise)
 
     one = run()
     assert float(one.std()) > 0.05, "nothing to compare"
