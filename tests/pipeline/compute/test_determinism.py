@@ -21,7 +21,7 @@ from ldmiss.core.noise import RowNoise
 from ldmiss.imputation.imputer import Imputer
 from ldmiss.training.loop import Recipe, Training
 from ldmiss_pipeline.artifacts.json_files import load_checked_json
-from ldmiss_pipeline.compute.device import resolve
+from ldmiss_pipeline.compute.device import force_deterministic, resolve
 from ldmiss_pipeline.config.schema import Compute
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -37,9 +37,9 @@ HARMLESS = {
 @pytest.fixture
 def _deterministic() -> Iterator[None]:
     resolve(Compute(device="auto", dtype="float32", num_threads=1, deterministic=True))
-    torch.use_deterministic_algorithms(True)  # on a CPU, too: some operations refuse there
+    force_deterministic(True)  # on a CPU, too: some operations refuse there
     yield
-    torch.use_deterministic_algorithms(False)
+    force_deterministic(False)
 
 
 def plain(name: str) -> str:
