@@ -41,9 +41,9 @@ def infer(name: str, device: torch.device, dtype: torch.dtype) -> Tensor:
     """The images of a generator or an imputer, (ROWS, 1, 28, 28), on the CPU."""
     noise = RowNoise(7, torch.arange(ROWS, device=device))
     if name in GENERATORS:
-        return GENERATORS[name](device, dtype, STEPS)(ROWS, noise).cpu()
+        return GENERATORS[name](device, STEPS, dtype)(ROWS, noise).cpu()
     images, observed = incomplete(device)
-    return Imputer(IMPUTERS[name](device, dtype, STEPS), stochastic=True)(images.float() / 255, observed, noise).cpu()
+    return Imputer(IMPUTERS[name](device, STEPS, dtype), stochastic=True)(images.float() / 255, observed, noise).cpu()
 
 
 @pytest.mark.parametrize("name", [*GENERATORS, *IMPUTERS])

@@ -99,8 +99,8 @@ def test_inference_repeats_to_the_bit(name: str) -> None:
     def run() -> Tensor:
         noise = RowNoise(7, torch.arange(ROWS, device=DEVICE))
         if name in GENERATORS:
-            return GENERATORS[name](DEVICE, torch.float32, STEPS)(ROWS, noise)
-        return Imputer(IMPUTERS[name](DEVICE, torch.float32, STEPS), stochastic=True)(x_obs, observed, noise)
+            return GENERATORS[name](DEVICE, STEPS)(ROWS, noise)
+        return Imputer(IMPUTERS[name](DEVICE, STEPS), stochastic=True)(x_obs, observed, noise)
 
     one = run()
     assert float(one.std()) > 0.05, "nothing to compare"
