@@ -21,6 +21,7 @@ from benchmarks.setting import Setting, named
 from benchmarks.timing import Case, Comparison, Run, Timed
 from ldmiss.diffusion.unet import UNet
 from ldmiss.training.loop import BatchLoss
+from ldmiss_pipeline.compute.device import force_deterministic
 
 EQUAL_TARGET, USER_TARGET = 1.15, 2.0
 """Ratios the project aims at on a CPU: at equal dtype, and against the default float32 loop."""
@@ -135,11 +136,11 @@ def deterministic(setting: Setting) -> Case:
 
     def under(forced: bool) -> Timed:
         def run() -> None:
-            torch.use_deterministic_algorithms(forced)
+            force_deterministic(forced)
             try:
                 steps()
             finally:
-                torch.use_deterministic_algorithms(False)
+                force_deterministic(False)
 
         num_images = setting.sizes.train_steps * setting.sizes.pixel
         return Timed(run, num_images, setting.runtime.dtype)

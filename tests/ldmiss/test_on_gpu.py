@@ -19,7 +19,7 @@ from ldmiss.errors import DeviceMemoryWarning
 from ldmiss.imputation.imputer import Imputer
 from ldmiss.networks.layers import at_precision, cast_frozen_layers
 from ldmiss.training.loop import Recipe, Training
-from ldmiss_pipeline.compute.device import resolve
+from ldmiss_pipeline.compute.device import force_deterministic, resolve
 from ldmiss_pipeline.config.schema import Compute
 
 pytestmark = pytest.mark.gpu
@@ -34,16 +34,16 @@ def _as_a_stage() -> Iterator[None]:
     """Deterministic and without TF32, as `compute.dtype: float32` has it."""
     resolve(Compute(device="cuda", dtype="float32", num_threads=1, deterministic=True))
     yield
-    torch.set_deterministic_debug_mode("default")
+    force_deterministic(False)
 
 
 def infer(name: str, device: torch.device, dtype: torch.dtype) -> Tensor:
     """The images of a generator or an imputer, (ROWS, 1, 28, 28), on the CPU."""
     noise = RowNoise(7, torch.arange(ROWS, device=device))
     if name in GENERATORS:
-        return GENERATORS[name](device, dtype, STEPS)(ROWS, noise).cpu()
+        return GENERATORS[name](device, STEPS, dtype)(ROWS, noise).cpu()
     images, observed = incomplete(device)
-    return Imputer(IMPUTERS[name](device, dtype, STEPS), stochastic=True)(images.float() / 255, observed, noise).cpu()
+    return Imputer(IMPUTERS[name](device, STEPS, dtype), stochastic=True)(images.float() / 255, observed, noise).cpu()
 
 
 @pytest.mark.parametrize("name", [*GENERATORS, *IMPUTERS])

@@ -60,7 +60,7 @@ def train(watch: Watch, name: str, dtype: torch.dtype) -> None:
 
 def infer(watch: Watch, name: str, dtype: torch.dtype) -> None:
     """A generator or an imputer, on a few rows."""
-    run(watch, (GENERATORS | IMPUTERS)[name](DEVICE, dtype, STEPS), generates=name in GENERATORS)
+    run(watch, (GENERATORS | IMPUTERS)[name](DEVICE, STEPS, dtype), generates=name in GENERATORS)
 
 
 def run(watch: Watch, made: Callable[..., Tensor], *, generates: bool, waits: tuple[str, ...] = (GRID,)) -> None:

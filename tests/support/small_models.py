@@ -73,20 +73,24 @@ def diffputer(device: torch.device = CPU, dtype: torch.dtype = torch.float32) ->
     return DiffPuterModel(denoise, moments, 28)
 
 
-GENERATORS: dict[str, Callable[[torch.device, torch.dtype, int], Callable[..., Tensor]]] = {
-    "ldmiss": lambda device, dtype, steps: partial(ldmiss(device, dtype).generate, num_steps=steps),
-    "ddpm": lambda device, dtype, steps: partial(ddpm(device, dtype).generate, num_steps=steps),
-    "diffputer": lambda device, dtype, steps: partial(diffputer(device, dtype).generate, num_steps=steps),
+GENERATORS: dict[str, Callable[..., Callable[..., Tensor]]] = {
+    "ldmiss": lambda device, steps, dtype=torch.float32: partial(ldmiss(device, dtype).generate, num_steps=steps),
+    "ddpm": lambda device, steps, dtype=torch.float32: partial(ddpm(device, dtype).generate, num_steps=steps),
+    "diffputer": lambda device, steps, dtype=torch.float32: partial(diffputer(device, dtype).generate, num_steps=steps),
 }
-"""(device, dtype of the layers, number of steps) -> (number of rows, noise) -> images."""
-IMPUTERS: dict[str, Callable[[torch.device, torch.dtype, int], Callable[..., Tensor]]] = {
-    "ldmiss-guidance": lambda device, dtype, steps: partial(ldmiss(device, dtype).impute_by_guidance, num_steps=steps),
-    "ddpm-guidance": lambda device, dtype, steps: partial(ddpm(device, dtype).impute_by_guidance, num_steps=steps),
-    "ddpm-replacement": lambda device, dtype, steps: partial(
+"""(device, number of steps, dtype of the layers = float32) -> (number of rows, noise) -> images."""
+IMPUTERS: dict[str, Callable[..., Callable[..., Tensor]]] = {
+    "ldmiss-guidance": lambda device, steps, dtype=torch.float32: partial(
+        ldmiss(device, dtype).impute_by_guidance, num_steps=steps
+    ),
+    "ddpm-guidance": lambda device, steps, dtype=torch.float32: partial(
+        ddpm(device, dtype).impute_by_guidance, num_steps=steps
+    ),
+    "ddpm-replacement": lambda device, steps, dtype=torch.float32: partial(
         ddpm(device, dtype).impute_by_replacement, num_steps=steps
     ),
-    "diffputer-replacement": lambda device, dtype, steps: partial(
+    "diffputer-replacement": lambda device, steps, dtype=torch.float32: partial(
         diffputer(device, dtype).impute, sampling=Sampling(steps, 2)
     ),
 }
-"""(device, dtype of the layers, number of steps) -> (images, observed, noise) -> images."""
+"""(device, number of steps, dtype of the layers = float32) -> (images, observed, noise) -> images."""

@@ -95,10 +95,17 @@ def _set_up_cuda(deterministic: bool, *, tf32: bool) -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        # The flag of use_deterministic_algorithms(True), which also imports torch's compilers, and that takes seconds.
-        torch.set_deterministic_debug_mode("error")
-        # Under it torch fills every new buffer with NaN, a kernel each, so that reading one too early shows.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        force_deterministic(True)
+
+
+def force_deterministic(forced: bool) -> None:
+    """Whether torch may use deterministic algorithms only, in this process; others then raise.
+
+    The flag is that of `torch.use_deterministic_algorithms`, which also imports torch's compilers: seconds.
+    Under it torch fills every new buffer with NaN, a kernel each, so that reading one too early shows: not here.
+    """
+    torch.set_deterministic_debug_mode("error" if forced else "default")
+    torch.utils.deterministic.fill_uninitialized_memory = not forced  # type: ignore[attr-defined]
 
 
 def _cuda_record() -> dict[str, Any]:

@@ -21,7 +21,7 @@ from ldmiss.core.noise import RowNoise
 from ldmiss.imputation.imputer import Imputer
 from ldmiss.training.loop import Recipe, Training
 from ldmiss_pipeline.artifacts.json_files import load_checked_json
-from ldmiss_pipeline.compute.device import resolve
+from ldmiss_pipeline.compute.device import force_deterministic, resolve
 from ldmiss_pipeline.config.schema import Compute
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -37,9 +37,9 @@ HARMLESS = {
 @pytest.fixture
 def _deterministic() -> Iterator[None]:
     resolve(Compute(device="auto", dtype="float32", num_threads=1, deterministic=True))
-    torch.use_deterministic_algorithms(True)  # on a CPU, too: some operations refuse there
+    force_deterministic(True)  # on a CPU, too: some operations refuse there
     yield
-    torch.use_deterministic_algorithms(False)
+    force_deterministic(False)
 
 
 def plain(name: str) -> str:
@@ -99,8 +99,8 @@ def test_inference_repeats_to_the_bit(name: str) -> None:
     def run() -> Tensor:
         noise = RowNoise(7, torch.arange(ROWS, device=DEVICE))
         if name in GENERATORS:
-            return GENERATORS[name](DEVICE, torch.float32, STEPS)(ROWS, noise)
-        return Imputer(IMPUTERS[name](DEVICE, torch.float32, STEPS), stochastic=True)(x_obs, observed, noise)
+            return GENERATORS[name](DEVICE, STEPS)(ROWS, noise)
+        return Imputer(IMPUTERS[name](DEVICE, STEPS), stochastic=True)(x_obs, observed, noise)
 
     one = run()
     assert float(one.std()) > 0.05, "nothing to compare"

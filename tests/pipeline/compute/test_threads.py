@@ -87,7 +87,7 @@ def test_chunks_side_by_side_give_the_same_bytes(
 @pytest.mark.parametrize("method", GENERATORS)
 def test_samples_agree(method: str) -> None:
     """Images in [0, 1], with one thread and with two."""
-    generate = GENERATORS[method](CPU, torch.float32, STEPS)
+    generate = GENERATORS[method](CPU, STEPS)
     one, two = (with_threads(number, lambda: generate(ROWS, noise())) for number in (1, 2))
     assert float(one.std()) > 0.05, "nothing to compare"
     torch.testing.assert_close(two, one, rtol=0, atol=SAMPLE_TOLERANCE)
@@ -96,7 +96,7 @@ def test_samples_agree(method: str) -> None:
 @pytest.mark.parametrize("name", IMPUTERS)
 def test_imputations_agree(name: str) -> None:
     """Pasted and clipped, as they are written."""
-    imputer = Imputer(IMPUTERS[name](CPU, torch.float32, STEPS), stochastic=True)
+    imputer = Imputer(IMPUTERS[name](CPU, STEPS), stochastic=True)
     generator = torch_generator("cpu", 0, "images")
     x_obs, observed = (torch.rand(ROWS, 1, 28, 28, generator=generator) for _ in range(2))
     one, two = (with_threads(number, lambda: imputer(x_obs, observed < 0.5, noise())) for number in (1, 2))
