@@ -79,7 +79,7 @@ class Case:
 
     def chunks(self, stage: str, num_rows: int) -> Iterator[Tensor]:
         """Row numbers, as many at a time as the stage would take."""
-        size = rows_at_a_time(self.runtime.device.type, stage, getattr(self.params, stage).chunk_size)
+        size = rows_at_a_time(self.runtime.device.type, stage, getattr(self.params, stage).chunk_size, self.method)
         yield from torch.split(torch.arange(num_rows, device=self.runtime.device), size)
 
     def generation(self, sampler: str, num_steps: int, num_images: int, num_draws: int, seed: int) -> Row:

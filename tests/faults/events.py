@@ -16,8 +16,8 @@ from typing import IO, Any
 
 from ldmiss_pipeline.config.registry import STAGES
 
-WORK = ("step", "chunk")
-"""Events that begin a unit of work: an optimiser step, a chunk of an inference."""
+WORK = ("step", "sampled", "chunk")
+"""Events of a unit of work: an optimiser step begins, a sampler's ends, a chunk of an inference begins."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ def install(events: Events, stages: Iterable[str] = STAGES, at_a_time: int = 1) 
     Runtime.num_at_a_time = property(lambda runtime: at_a_time)  # type: ignore[method-assign,assignment]
     _watch_training(events)
     _watch_chunks(events)
+    _watch_samplers(events)
     _watch_checkpoints(events)
     _watch_files(events)
 
@@ -95,6 +96,19 @@ def _watch_chunks(events: Events) -> None:
         return in_chunks(compute_watched, num_rows, name=name, **rest)
 
     _rebind(in_chunks, watched)
+
+
+def _watch_samplers(events: Events) -> None:
+    from ldmiss.core.saved_steps import SavedSteps
+
+    offer = SavedSteps.offer
+
+    def watched(self: Any, step: int, *state: Any) -> None:
+        if self._slot:
+            events.hit("sampled", f"{self._slot}:{step}")
+        offer(self, step, *state)
+
+    SavedSteps.offer = watched  # type: ignore[method-assign]
 
 
 def _watch_checkpoints(events: Events) -> None:
@@ -158,13 +172,17 @@ def _kind(path: Path) -> str:
 
 
 def redone(log: Path) -> list[int]:
-    """For each run in the log, how many of the units that it began were begun again by a later one."""
+    """For each run in the log, how many of its units of work were done again by a later one.
+
+    A chunk is a unit only where it has no steps of a sampler: one that is begun again goes on from them.
+    """
+    lines = [line.partition("\t") for line in log.read_text().splitlines()]
+    sampled = {detail.partition("-steps:")[0] for event, _, detail in lines if event == "sampled"}
     runs: list[set[str]] = []
-    for line in log.read_text().splitlines():
-        event, _, detail = line.partition("\t")
+    for event, _, detail in lines:
         if event == "start":
             runs.append(set())
-        elif event in WORK:
+        elif event in WORK and (event != "chunk" or detail.rpartition("-")[0].replace(":", "-") not in sampled):
             runs[-1].add(detail)
     return [len(run & set().union(*runs[number + 1 :])) for number, run in enumerate(runs)]
 

@@ -52,11 +52,17 @@ def in_chunks(
                 start += len(parts[-1])
                 group = _Group(checkpoint, name, start)
             else:
+                rows = slice(start, min(start + chunk_size, num_rows))
+                parts.append(computed(rows))
+                if not bool(torch.isfinite(parts[-1]).all()):
+                    checkpoint.drop(steps_slot(name, rows))  # or running again would go on from what is not finite
+                    where = f"{name}, rows {rows.start} to {rows.stop - 1}"
+                    raise DivergenceError(
+                        f"{where}: values that are not finite: the sampler diverged; more num_steps or more training"
+                    )
                 if group.is_saved:
                     group.drop_steps()
                     group = _Group(checkpoint, name, start)
-                rows = slice(start, min(start + chunk_size, num_rows))
-                parts.append(_finite(computed(rows), f"{name}, rows {rows.start} to {rows.stop - 1}"))
                 start = rows.stop
                 group.add(rows, parts[-1])
             bar.update(len(parts[-1]))
@@ -93,17 +99,18 @@ def _side_by_side(
 
 
 class _Group:
-    """Consecutive chunks that are saved together, under the number of their first row, until they have been saved once.
-
-    Attributes:
-        is_saved: whether they were.
-    """
+    """Consecutive chunks that are saved together, under the number of their first row."""
 
     def __init__(self, checkpoint: Checkpoint, name: str, start: int) -> None:
         self._checkpoint, self._name, self._start = checkpoint, name, start
         self._chunks: list[Tensor] = []
         self._rows: list[slice] = []
-        self.is_saved = False
+        self._num_saved = 0
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether all its chunks were saved, and it has some."""
+        return 0 < self._num_saved == len(self._chunks)
 
     def add(self, rows: slice, chunk: Tensor) -> None:
         self._rows.append(rows)
@@ -111,7 +118,7 @@ class _Group:
         chunks = list(self._chunks)
 
         def make() -> dict[str, Tensor]:
-            self.is_saved = True  # or is about to be, with all else that was offered
+            self._num_saved = len(chunks)
             return {"rows": torch.cat(chunks)}
 
         self._checkpoint.offer(f"{self._name}-{self._start}", make)
@@ -125,11 +132,3 @@ class _Group:
 def steps_slot(name: str, rows: slice) -> str:
     """The slot for the state within the computation of these rows."""
     return f"{name}-{rows.start}-steps"
-
-
-def _finite(rows: Tensor, what: str) -> Tensor:
-    if not bool(torch.isfinite(rows).all()):
-        raise DivergenceError(
-            f"{what}: values that are not finite: the sampler diverged; more num_steps or more training"
-        )
-    return rows

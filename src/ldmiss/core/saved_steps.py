@@ -1,4 +1,4 @@
-"""The state of a sampler within one call, kept after its steps: a call that is cut short goes on where it was."""
+"""The state of a sampler within one call, kept after each step: a call that is cut short goes on where it was."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ class SavedSteps:
 
     Args:
         checkpoint, slot: where.
-        noise: of the call, which goes on with the numbers that it would have drawn next.
+        noise: the very object that the sampler draws from; it goes on with the numbers that would have come next.
     """
 
     def __init__(self, checkpoint: Checkpoint, slot: str, noise: RowNoise) -> None:

@@ -38,7 +38,8 @@ class Runtime:
         """What decides whether another process may go on from a checkpoint of this one.
 
         On a CPU, all that low-order bits depend on. On a GPU they depend on its model and on the versions of its
-        libraries; the host's processor and threads only launch its kernels, and the next node may have others.
+        libraries; the host's processor and threads launch its kernels, and the next node may have others. (The imputers
+        without a network compute on the host even so, in seconds: a cut run of theirs may mix last bits.)
         """
         of_the_host = ("cpu", "num_threads") if self.device.type == "cuda" else ()
         return {name: value for name, value in self.record().items() if name not in of_the_host}

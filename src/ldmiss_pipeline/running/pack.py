@@ -23,7 +23,7 @@ FILES = (
 )  # fmt: skip
 COMMANDS = {
     "environment.txt": [sys.executable, "-m", "torch.utils.collect_env"],
-    "packages.txt": [sys.executable, "-m", "pip", "freeze", "--all"],
+    "packages.txt": [sys.executable, "-m", "pip", "list", "--format=freeze"],
     "nvidia-smi.txt": ["nvidia-smi"],
     "git-log.txt": ["git", "log", "-1", "--oneline"],
     "git-status.txt": ["git", "status", "--short"],

@@ -48,3 +48,11 @@ def test_rows_that_are_not_finite_are_refused() -> None:
 
     with pytest.raises(DivergenceError, match=r"ddpm-guidance, rows 2 to 3: values that are not finite"):
         result_of_cut_runs(run)
+    checkpoint = MemoryCheckpoint()
+    checkpoint.slots = {
+        "ddpm-guidance-0": {"rows": torch.zeros(2)},
+        "ddpm-guidance-2-steps": {"state0": torch.zeros(2)},
+    }
+    with pytest.raises(DivergenceError):
+        run(checkpoint)
+    assert list(checkpoint.slots) == ["ddpm-guidance-0"], "running again would go on from a state that is not finite"

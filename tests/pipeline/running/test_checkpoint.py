@@ -4,6 +4,7 @@ import os
 import signal
 import struct
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ import torch
 
 import ldmiss_pipeline.running.checkpoint
 import ldmiss_pipeline.running.signals
-from ldmiss.core.batching import in_chunks
+from ldmiss.core.batching import in_chunks, steps_slot
+from ldmiss.core.noise import RowNoise
+from ldmiss.core.saved_steps import SavedSteps
 from ldmiss.errors import DivergenceError, InputError
 from ldmiss.files.tensors import save_tensors
 from ldmiss_pipeline.running.checkpoint import FileCheckpoint
@@ -126,6 +129,34 @@ def test_chunks_go_on_where_they_were_saved(tmp_path: Path, clock: list[float]) 
     assert torch.equal(run(), torch.arange(25.0))
     assert computed[:3] == [6, 8, 10]
     assert 12 not in computed
+
+
+def test_a_kill_within_a_chunk_costs_an_interval(tmp_path: Path, clock: list[float]) -> None:
+    """A second a step, a hundred steps a chunk: neither the chunk that is cut nor one that has ended is done again."""
+    taken: list[tuple[int, int]] = []
+
+    def compute(rows: slice) -> torch.Tensor:
+        noise = RowNoise(0, torch.arange(rows.start, rows.stop))
+        saved = SavedSteps(checkpoint, steps_slot("rows", rows), noise)
+        first, (x,) = saved.restore(torch.zeros(rows.stop - rows.start))
+        for step in range(first, 100):
+            if len(taken) == kill_at:
+                raise KeyboardInterrupt
+            clock[0] += 1
+            taken.append((rows.start, step))
+            saved.offer(step + 1, x := x + 1)
+        return x
+
+    for kill_at in (205, 290, 330, -1):
+        checkpoint = FileCheckpoint(tmp_path, "key")
+        before, taken = set(taken), []
+        kill_at -= len(before) if kill_at > 0 else 0
+        with suppress(KeyboardInterrupt):
+            result = in_chunks(compute, 12, chunk_size=3, name="rows", checkpoint=checkpoint)
+        assert len(before.intersection(taken)) <= 30
+        taken = [*before, *set(taken) - before]
+    assert torch.equal(result, torch.full((12,), 100.0))
+    assert sorted(taken) == [(start, step) for start in range(0, 12, 3) for step in range(100)]
 
 
 def test_rows_that_are_not_finite_are_refused(tmp_path: Path) -> None:
