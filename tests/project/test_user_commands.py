@@ -61,7 +61,7 @@ def test_experiments_metrics_and_return(clone: Path) -> None:
     assert (difference["run.missing_rates"]["old"], difference["run.missing_rates"]["new"]) == ("0.5", "0.8")
 
     back = dvc(clone, "exp", "run", "-S", "profile=smoke")
-    assert executed(back) == []
+    assert executed(back) == ["check"]  # which takes a second, and has no outs to restore
     assert json.loads((clone / "metrics/summary.json").read_text()) == half
     assert "most" in dvc(clone, "exp", "show", "--csv")
 
