@@ -98,8 +98,12 @@ def at_random_times(world: World, tries: int, random: Random, *, works: list[Wor
 
 
 def _completed(world: World, folder: Path, work: Work, **options: Any) -> Ended:
-    """Run again after a kill, except where all work was done: what is there must then be whole as it is."""
-    if last_event(folder / ".events") == "after remove":
+    """Run again after a kill, except where all work was done: what is there must then be whole as it is.
+
+    That is so from the moment on at which the checkpoints are gone: they are removed when the outs are written.
+    """
+    event, checkpoints = last_event(folder / ".events"), list((folder / "ckpt").glob("[!.]*"))
+    if event == "after remove" or (event == "before remove" and not checkpoints):
         return Ended(0, "")
     return world.run(folder, *work, **options)
 
