@@ -16,6 +16,7 @@ from faults.forked import Ended
 from faults.outcome import Outcome
 from faults.world import World
 from ldmiss_pipeline.artifacts.paths import Item
+from ldmiss_pipeline.running.finished import REMOVED
 
 Work = tuple[str, Item]
 
@@ -104,6 +105,8 @@ def _completed(world: World, folder: Path, work: Work, **options: Any) -> Ended:
     """
     event, checkpoints = last_event(folder / ".events"), list((folder / "ckpt").glob("[!.]*"))
     if event == "after remove" or (event == "before remove" and not checkpoints):
+        for half_removed in (folder / "ckpt").glob(f"{REMOVED}*"):
+            shutil.rmtree(half_removed)  # as the next stage does
         return Ended(0, "")
     return world.run(folder, *work, **options)
 
