@@ -16,13 +16,13 @@ class Graph:
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
-        producers = pipeline.producers(pipeline.cells())
+        stage_items = pipeline.stage_items(pipeline.cells())
+        producers = {out: stage_item for stage_item in stage_items for out in stage_item.outs}
         # A dependency is an out, a file inside one, or a folder with outs of several works in it.
         inside: dict[str, set[str]] = {}
         for out, stage_item in producers.items():
             for folder in out.parents:
                 inside.setdefault(str(folder), set()).add(stage_item.label)
-        stage_items = pipeline.stage_items(pipeline.cells())
         self.items: dict[str, StageItem] = {item.label: item for item in stage_items}
         self.before: dict[str, set[str]] = {}
         for stage_item in stage_items:

@@ -33,7 +33,7 @@ def only_process(label: str) -> Iterator[None]:
     except Timeout:
         raise InputError(f"{path}: another process is running {label} in this folder; wait for it") from None
     try:
-        path.with_suffix(".start").write_text(os.environ.get(STARTED_BY, ""))  # a kill in between leaves nobody's name
+        _start_file(label).write_text(os.environ.get(STARTED_BY, ""))  # a kill in between leaves nobody's name
         yield
     finally:
         lock.release()
@@ -53,7 +53,7 @@ def is_running(label: str) -> bool:
 
 def last_starter(label: str) -> str:
     """Who last began to run the item: the value that `STARTED_BY` had there; empty for nobody who said so."""
-    path = _lock_file(label).with_suffix(".start")
+    path = _start_file(label)
     return path.read_text() if path.exists() else ""
 
 
@@ -76,6 +76,10 @@ def dvcs_at_work(*, reads: Iterable[Path], writes: Iterable[Path] = ()) -> list[
 
 def _lock_file(label: str) -> Path:
     return RUNS / "locks" / f"{label}.lock"
+
+
+def _start_file(label: str) -> Path:
+    return _lock_file(label).with_suffix(".start")
 
 
 def _overlap(one: Path, other: Path) -> bool:
