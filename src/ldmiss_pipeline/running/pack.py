@@ -17,8 +17,7 @@ ARCHIVE = RUNS / "report.tar.gz"
 MOST_BYTES = 1_000_000
 """Of each file the last so many, where the error is."""
 FILES = (
-    "params.yaml", "dvc.lock", "metrics/summary.json", f"{RUNS}/records.jsonl", f"{RUNS}/*.log",
-    f"{RUNS}/logs/*.log",
+    "params.yaml", "dvc.lock", "metrics/summary.json", f"{RUNS}/records.jsonl", f"{RUNS}/*.log", f"{RUNS}/logs/*.log",
     f"{RUNS}/grid/*/events/*.jsonl", f"{RUNS}/grid/*/logs/*.log",
 )  # fmt: skip
 COMMANDS = {
