@@ -33,14 +33,18 @@ def test_a_killed_stage_goes_on(stage: str, project: Path, tmp_path: Path, monke
 
     kills = 0
     work_done = 0
+    dead: list[Any] = []
     original_save = ldmiss_pipeline.running.checkpoint.FileCheckpoint.save
 
     def save_then_die(self: Any, slot: str, tensors: Any) -> None:
         nonlocal kills, work_done
+        if self in dead:  # another thread of a run that was killed: a real kill ends all of them
+            raise Killed
         original_save(self, slot, tensors)
         work_done += 1
         if work_done % 2 == 0:
             kills += 1
+            dead.append(self)
             raise Killed
 
     monkeypatch.setattr(ldmiss_pipeline.running.checkpoint.FileCheckpoint, "save", save_then_die)
