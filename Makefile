@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CLUSTER := $(VENV)-cluster
 STAMP := $(VENV)/.installed
+CLASSIFIER ?= mnist
 SHELL := /bin/bash
 export DVC_NO_ANALYTICS := 1
 # Python is to keep what it compiles: without that every call of DVC takes a second longer.
@@ -79,11 +80,11 @@ bench: setup  ## measure speed against named peers, about 15 minutes (benchmarks
 params: setup  ## compose conf/ into params.yaml, without running anything
 	python -m ldmiss_pipeline compose
 
-classifier: setup  ## train the committed classifier of dataset=mnist again, in a clone (docs/classifier.md)
+classifier: setup  ## train a committed classifier again, CLASSIFIER=mnist or fashion, in a clone (docs/classifier.md)
 	rm -rf ckpt/classifier-clone && git clone --quiet . ckpt/classifier-clone
-	cd ckpt/classifier-clone && python -m ldmiss_pipeline compose dataset=mnist profile=paper classifier.weights=null compute.num_threads=1
+	cd ckpt/classifier-clone && python -m ldmiss_pipeline compose dataset=$(CLASSIFIER) profile=paper classifier.weights=null classifier.without=$(CLASSIFIER)5k compute.num_threads=1
 	cd ckpt/classifier-clone && python -m stages download && python -m stages train_classifier
-	cp ckpt/classifier-clone/models/classifier.safetensors assets/classifier-mnist.safetensors
+	cp ckpt/classifier-clone/models/classifier.safetensors assets/classifier-$(CLASSIFIER).safetensors
 
 lock: setup  ## pin what pyproject.toml asks for, for all supported Pythons and platforms
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra dev pyproject.toml -o requirements.lock

@@ -23,7 +23,6 @@ from ldmiss.autoencoding import objective as autoencoder_objective
 from ldmiss.autoencoding.encoder_input import MIN_OBSERVED_SHARE, remask
 from ldmiss.baselines.gaussian import fit_gaussian, impute_gaussian
 from ldmiss.core.noise import RowNoise
-from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.core.saved_steps import SavedSteps
 from ldmiss.diffputer.em import Normalizer, Sampling, average_draws, denoiser_of
 from ldmiss.diffputer.mlp import DiffPuterMLP
@@ -116,7 +115,7 @@ def ridge(bench: Bench) -> Iterator[Row]:
 def diffputer(bench: Bench) -> Iterator[Row]:
     """DiffPuter's floor of the standard deviation and its normalisation: one M-step, then the mean of two draws."""
     images, observed = bench.tensors(bench.size(NUM_TRAIN), TRAIN_RATE)
-    rows, observed = unit_from_uint8(images).flatten(1), observed.flatten(1)
+    rows, observed = images.flatten(1), observed.flatten(1)
     section, runtime = bench.params.diffputer, bench.runtime
     config = {"num_features": rows.shape[1], **section.network.model_dump()}
     recipe = with_epochs(section.em.train_first, bench.size(20), batch_size=128)

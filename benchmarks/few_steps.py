@@ -31,19 +31,18 @@ from benchmarks.page import RESULTS, ROOT
 from benchmarks.setting import device_folder
 from ldmiss.classifier.features import extract_features
 from ldmiss.core.noise import RowNoise
-from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.core.randomness import derive_seed
 from ldmiss.core.subsets import evenly_spread
 from ldmiss.errors import InputError
 from ldmiss.evaluation.fidelity import inception_score
-from ldmiss.evaluation.measurement import ReferenceMetrics
 from ldmiss.evaluation.pixel import errors_of_draws_by_image
-from ldmiss.evaluation.uncertainty import calibration, crps, missing_pixels
+from ldmiss.evaluation.reference import ReferenceMetrics
+from ldmiss.evaluation.uncertainty import calibration, crps, scored_pixels
 from ldmiss.files.atomic import save_text
 from ldmiss.imputation.imputer import Imputer
 from ldmiss.imputation.score_based import ScoreModel
 from ldmiss.sampling.samplers import SAMPLERS, num_evaluations
-from ldmiss_pipeline.artifacts.incomplete import load_incomplete
+from ldmiss_pipeline.artifacts.observed import load_observed
 from ldmiss_pipeline.artifacts.paths import CLASSIFIER, OBSERVED_TEST, RAW, Item
 from ldmiss_pipeline.compute.chunk_size import rows_at_a_time
 from ldmiss_pipeline.compute.device import resolve
@@ -63,7 +62,10 @@ IDENTITY = (*GROUP, "sampler", "num_steps", "seed")
 
 @dataclass(frozen=True)
 class Case:
-    """One method's model in a cell, and what it takes to measure it; the current directory is the project's."""
+    """One method's model in a cell, and what it takes to measure it; the current directory is the project's.
+
+    `test`: all test images, (M, C, H, W) in [0, 1].
+    """
 
     method: str
     item: Item
@@ -71,6 +73,7 @@ class Case:
     runtime: "Runtime"
     model: ScoreModel
     reference: ReferenceMetrics
+    test: NDArray[np.float32]
     fingerprint: str
 
     def clock(self) -> float:
@@ -79,7 +82,8 @@ class Case:
 
     def chunks(self, stage: str, num_rows: int) -> Iterator[Tensor]:
         """Row numbers, as many at a time as the stage would take."""
-        size = rows_at_a_time(self.runtime.device.type, stage, getattr(self.params, stage).chunk_size, self.method)
+        declared, num_pixels = getattr(self.params, stage).chunk_size, self.test[0, 0].size
+        size = rows_at_a_time(self.runtime.device.type, stage, declared, num_pixels, self.method)
         yield from torch.split(torch.arange(num_rows, device=self.runtime.device), size)
 
     def generation(self, sampler: str, num_steps: int, num_images: int, num_draws: int, seed: int) -> Row:
@@ -101,30 +105,30 @@ class Case:
         settings = getattr(self.params, self.method).impute.guidance.model_dump()
         complete = partial(self.model.impute_by_guidance, **settings | {"sampler": sampler, "num_steps": num_steps})
         imputer = Imputer(complete, stochastic=True)
-        incomplete, observed = load_incomplete(OBSERVED_TEST, self.runtime.device)
-        numbers = torch.from_numpy(evenly_spread(len(incomplete), num_images)).to(self.runtime.device)
-        x_obs, observed = unit_from_uint8(incomplete[numbers]), observed[numbers]
+        chosen = evenly_spread(len(self.test), num_images)
+        truth, known = self.test[chosen], load_observed(OBSERVED_TEST)[1][chosen]
+        numbers, observed = (torch.from_numpy(array).to(self.runtime.device) for array in (chosen, known))
+        x_obs = torch.from_numpy(np.where(known, truth, np.float32(0))).to(self.runtime.device)
         root = derive_seed(seed, "few-steps", "impute", self.method)
         start = self.clock()
         parts = []
         for rows in self.chunks("impute", num_images * num_draws):
             image, draw = rows // num_draws, rows % num_draws
             noise = RowNoise(root, numbers[image], draw)
-            parts.append(imputer(x_obs[image], observed[image], noise)[:, 0].cpu().numpy())
+            parts.append(imputer(x_obs[image], observed[image], noise).cpu().numpy())
         seconds = self.clock() - start
         draws = np.concatenate(parts).reshape(num_images, num_draws, *parts[0].shape[1:])
-        truth = unit_from_uint8(torch.from_numpy(self.reference.images[numbers.cpu().numpy()])).numpy()
-        found = scores(draws, truth, observed[:, 0].cpu().numpy())
+        found = scores(draws, truth, ~known)
         return {**found, "seconds_per_image": seconds / (num_images * num_draws)}
 
 
-def scores(draws: NDArray[np.float32], truth: NDArray[np.float32], observed: NDArray[np.bool_]) -> Row:
-    """`metrics` (means over images) and `by_image` of draws (N, K, H, W); truth and observed (N, H, W)."""
-    squares, _, counts = errors_of_draws_by_image(draws, truth, observed)
-    of_image = [crps(*missing_pixels(draws[[i]], truth[[i]], observed[[i]])) for i in range(len(draws))]
+def scores(draws: NDArray[np.float32], truth: NDArray[np.float32], scored: NDArray[np.bool_]) -> Row:
+    """`metrics` (means over images) and `by_image` of draws (N, K, ...); truth and scored (N, ...)."""
+    squares, _, counts = errors_of_draws_by_image(draws, truth, scored)
+    of_image = [crps(*scored_pixels(draws[[i]], truth[[i]], scored[[i]])) for i in range(len(draws))]
     by_image = {"mse": (squares / counts).round(7).tolist(), "crps": np.round(of_image, 7).tolist()}
     metrics = {name: float(np.mean(values)) for name, values in by_image.items()}
-    factor = calibration(*missing_pixels(draws, truth, observed))
+    factor = calibration(*scored_pixels(draws, truth, scored))
     return {"metrics": metrics | ({} if factor is None else {"calibration": factor}), "by_image": by_image}
 
 
@@ -133,11 +137,13 @@ def load_case(method: str, item: Item, settings: "Params", runtime: "Runtime") -
     model = importlib.import_module(METHODS[method]).load_model(item, runtime)
     classifier = restore_classifier(CLASSIFIER, runtime.device)
     test = load_split(settings.dataset.name, RAW, "test")
+    assert test.labels is not None
+    images = (test.images / np.float32(255)).astype(np.float32)
     reference = ReferenceMetrics(
-        classifier, test.images, test.labels, layer=settings.evaluate.fid_layer, seed=item.root_seed
-    )
+        classifier, images, test.labels, layer=settings.evaluate.fid_layer, seed=item.root_seed
+    )  # fmt: skip
     fingerprint = hashlib.sha256(item.model(method).read_bytes()).hexdigest()[:12]
-    return Case(method, item, settings, runtime, model, reference, fingerprint)
+    return Case(method, item, settings, runtime, model, reference, images, fingerprint)
 
 
 def identity(row: Row) -> tuple[Any, ...]:

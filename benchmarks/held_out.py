@@ -19,7 +19,6 @@ from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.autoencoding.encoding import encode_images
 from ldmiss.core.fill import fill_image
 from ldmiss.core.noise import RowNoise
-from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.core.randomness import derive_seed, numpy_generator
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.errors import InputError
@@ -58,22 +57,22 @@ class Split:
         Raises:
             InputError: missing or corrupted raw files, or no image left to fit on.
         """
-        images = datasets.load_split("mnist", raw, "train").images
+        images = datasets.load_split("mnist", raw, "train").images[:, 0]
         if not 0 < num_held_out < len(images):
             raise InputError(f"held-out images: {num_held_out} of {len(images)}; at least one has to stay on each side")
         return cls(images[:-num_held_out], images[-num_held_out:])
 
     def incomplete(self, num_images: int, rate: float) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """The first images to fit on, 0 where missing, and observed; (N, 28, 28) each, nested across rates."""
-        images = self.fit[:num_images]
+        images = self.fit[:num_images, None]
         observed = draw_observed("mcar", images, rate, numpy_generator(SEED, "observed"))
-        return remove_missing(images, observed), observed
+        return remove_missing(images, observed)[:, 0], observed[:, 0]
 
     def to_score(self, num_images: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """The truth in [0, 1] of the first held-out images, and which pixels are shown; (N, 28, 28) each."""
         images = self.held_out[:num_images]
-        observed = draw_observed("mcar", images, TEST_RATE, numpy_generator(SEED, "held-out observed"))
-        return (images / 255).astype(np.float32), observed
+        observed = draw_observed("mcar", images[:, None], TEST_RATE, numpy_generator(SEED, "held-out observed"))
+        return (images / 255).astype(np.float32), observed[:, 0]
 
 
 @dataclass(frozen=True)
@@ -90,10 +89,10 @@ class Bench:
         return max(2, number // self.scale)
 
     def tensors(self, num_images: int, rate: float) -> tuple[Tensor, Tensor]:
-        """`Split.incomplete` as torch stages see it: uint8 and bool (N, 1, 28, 28)."""
+        """`Split.incomplete` as fits see it: float32 in [0, 1] and bool, (N, 1, 28, 28)."""
         images, observed = self.split.incomplete(num_images, rate)
         device = self.runtime.device
-        return torch.from_numpy(images)[:, None].to(device), torch.from_numpy(observed)[:, None].to(device)
+        return torch.from_numpy(images)[:, None].to(device) / 255, torch.from_numpy(observed)[:, None].to(device)
 
     def score(self, imputer: Imputer, num_images: int) -> tuple[Scores, float]:
         """Mean squared error on the missing pixels of each held-out image, (N,), and the seconds it took."""
@@ -111,12 +110,12 @@ class Bench:
 
 def per_image(x_hat: NDArray[np.float32], truth: NDArray[np.float32], observed: NDArray[np.bool_]) -> Scores:
     """Mean squared error on each image's missing pixels, so that candidates can be compared in pairs; float64 (N,)."""
-    return np.divide(*errors_by_image(x_hat, truth, observed))
+    return np.divide(*errors_by_image(x_hat, truth, ~observed))
 
 
 def with_epochs(train: "Train", epochs: int, **changes: Any) -> Recipe:
     """The recipe of a section `train` at another length."""
-    return Recipe(**{**train.model_dump(), "epochs": epochs, **changes})
+    return Recipe(**{**train.model_dump(), "epochs": epochs, "min_steps": None, **changes})
 
 
 def autoencoder(
@@ -124,7 +123,7 @@ def autoencoder(
 ) -> tuple[Autoencoder, EncoderInput]:
     """The autoencoder as the stage `train_vae` fits it, and what its encoder sees."""
     params, runtime = bench.params, bench.runtime
-    fill = fill_image("grey" if robust else params.missing.fill, unit_from_uint8(images), observed)
+    fill = fill_image("grey" if robust else params.missing.fill, images, observed)
     encoder_input = EncoderInput(fill, params.dataset.range, robust)
     fitted = fit_vae(
         images, observed, network=params.vae.network.model_dump(), encoder_input=encoder_input, recipe=recipe,

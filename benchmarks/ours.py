@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.setting import Setting
+from benchmarks.setting import IMAGE_SHAPE, Setting
 from benchmarks.timing import Run
 from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.autoencoding.codecs import Codec, LatentCodec, PixelCodec
@@ -23,12 +23,13 @@ TAU = 1e-3
 
 def unet(setting: Setting, config: dict[str, Any]) -> UNet:
     """A U-Net in which no layer is zero."""
-    return build(lambda: UNet(**config), setting.device, init_torch_default, setting.generator("unet"))
+    arguments = {name: value for name, value in config.items() if name != "size"}
+    return build(lambda: UNet(**arguments), setting.device, init_torch_default, setting.generator("unet"))
 
 
 def vae_config(setting: Setting) -> dict[str, Any]:
     """Arguments of the autoencoder whose encoder sees the filled image alone."""
-    return {"in_channels": 1, "out_channels": 1, **setting.params.vae.network.model_dump()}
+    return {"size": IMAGE_SHAPE[1:], "in_channels": 1, "out_channels": 1, **setting.params.vae.network.model_dump()}
 
 
 def autoencoder(setting: Setting) -> Autoencoder:

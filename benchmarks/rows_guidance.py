@@ -14,7 +14,6 @@ from benchmarks.setting import Setting, named, unet_config
 from benchmarks.timing import Case, Comparison, Run, Timed
 from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.core.noise import RowNoise
-from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.imputation.imputer import paste_observed
 
 TARGET = 1.5
@@ -33,7 +32,7 @@ def latent(setting: Setting) -> Case:
 
 def _case(setting: Setting, config: dict[str, Any], num_images: int, *, with_vae: bool = False) -> Case:
     images, observed = setting.incomplete(num_images)
-    x_obs, num_steps = unit_from_uint8(images), setting.sizes.guide_steps
+    x_obs, num_steps = images, setting.sizes.guide_steps
     rows = torch.arange(num_images, device=setting.device)
     network, vae = ours.unet(setting, config), ours.autoencoder(setting) if with_vae else None
     ours.frozen(network)
@@ -64,7 +63,7 @@ def _case(setting: Setting, config: dict[str, Any], num_images: int, *, with_vae
 def plain_run(setting: Setting, config: dict[str, Any], with_vae: bool, num_images: int) -> Run:
     """The plain version on the same images, with the same weights."""
     images, observed = setting.incomplete(num_images)
-    x_obs, mask = 2 * unit_from_uint8(images) - 1, observed.float()
+    x_obs, mask = 2 * images - 1, observed.float()
     network = ours.unet(setting, config).eval()
     vae: Autoencoder | None = ours.autoencoder(setting).eval() if with_vae else None
     z = setting.normal(num_images, config["in_channels"], config["size"], config["size"])

@@ -20,7 +20,6 @@ from torch import Tensor
 from benchmarks import ours
 from benchmarks.setting import Setting, setting_of, unet_config
 from ldmiss.core.noise import RowNoise
-from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.imputation.imputer import Imputer
 from ldmiss.imputation.score_based import ScoreModel
 
@@ -50,8 +49,7 @@ def computation(setting: Setting, task: str, images: int, steps: int, draws: int
     model = ldmiss_model(setting)
     if task == "sampling":
         return lambda rows: model.generate(len(rows), RowNoise(SEED, rows), num_steps=steps)
-    pixels, observed = setting.incomplete(images)
-    x_obs = unit_from_uint8(pixels)
+    x_obs, observed = setting.incomplete(images)
     imputer = Imputer(partial(model.impute_by_guidance, num_steps=steps), stochastic=True)
 
     def impute(rows: Tensor) -> Tensor:

@@ -89,9 +89,9 @@ class Setting:
         return torch.randn(shape, generator=self.generator("normal")).to(self.device)
 
     def incomplete(self, num_images: int) -> tuple[Tensor, Tensor]:
-        """uint8 images and observed indicators at 50 %, both (N, 1, 28, 28). What they show does not matter."""
+        """Images in [0, 1] and observed indicators at 50 %, both (N, 1, 28, 28). What they show does not matter."""
         draws = torch.rand(2, num_images, *IMAGE_SHAPE, generator=self.generator("images"))
-        return (255 * draws[0]).to(torch.uint8).to(self.device), (draws[1] < 0.5).to(self.device)
+        return draws[0].to(self.device), (draws[1] < 0.5).to(self.device)
 
     def pixel_config(self) -> dict[str, Any]:
         """Arguments of the pixel U-Net, resampling by convolutions: then diffusers has the same network."""
@@ -100,7 +100,7 @@ class Setting:
     def latent_config(self) -> dict[str, Any]:
         """Arguments of the latent U-Net at 8 x 8, resampling by convolutions: then diffusers has the same network."""
         config = unet_config(self.params.ldmiss.network, self.latent_shape(EVEN_LATENT_SIZE))
-        return config | {"resampling": "conv", "attention_resolutions": [EVEN_LATENT_SIZE]}
+        return config | {"resampling": "conv", "attention_levels": [0]}
 
     def latent_shape(self, size: int = LATENT_SIZE) -> tuple[int, int, int]:
         """Channels, height and width of the latents."""
@@ -135,7 +135,7 @@ def setting_of(profile: str, *, device: str = "auto", num_threads: int | str = "
 
 
 def unet_config(network: Any, shape: tuple[int, int, int]) -> dict[str, Any]:
-    """Arguments of `UNet` for a section `network` of the params and data of shape (C, H, W), H = W."""
+    """Arguments of `UNet` for a section `network` of the params, and the `size` H = W of its data (C, H, W)."""
     return {"in_channels": shape[0], "size": shape[1], **network.model_dump()}
 
 

@@ -5,20 +5,20 @@ from ldmiss.autoencoding.encoding import encode_images
 from ldmiss.core.randomness import derive_seed
 from ldmiss.files.tensors import load_tensors, save_tensors
 from ldmiss.networks.layers import at_precision
-from ldmiss_pipeline.artifacts.incomplete import load_incomplete
+from ldmiss_pipeline.artifacts.incomplete import load_training_images
 from ldmiss_pipeline.models.autoencoder import restore_autoencoder, restore_encoder_input
 from ldmiss_pipeline.running.context import Context
 
 
 def run(context: Context) -> str:
-    """Write `data/latents/<cell>.safetensors`: latents (N, 2, 7, 7), not scaled, and their scale."""
+    """Write `data/latents/<cell>.safetensors`: latents (N, C, h, w), not scaled, and their scale."""
     item, params, runtime = context.item, context.params.latents, context.runtime
     path = item.model("vae")
     tensors, metadata = load_tensors(path, kind="vae")
-    images, observed = load_incomplete(item.observed(), runtime.device)
+    training = load_training_images(item.observed(), runtime.device)
     latents = encode_images(
         at_precision(restore_autoencoder(path, tensors, metadata, runtime.device).encoder, runtime.dtype),
-        images, observed,
+        training.images, training.observed,
         encoder_input=restore_encoder_input(tensors, metadata, runtime.device),
         source=params.source, seed=derive_seed(item.root_seed, "latents"),
     )  # fmt: skip

@@ -15,34 +15,38 @@ from torch import Tensor
 
 from ldmiss.core.batching import in_chunks, steps_slot
 from ldmiss.core.noise import RowNoise
-from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.core.randomness import derive_seed
 from ldmiss.core.saved_steps import SavedSteps
+from ldmiss.core.scaling import Scaler
 from ldmiss.core.subsets import draw_subset, evenly_spread
 from ldmiss.errors import InputError
 from ldmiss.files.tensors import load_metadata
-from ldmiss.imputation.imputer import Imputer
+from ldmiss.imputation.imputer import Bounds, Imputer
 from ldmiss_pipeline.artifacts.arrays import save_arrays
-from ldmiss_pipeline.artifacts.incomplete import load_incomplete
-from ldmiss_pipeline.artifacts.observed import load_dataset_name
+from ldmiss_pipeline.artifacts.incomplete import scale_observed
+from ldmiss_pipeline.artifacts.observed import load_observed, load_observed_metadata
 from ldmiss_pipeline.artifacts.paths import OBSERVED_TEST
+from ldmiss_pipeline.models.scaling import restore_bounds
 from ldmiss_pipeline.running.context import Context
 
 
 def run(context: Context) -> str:
     """Write `data/imputed/<cell>/<method>/<imputer>.npz`.
 
-    images: float16 (N, H, W), completed test images, observed pixels as given (to float16: 255 times them, rounded, is
-    exact); rows: int64 (N,), which of the test images they are, evenly spread; subset: int64 (S,), which of `images`
-    have several draws; draws: float16 (S, K, H, W), K = 1 for an imputer that is not stochastic.
+    images: float16 (N, C, H, W), completed test images, scaled, observed values as given (to float16); rows: int64
+    (N,), which of the test images they are, evenly spread; subset: int64 (S,), which of `images` have several draws;
+    draws: float16 (S, K, C, H, W), K = 1 for an imputer that is not stochastic.
     """
     item, params, device = context.item, context.params.impute, context.runtime.device
     assert item.method is not None
     refuse_other_dataset(item.model(item.method), OBSERVED_TEST)
-    images, observed = load_incomplete(OBSERVED_TEST, device)
-    num_images = len(images) if params.num_images == "all" else params.num_images
-    rows = torch.from_numpy(evenly_spread(len(images), num_images)).to(device)
-    x_obs, observed = unit_from_uint8(images[rows]), observed[rows]
+    metadata = load_metadata(item.model(item.method))
+    images, known = load_observed(OBSERVED_TEST)
+    num_images = len(images) if params.num_images == "all" else min(params.num_images, len(images))
+    chosen = evenly_spread(len(images), num_images)
+    x_obs = scale_observed(Scaler.from_dict(metadata["scaler"]), images[chosen], known[chosen], device)
+    observed, rows = torch.from_numpy(known[chosen]).to(device), torch.from_numpy(chosen).to(device)
+    bounds = restore_bounds(metadata, device)
     subset = draw_subset(num_images, params.num_draw_images)
     imputers = context.method.load_imputers(item, context.params, context.runtime)
     for name, imputer in imputers.items():
@@ -50,13 +54,13 @@ def run(context: Context) -> str:
         seed = derive_seed(item.root_seed, "impute", name)
         row_images, row_draws = row_images.to(device), row_draws.to(device)
         noise_of = partial(_noise_of, seed, rows[row_images], row_draws)
-        completed = _complete(context, name, imputer, x_obs, observed, row_images, noise_of)
+        completed = _complete(context, name, imputer, x_obs, observed, row_images, noise_of, bounds)
         draws = torch.cat([completed[subset], completed[num_images:]])
         draws = draws.reshape(-1, len(subset), *draws.shape[1:]).transpose(0, 1)
         save_arrays(
             item.imputed(item.method) / f"{name}.npz",
             metadata=context.stamp,
-            images=completed[:num_images].numpy(), rows=rows.cpu().numpy(), subset=subset, draws=draws.numpy(),
+            images=completed[:num_images].numpy(), rows=chosen, subset=subset, draws=draws.numpy(),
         )  # fmt: skip
     return f"{num_images} images by {', '.join(imputers)}"
 
@@ -66,7 +70,8 @@ def refuse_other_dataset(model: Path, images: Path) -> None:
 
     All 5,000 digits of mnist5k are training images of mnist, test split included.
     """
-    trained_on, given = load_metadata(model).get("dataset"), load_dataset_name(images)
+    trained_on = load_metadata(model).get("dataset")
+    given = load_observed_metadata(images, "dataset")["dataset"]
     if trained_on is None:
         raise InputError(
             f"{model}: its metadata have no entry 'dataset', the data set that the model was trained on; what trains a "
@@ -101,13 +106,15 @@ def _complete(
     observed: Tensor,
     images: Tensor,
     noise_of: Callable[[slice], RowNoise],
+    bounds: Bounds,
 ) -> Tensor:
     def compute(rows: slice) -> Tensor:
         noise = noise_of(rows)
         saved = SavedSteps(context.checkpoint, steps_slot(name, rows), noise)
-        return imputer(x_obs[images[rows]], observed[images[rows]], noise, saved)[:, 0].half()
+        return imputer(x_obs[images[rows]], observed[images[rows]], noise, saved, bounds).half()
 
+    chunk_size = context.chunk_size(context.params.impute.chunk_size, x_obs.shape[1:])
     return in_chunks(
-        compute, len(images), name=name, chunk_size=context.chunk_size(context.params.impute.chunk_size),
+        compute, len(images), name=name, chunk_size=chunk_size,
         num_at_a_time=context.runtime.num_at_a_time, checkpoint=context.checkpoint,
     )  # fmt: skip

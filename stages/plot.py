@@ -6,12 +6,11 @@ folders (they stay in DVC's cache), so that they neither enter a mean nor change
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ldmiss.figures.style import FORMATS, render
-from ldmiss.files.atomic import atomic_write, save_text
+from ldmiss.files.atomic import save_bytes, save_text
 from ldmiss_pipeline.artifacts.arrays import load_arrays
 from ldmiss_pipeline.artifacts.curves import load_curve
 from ldmiss_pipeline.artifacts.json_files import load_checked_json, save_json
@@ -75,11 +74,7 @@ def _save_figure(path: Path, figure: FigureWithData) -> None:
     table, drawn = figure
     save_text(path.with_suffix(".csv"), table.to_csv(index=False))
     for file_format in FORMATS:
-        atomic_write(path.with_suffix(f".{file_format}"), partial(_write, render(drawn, file_format)))
-
-
-def _write(content: bytes, file: IO[bytes]) -> None:
-    file.write(content)
+        save_bytes(path.with_suffix(f".{file_format}"), render(drawn, file_format))
 
 
 def _methods(cells: Sequence[Mapping[str, Any]], task: str) -> list[str]:
@@ -89,5 +84,5 @@ def _methods(cells: Sequence[Mapping[str, Any]], task: str) -> list[str]:
 def _image_grid(item: Item, cell: Mapping[str, Any]) -> ImageGrid:
     names = [f"samples/{method}" for method in cell["generation"]]
     names += [f"{kind}/{imputer}" for imputer in cell["imputation"] for kind in ("imputed", "reliability")]
-    names += ["truth", "observed"]
+    names += ["truth", "known", "observed"]
     return dict(zip(names, load_arrays(item.image_grid(), *names), strict=True))

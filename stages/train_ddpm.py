@@ -5,18 +5,17 @@ from ldmiss.files.tensors import save_tensors, with_prefix
 from ldmiss.fitting.ddpm import fit_ddpm
 from ldmiss.training.loop import Recipe
 from ldmiss_pipeline.artifacts.curves import save_curve
-from ldmiss_pipeline.artifacts.incomplete import load_incomplete
-from ldmiss_pipeline.artifacts.observed import load_dataset_name
+from ldmiss_pipeline.artifacts.incomplete import load_training_images
 from ldmiss_pipeline.running.context import Context
 
 
 def run(context: Context) -> str:
     """Write `models/ddpm/<cell>.safetensors` and its loss curve."""
     item, params, diffusion, runtime = context.item, context.params.ddpm, context.params.diffusion, context.runtime
-    images, observed = load_incomplete(item.observed(), runtime.device)
+    training = load_training_images(item.observed(), runtime.device)
     value_range = context.params.dataset.range
     fitted = fit_ddpm(
-        images, observed,
+        training.images, training.observed,
         network=params.network.model_dump(),
         recipe=Recipe(**params.train.model_dump()),
         sde=VPSDE(diffusion.beta_min, diffusion.beta_max), tau=diffusion.tau,
@@ -29,8 +28,8 @@ def run(context: Context) -> str:
         with_prefix("unet", fitted.weights),
         kind="ddpm",
         metadata={
-            "unet": fitted.config, "diffusion": diffusion.model_dump(), "shape": list(images.shape[1:]),
-            "value_range": value_range, "dataset": load_dataset_name(item.observed()), **context.stamp,
+            "unet": fitted.config, "diffusion": diffusion.model_dump(), "value_range": value_range,
+            **training.metadata, **context.stamp,
         },
     )  # fmt: skip
     save_curve(item.curve("ddpm"), fitted.curve)

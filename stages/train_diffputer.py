@@ -1,13 +1,11 @@
 """Fit DiffPuter by expectation-maximisation on the incomplete training images (Zhang et al. 2025; paper 4.1)."""
 
-from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.diffputer.em import Sampling
 from ldmiss.files.tensors import save_tensors, with_prefix
 from ldmiss.fitting.diffputer import EMSettings, fit_diffputer
 from ldmiss.training.loop import Recipe
 from ldmiss_pipeline.artifacts.curves import save_curve
-from ldmiss_pipeline.artifacts.incomplete import load_incomplete
-from ldmiss_pipeline.artifacts.observed import load_dataset_name
+from ldmiss_pipeline.artifacts.incomplete import load_training_images
 from ldmiss_pipeline.config.schema import DiffPuter
 from ldmiss_pipeline.running.context import Context
 
@@ -15,11 +13,12 @@ from ldmiss_pipeline.running.context import Context
 def run(context: Context) -> str:
     """Write `models/diffputer/<cell>.safetensors` and the loss curve of its M-steps."""
     item, params, runtime = context.item, context.params.diffputer, context.runtime
-    images, observed = load_incomplete(item.observed(), runtime.device)
+    training = load_training_images(item.observed(), runtime.device)
+    chunk_size = context.chunk_size(params.em.e_step.chunk_size, training.images.shape[1:])
     fitted = fit_diffputer(
-        unit_from_uint8(images).flatten(1), observed.flatten(1),
+        training.images.flatten(1), training.observed.flatten(1),
         settings=em_settings(params),
-        chunk_size=context.chunk_size(params.em.e_step.chunk_size), num_at_a_time=runtime.num_at_a_time,
+        chunk_size=chunk_size, num_at_a_time=runtime.num_at_a_time,
         seed=item.root_seed, dtype=runtime.dtype, checkpoint=context.checkpoint,
     )  # fmt: skip
     moments = {"mean": fitted.normalizer.mean.cpu().contiguous(), "std": fitted.normalizer.std.cpu().contiguous()}
@@ -28,8 +27,7 @@ def run(context: Context) -> str:
         with_prefix("mlp", fitted.weights) | moments,
         kind="diffputer",
         metadata={
-            "mlp": fitted.config, "size": images.shape[-1], "dataset": load_dataset_name(item.observed()),
-            **context.stamp,
+            "mlp": fitted.config, **training.metadata, **context.stamp,
         },
     )  # fmt: skip
     save_curve(item.curve("diffputer"), fitted.curve)

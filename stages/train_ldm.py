@@ -8,7 +8,7 @@ from ldmiss.training.loop import Recipe
 from ldmiss_pipeline.artifacts.curves import save_curve
 from ldmiss_pipeline.running.context import Context
 
-_OF_THE_VAE = ("vae", "value_range", "robust", "dataset")
+_OF_THE_VAE = ("vae", "value_range", "robust", "dataset", "scaler", "image_shape")
 """Metadata of the autoencoder's file that the model's file repeats: it carries the autoencoder along."""
 
 

@@ -2,13 +2,11 @@
 
 from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.core.fill import fill_image
-from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.files.tensors import save_tensors, with_prefix
 from ldmiss.fitting.vae import fit_vae
 from ldmiss.training.loop import Recipe
 from ldmiss_pipeline.artifacts.curves import save_curve
-from ldmiss_pipeline.artifacts.incomplete import load_incomplete
-from ldmiss_pipeline.artifacts.observed import load_dataset_name
+from ldmiss_pipeline.artifacts.incomplete import load_training_images
 from ldmiss_pipeline.running.context import Context
 
 _ROBUST_FILL = "grey"
@@ -20,11 +18,12 @@ def run(context: Context) -> str:
     `vae.encoder_input: robust` is one recipe and brings its grey fill along, whatever `missing.fill` says.
     """
     item, params, runtime = context.item, context.params.vae, context.runtime
-    images, observed = load_incomplete(item.observed(), runtime.device)
+    training = load_training_images(item.observed(), runtime.device)
     robust = params.encoder_input == "robust"
-    fill = fill_image(_ROBUST_FILL if robust else context.params.missing.fill, unit_from_uint8(images), observed)
+    kind = _ROBUST_FILL if robust else context.params.missing.fill
+    fill = fill_image(kind, training.images, training.observed)
     fitted = fit_vae(
-        images, observed,
+        training.images, training.observed,
         network=params.network.model_dump(),
         encoder_input=EncoderInput(fill, context.params.dataset.range, robust),
         recipe=Recipe(**params.train.model_dump()),
@@ -37,7 +36,7 @@ def run(context: Context) -> str:
         kind="vae",
         metadata={
             "vae": fitted.config, "value_range": context.params.dataset.range, "robust": robust,
-            "dataset": load_dataset_name(item.observed()), **context.stamp,
+            **training.metadata, **context.stamp,
         },
     )  # fmt: skip
     save_curve(item.curve("vae"), fitted.curve)

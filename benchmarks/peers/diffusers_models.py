@@ -25,7 +25,7 @@ CONV_DOWN, CONV_UP = "DownBlock2D", "UpBlock2D"
 def unet_arguments(ours: dict[str, Any], down: list[str], up: list[str]) -> dict[str, Any]:
     """Their arguments for the network that our `UNet` makes of `ours`, with the given blocks, finest level first."""
     return {
-        "sample_size": ours["size"], "in_channels": ours["in_channels"], "out_channels": ours["in_channels"],
+        "sample_size": ours.get("size"), "in_channels": ours["in_channels"], "out_channels": ours["in_channels"],
         "down_block_types": tuple(down), "up_block_types": tuple(reversed(up)),
         "block_out_channels": tuple(ours["base_channels"] * m for m in ours["channel_multipliers"]),
         "layers_per_block": ours["num_res_blocks"], "add_attention": ours["mid_attention"],

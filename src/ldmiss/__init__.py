@@ -10,6 +10,7 @@ _HOMES = {
     "missingness.mechanisms": ["MECHANISMS", "draw_observed", "remove_missing"],
     "core.randomness": ["derive_seed", "numpy_generator"],
     "core.noise": ["RowNoise", "torch_generator"],
+    "core.scaling": ["Scaler"],
     "training.loop": ["Recipe"],
     "autoencoding.encoder_input": ["EncoderInput"],
     "autoencoding.encoding": ["encode_images"],
@@ -25,7 +26,8 @@ _HOMES = {
     "sampling.samplers": ["SAMPLERS"],
     "evaluation.pixel": ["errors_by_image", "mse"],
     "evaluation.uncertainty": ["calibration", "coverage", "crps"],
-    "evaluation.measurement": ["ReferenceMetrics", "measure_generation", "measure_imputation"],
+    "evaluation.reference": ["ReferenceMetrics"],
+    "evaluation.measurement": ["Truth", "measure_generation", "measure_imputation"],
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 

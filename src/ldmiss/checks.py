@@ -6,7 +6,7 @@ For torch tensors and numpy arrays alike. Values at missing pixels are never loo
 
 import math
 import numbers
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from ldmiss.errors import InputError
@@ -29,11 +29,16 @@ def check_array(name: str, value: Any, shape: Shape, *dtypes: str) -> None:
 
 def check_observed(observed: Any, like: Any, name: str) -> None:
     """Observed-indicators: bool, of the shape and on the device of `like`, the argument called `name`."""
-    check_array("observed", observed, tuple(like.shape), "bool")
-    if type(observed).__module__ != type(like).__module__:
-        raise InputError(f"observed: of {type(observed).__module__}; allowed: of {type(like).__module__}, as {name} is")
-    if getattr(observed, "device", None) != getattr(like, "device", None):
-        raise InputError(f"observed: on {observed.device}; allowed: on {like.device}, where {name} is")
+    check_indicators("observed", observed, like, name)
+
+
+def check_indicators(own: str, indicators: Any, like: Any, name: str) -> None:
+    """Indicators called `own`: bool, of the shape and on the device of `like`, the argument called `name`."""
+    check_array(own, indicators, tuple(like.shape), "bool")
+    if type(indicators).__module__ != type(like).__module__:
+        raise InputError(f"{own}: of {type(indicators).__module__}; allowed: of {type(like).__module__}, as {name} is")
+    if getattr(indicators, "device", None) != getattr(like, "device", None):
+        raise InputError(f"{own}: on {indicators.device}; allowed: on {like.device}, where {name} is")
 
 
 def check_range(name: str, value: Any, low: float, high: float, *, where: Any = None) -> None:
@@ -81,29 +86,30 @@ def check_number(
         raise InputError(f"{name}: {value!r}; allowed: {', '.join(['a finite number', *words])}")
 
 
-def check_incomplete_images(images: Any, observed: Any, *, square: bool = False) -> None:
-    """Incomplete images to fit to: uint8 and observed bool (N, 1, H, W), at least one pixel observed."""
-    _check_tensors(images=images, observed=observed)
-    check_array("images", images, ("N", 1, "H", "W"), "uint8")
-    if square:
-        check_square(images)
-    check_observed(observed, images, "images")
+LEAST_SIZE = 8
+"""Of an image's height and width: smaller ones are gone before the networks' levels are."""
+
+
+def check_incomplete_images(images: Any, observed: Any) -> None:
+    """Incomplete images to fit to: as to complete, large enough for the networks, and not all of them missing."""
+    check_images_to_complete(images, observed, "images")
+    check_size("images", images.shape[2:])
     if not bool(observed.any()):
         raise InputError("observed: no pixel of any image is observed; allowed: at least one")
 
 
-def check_square(images: Any) -> None:
-    """Images (N, 1, H, H)."""
-    if images.shape[2] != images.shape[3]:
-        raise InputError(f"images: {images.shape[2]} x {images.shape[3]}; allowed for this fit: square images")
+def check_size(name: str, size: Sequence[int]) -> None:
+    """(height, width) of images, each at least `LEAST_SIZE`."""
+    if min(size) < LEAST_SIZE:
+        raise InputError(f"{name}: {size[0]} x {size[1]} pixels; allowed: at least {LEAST_SIZE} x {LEAST_SIZE}")
 
 
-def check_unit_images(x_obs: Any, observed: Any) -> None:
-    """Incomplete images to complete: x_obs float32 in [0, 1] where observed, and observed bool, (B, 1, H, W)."""
-    _check_tensors(x_obs=x_obs, observed=observed)
-    check_array("x_obs", x_obs, ("B", 1, "H", "W"), "float32")
-    check_observed(observed, x_obs, "x_obs")
-    check_range("x_obs", x_obs, 0, 1, where=observed)
+def check_images_to_complete(x_obs: Any, observed: Any, name: str = "x_obs") -> None:
+    """Incomplete images: scaled float32, finite where observed, and observed bool, (B, C, H, W)."""
+    _check_tensors(**{name: x_obs}, observed=observed)
+    check_array(name, x_obs, ("B", "C", "H", "W"), "float32")
+    check_observed(observed, x_obs, name)
+    check_finite(name, x_obs, where=observed)
 
 
 def _check_tensors(**values: Any) -> None:

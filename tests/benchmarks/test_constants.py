@@ -27,12 +27,13 @@ def splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Tiny digits instead of MNIST, results in a temporary folder; the list of the splits that were read."""
     read: list[str] = []
 
-    def load_split(name: str, folder: Path, split: str) -> datasets.Images:
+    def load_split(name: str, folder: Path, split: str) -> datasets.Split:
         read.append(split)
         if split == "test":
             raise AssertionError("the test split was read")
         assert name == "mnist"
-        return datasets.Images(**tiny.digits()["train"])
+        digits = tiny.digits()["train"]
+        return datasets.Split(digits["images"][:, None], digits["labels"])
 
     monkeypatch.setattr(datasets, "load_split", load_split)
     monkeypatch.setattr(constants, "RESULTS", tmp_path / "constants.json")

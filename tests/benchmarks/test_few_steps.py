@@ -12,7 +12,7 @@ from benchmarks import few_steps, few_steps_page, pages
 from benchmarks.few_steps_page import groups_of, load_rows
 from benchmarks.few_steps_rule import cheapest, equal_fid, not_worse
 from ldmiss.evaluation.pixel import errors_by_image, mse
-from ldmiss.evaluation.uncertainty import crps, missing_pixels
+from ldmiss.evaluation.uncertainty import crps, scored_pixels
 
 REFERENCE = ("euler_maruyama", 6)
 FIDS = [100.0, 102.0, 104.0]  # mean 102, sd 2
@@ -79,10 +79,10 @@ def test_scores_are_those_of_the_library() -> None:
     rng = np.random.default_rng(0)
     draws, truth = rng.random((5, 3, 4, 4), dtype=np.float32), rng.random((5, 4, 4), dtype=np.float32)
     observed = np.arange(16).reshape(4, 4) % 2 == np.zeros((5, 1, 1))
-    found = few_steps.scores(draws, truth, observed)
-    singles = [mse(*errors_by_image(draws[:, k], truth, observed)) for k in range(3)]
+    found = few_steps.scores(draws, truth, ~observed)
+    singles = [mse(*errors_by_image(draws[:, k], truth, ~observed)) for k in range(3)]
     assert found["metrics"]["mse"] == pytest.approx(np.mean(singles), abs=1e-6)
-    assert found["metrics"]["crps"] == pytest.approx(crps(*missing_pixels(draws, truth, observed)), abs=1e-6)
+    assert found["metrics"]["crps"] == pytest.approx(crps(*scored_pixels(draws, truth, ~observed)), abs=1e-6)
     assert len(found["by_image"]["mse"]) == len(found["by_image"]["crps"]) == 5
 
 

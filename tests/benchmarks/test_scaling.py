@@ -60,7 +60,7 @@ def test_a_point_computes_what_the_library_does(task: str) -> None:
     rows = torch.arange(4)
     together = compute(rows)
     assert together.shape == (4, 1, 28, 28)
-    assert ((together >= 0) & (together <= 1)).all()
+    assert together.isfinite().all()
     torch.testing.assert_close(torch.cat([compute(part) for part in torch.split(rows, 3)]), together)
     assert len(together.flatten(1).unique(dim=0)) == 4
     if task == scaling.IMPUTATION:

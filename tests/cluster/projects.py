@@ -24,10 +24,10 @@ from cluster.processes import environment_without, start
 
 INSIDE = Path(__file__).parent / "inside"
 FEWER_DIGITS = (
-    ('(("train", slice(0, 400)), ("test", slice(400, 500)))', '(("train", slice(0, 5)), ("test", slice(400, 403)))'),
-    ("Dataset(4000, 1000,", "Dataset(50, 30,"),
+    ("splits.py", '"train": slice(0, 400), "test": slice(400, 500)', '"train": slice(0, 5), "test": slice(400, 403)'),
+    ("mnist5k.py", "Dataset(4000, 1000,", "Dataset(50, 30,"),
 )
-"""Replaced in src/ldmiss_pipeline/datasets/mnist5k.py of the real project."""
+"""Replaced in src/ldmiss_pipeline/datasets of the real project: file, text, other text."""
 METHODS = {"sample": {"methods": ["ldmiss"]}, "impute": {"methods": ["ldmiss", "baselines"]}}
 REAL_GRID = {"missing_rates": [0.1, 0.5, 0.8], "seeds": [42, 43]}
 TOY_GRID = {"missing_rates": [0.5, 0.8], "seeds": [42]}
@@ -182,13 +182,12 @@ class Home:
 
 def make_real(source: Path) -> None:
     """Our own pipeline, on fewer digits."""
-    path = source / "src/ldmiss_pipeline/datasets/mnist5k.py"
-    text = path.read_text()
-    for old, new in FEWER_DIGITS:
+    for name, old, new in FEWER_DIGITS:
+        path = source / "src/ldmiss_pipeline/datasets" / name
+        text = path.read_text()
         if old not in text:
             raise RuntimeError(f"{path}: has no {old!r}")
-        text = text.replace(old, new)
-    path.write_text(text)
+        path.write_text(text.replace(old, new))
 
 
 def make_toy(source: Path) -> None:

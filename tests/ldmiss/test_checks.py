@@ -23,9 +23,9 @@ OBSERVED = torch.rand(IMAGES.shape, generator=torch.Generator().manual_seed(1)) 
 X = IMAGES / 255
 LATENTS = torch.randn(10, 2, 7, 7, generator=torch.Generator().manual_seed(2))
 LABELS = torch.arange(10)
-DATA = fits.Data(IMAGES, OBSERVED, LATENTS, LABELS)
-GREY, KNOWN = IMAGES[:, 0].numpy(), OBSERVED[:, 0].numpy()
-UNIT, DRAWS, TRUTH = GREY / 255, np.random.default_rng(0).random((6, 3)), np.linspace(0, 1, 6)
+DATA = fits.Data(X, OBSERVED, LATENTS, LABELS)
+GREY, KNOWN = IMAGES.numpy(), OBSERVED.numpy()
+UNIT, DRAWS, TRUTH = X.numpy(), np.random.default_rng(0).random((6, 3)), np.linspace(0, 1, 6)
 ROWS = np.arange(10)
 
 
@@ -44,17 +44,19 @@ def fit(name: str, **changes: Any) -> Any:
 
 
 def reference(**changes: Any) -> ldmiss.ReferenceMetrics:
-    classifier = build(lambda: Classifier(size=28), "cpu", init_torch_default, torch.Generator())
-    arguments = {"images": GREY, "labels": LABELS.numpy(), "layer": "penultimate", "seed": 0} | changes
+    classifier = build(
+        lambda: Classifier(shape=(1, 28, 28), num_classes=10), "cpu", init_torch_default, torch.Generator()
+    )
+    arguments = {"images": UNIT, "labels": LABELS.numpy(), "layer": "penultimate", "seed": 0} | changes
     return ldmiss.ReferenceMetrics(classifier, **arguments)
 
 
 def measured(**changes: Any) -> Any:
     arguments = {
         "completed": UNIT, "rows": ROWS, "subset": ROWS[:4], "draws": np.repeat(UNIT[:4, None], 3, 1),
-        "observed": KNOWN,
+        "truth": ldmiss.Truth(UNIT, ~KNOWN), "reference": reference(), "seed": 0,
     }  # fmt: skip
-    return ldmiss.measure_imputation(reference(), **(arguments | changes))
+    return ldmiss.measure_imputation(**(arguments | changes))
 
 
 IMPUTE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -72,18 +74,17 @@ IMPUTE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 """Every way to complete images."""
 
 BAD_X: list[tuple[Tensor, Tensor, str]] = [
-    (X[:, 0], OBSERVED[:, 0], "x_obs: float32 (10, 28, 28); allowed: float32 (B, 1, H, W)"),
-    (X[:, 0], OBSERVED, "x_obs: float32 (10, 28, 28); allowed: float32 (B, 1, H, W)"),
+    (X[:, 0], OBSERVED[:, 0], "x_obs: float32 (10, 28, 28); allowed: float32 (B, C, H, W)"),
+    (X[:, 0], OBSERVED, "x_obs: float32 (10, 28, 28); allowed: float32 (B, C, H, W)"),
     (X, OBSERVED[:, 0], "observed: bool (10, 28, 28); allowed: bool (10, 1, 28, 28)"),
     (X, OBSERVED[:1], "observed: bool (1, 1, 28, 28); allowed: bool (10, 1, 28, 28)"),
     (X, OBSERVED.float(), "observed: float32 (10, 1, 28, 28); allowed: bool (10, 1, 28, 28)"),
-    (IMAGES, OBSERVED, "x_obs: uint8 (10, 1, 28, 28); allowed: float32 (B, 1, H, W)"),
+    (IMAGES, OBSERVED, "x_obs: uint8 (10, 1, 28, 28); allowed: float32 (B, C, H, W)"),
     (X.double(), OBSERVED, "x_obs: float64 (10, 1, 28, 28); allowed: float32"),
-    (X[:0], OBSERVED[:0], "x_obs: float32 (0, 1, 28, 28); allowed: float32 (B, 1, H, W)"),
-    (X.expand(10, 3, 28, 28), OBSERVED, "x_obs: float32 (10, 3, 28, 28); allowed: float32 (B, 1, H, W)"),
-    (IMAGES.float(), OBSERVED, "x_obs: values outside [0, 1], or NaN at observed pixels; allowed: [0, 1]"),
-    (2 * X - 1, OBSERVED, "x_obs: values outside [0, 1], or NaN at observed pixels; allowed: [0, 1]"),
-    (X.where(~OBSERVED, float("nan")), OBSERVED, "x_obs: values outside [0, 1], or NaN at observed pixels"),
+    (X[:0], OBSERVED[:0], "x_obs: float32 (0, 1, 28, 28); allowed: float32 (B, C, H, W)"),
+    (X.expand(10, 3, 28, 28), OBSERVED, "observed: bool (10, 1, 28, 28); allowed: bool (10, 3, 28, 28)"),
+    (X / 0, OBSERVED, "x_obs: NaN or infinite at the pixels that count; allowed: finite values"),
+    (X.where(~OBSERVED, float("nan")), OBSERVED, "x_obs: NaN or infinite at the pixels that count"),
 ]  # fmt: skip
 
 
@@ -112,39 +113,40 @@ def test_missing_values_may_be_anything(name: str, garbage: float) -> None:
 
 
 @pytest.mark.parametrize("name", ["impute_by_guidance", "impute_by_replacement", "DiffPuterModel.impute"])
-@pytest.mark.parametrize("size", [1, 14, 32])
-def test_images_of_another_size_than_the_models(name: str, size: int) -> None:
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 14, 14), (1, 32, 32), (1, 28, 27), (3, 28, 28)])
+def test_images_of_another_shape_than_the_models(name: str, shape: tuple[int, int, int]) -> None:
     """Also those that would be broadcast."""
-    x = torch.full((10, 1, size, size), 0.5)
-    refuses(f"x_obs: images of {size} x {size}; allowed: 28 x 28", lambda: IMPUTE[name](x, x > 0))
+    x = torch.full((10, *shape), 0.5)
+    given = " x ".join(map(str, shape))
+    refuses(f"x_obs: images of {given}; allowed: 1 x 28 x 28, the model's", lambda: IMPUTE[name](x, x > 0))
 
 
-FITS_OF_SQUARES = ("vae", "ddpm", "classifier")
+OF_IMAGES = ("vae", "ddpm", "baselines")
 BAD_FITS: list[tuple[str, dict[str, Any], str]] = [
-    *[(name, {"images": IMAGES[..., :20]}, "images: 28 x 20; allowed for this fit: square images")
-      for name in FITS_OF_SQUARES],
-    *[(name, {"images": X, "observed": OBSERVED}, "images: float32 (10, 1, 28, 28); allowed: uint8 (N, 1, H, ")
-      for name in (*FITS_OF_SQUARES, "baselines")],
-    *[(name, {"images": IMAGES[:0], "observed": OBSERVED[:0], "labels": LABELS[:0]}, "images: uint8 (0, 1, 28, 28)")
-      for name in (*FITS_OF_SQUARES, "baselines")],
-    *[(name, {"images": IMAGES.expand(10, 3, 28, 28)}, "images: uint8 (10, 3, 28, 28)")
-      for name in (*FITS_OF_SQUARES, "baselines")],
+    *[(name, {"images": X[..., :7], "observed": OBSERVED[..., :7]}, "images: 28 x 7 pixels; allowed: at least 8 x 8")
+      for name in OF_IMAGES],
+    *[(name, {"images": IMAGES}, "images: uint8 (10, 1, 28, 28); allowed: float32 (B, C, H, W)") for name in OF_IMAGES],
+    *[(name, {"images": X[:0], "observed": OBSERVED[:0]}, "images: float32 (0, 1, 28, 28)") for name in OF_IMAGES],
+    *[(name, {"images": X.expand(10, 3, 28, 28)}, "observed: bool (10, 1, 28, 28); allowed: bool (10, 3, 28, 28)")
+      for name in OF_IMAGES],
+    *[(name, {"images": X / 0}, "images: NaN or infinite at the pixels that count") for name in OF_IMAGES],
     *[(name, {"observed": OBSERVED.float()}, "observed: float32 (10, 1, 28, 28); allowed: bool (10, 1, 28, 28)")
-      for name in ("vae", "ddpm", "baselines")],
+      for name in OF_IMAGES],
     *[(name, {"observed": OBSERVED[:9]}, "observed: bool (9, 1, 28, 28); allowed: bool (10, 1, 28, 28)")
-      for name in ("vae", "ddpm", "baselines")],
+      for name in OF_IMAGES],
     *[(name, {"observed": torch.zeros_like(OBSERVED)}, "observed: no pixel of any image is observed")
-      for name in ("vae", "ddpm", "baselines")],
-    ("vae", {"images": IMAGES[..., :26, :26], "observed": OBSERVED[..., :26, :26]}, "images: of size 26; allowed: mul"),
-    ("ldmiss", {"latents": LATENTS[..., :6]}, "latents: float32 (10, 2, 7, 6); allowed: float32 (N, C, h, h)"),
+      for name in OF_IMAGES],
+    ("ldmiss", {"latents": LATENTS[0]}, "latents: float32 (2, 7, 7); allowed: float32 (N, C, h, w)"),
     ("ldmiss", {"latents": LATENTS.double()}, "latents: float64 (10, 2, 7, 7)"),
     ("ldmiss", {"latents": LATENTS / 0}, "latents: NaN or infinite; allowed: finite values"),
     ("ldmiss", {"latents": LATENTS[:0]}, "latents: float32 (0, 2, 7, 7)"),
+    ("classifier", {"images": IMAGES[..., :5]}, "images: 28 x 5; allowed: at least 6 x 6"),
+    ("classifier", {"images": IMAGES[:0], "labels": LABELS[:0]}, "images: uint8 (0, 1, 28, 28)"),
     ("classifier", {"labels": LABELS[:9]}, "labels: int64 (9,); allowed: int64 (10,)"),
     ("classifier", {"labels": LABELS + 1}, "labels: values outside [0, 9]"),
     ("diffputer", {"observed": OBSERVED.float()}, "observed: float32 (10, 784); allowed: bool (10, 784)"),
     ("diffputer", {"observed": OBSERVED[:, :, :14]}, "observed: bool (10, 392); allowed: bool (10, 784)"),
-    ("diffputer", {"images": IMAGES[:0], "observed": OBSERVED[:0]}, "rows: float32 (0, 784); allowed: float32 (N, d)"),
+    ("diffputer", {"images": X[:0], "observed": OBSERVED[:0]}, "rows: float32 (0, 784); allowed: float32 (N, d)"),
 ]  # fmt: skip
 
 
@@ -167,9 +169,9 @@ def test_rows_to_fit_to() -> None:
 
 
 def ddpm(**changes: Any) -> Any:
-    network = {"base_channels": 4, "channel_multipliers": [1], "num_res_blocks": 1, "attention_resolutions": [],
+    network = {"base_channels": 4, "channel_multipliers": [1], "num_res_blocks": 1, "attention_levels": [],
                "mid_attention": False, "dropout": 0.0, "num_groups": 2, "resampling": "biggan"}  # fmt: skip
-    return ldmiss.fit_ddpm(IMAGES, OBSERVED, network=network, recipe=fits.COSINE, seed=0, **changes)
+    return ldmiss.fit_ddpm(X, OBSERVED, network=network, recipe=fits.COSINE, seed=0, **changes)
 
 
 BAD_ARGUMENTS: list[tuple[str, Callable[[], Any]]] = [
@@ -188,7 +190,7 @@ BAD_ARGUMENTS: list[tuple[str, Callable[[], Any]]] = [
     ("num_trials: 0", lambda: dataclasses.replace(fits.EM, num_trials=0)),
     ("num_steps: 1; allowed: a whole number, at least 2", lambda: Sampling(1, 1)),
     ("value_range: unknown 'x'", lambda: ldmiss.EncoderInput(torch.zeros(1, 1, 1), "x", robust=False)),
-    ("fill: values outside [0, 1]", lambda: ldmiss.EncoderInput(torch.full((1, 1, 1), 2.0), "unit", robust=False)),
+    ("fill: NaN or infinite", lambda: ldmiss.EncoderInput(torch.full((1, 1, 1), float("inf")), "unit", robust=False)),
     ("shape: (28, 28); allowed: (channels, height, width)", lambda: ldmiss.PixelCodec((28, 28), "unit")),
     ("value_range: unknown 'x'", lambda: ldmiss.PixelCodec((1, 28, 28), "x")),
     ("scale: float32 (1,); allowed: float32 (1, 1, 1)",
@@ -197,11 +199,18 @@ BAD_ARGUMENTS: list[tuple[str, Callable[[], Any]]] = [
     ("latents: float32 (10, 98); allowed: float32 (N, C, h, w)",
      lambda: ldmiss.latent_scale(LATENTS.flatten(1), "global")),
     ("latents: all of one value", lambda: ldmiss.latent_scale(torch.ones(3, 2, 7, 7), "per_channel")),
-    ("mechanism: unknown 'mnar'", lambda: ldmiss.draw_observed("mnar", GREY, 0.5, ldmiss.numpy_generator(0))),
-    ("images: float64 (10, 28, 28); allowed: uint8 (N, H, W)",
-     lambda: ldmiss.draw_observed("mcar", UNIT, 0.5, ldmiss.numpy_generator(0))),
-    ("images: uint8 (10, 1, 28, 28)", lambda: ldmiss.remove_missing(IMAGES.numpy(), OBSERVED.numpy())),
-    ("observed: bool (9, 28, 28); allowed: bool (10, 28, 28)", lambda: ldmiss.remove_missing(GREY, KNOWN[:9])),
+    ("mechanism: unknown 'clouds'", lambda: ldmiss.draw_observed("clouds", GREY, 0.5, ldmiss.numpy_generator(0))),
+    ("images: uint8 (10, 28, 28); allowed: uint8 or uint16",
+     lambda: ldmiss.draw_observed("mcar", GREY[:, 0], 0.5, ldmiss.numpy_generator(0))),
+    ("images: bool (10, 1, 28, 28); allowed: uint8 or uint16", lambda: ldmiss.remove_missing(KNOWN, KNOWN)),
+    ("observed: bool (9, 1, 28, 28); allowed: bool (10, 1, 28, 28)", lambda: ldmiss.remove_missing(GREY, KNOWN[:9])),
+    ("observed: bool (9, 1, 28, 28)", lambda: ldmiss.Scaler.fit(GREY, KNOWN[:9])),
+    ("images: NaN or infinite at the pixels that count", lambda: ldmiss.Scaler.fit(UNIT / 0, KNOWN)),
+    ("images: values whose squares no float64 holds", lambda: ldmiss.Scaler.fit(1e200 * UNIT.astype(float), KNOWN)),
+    ("bounds: 3 to 3; allowed: two finite numbers, the smaller one first",
+     lambda: ldmiss.Scaler.fit(GREY, KNOWN, (3, 3))),
+    ("bounds: 0 to inf; allowed", lambda: ldmiss.Scaler.fit(GREY, KNOWN, (0, np.inf))),
+    ("bounds: ", lambda: ldmiss.Scaler.fit(GREY, KNOWN, (0, 100))),
     ("seed: 1.5; allowed: an integer", lambda: ldmiss.derive_seed(1.5)),
     ("seed: 1.5", lambda: ldmiss.torch_generator("cpu", 1.5)),
     ("rows: float32 (2,); allowed: int64 (B,)", lambda: ldmiss.RowNoise(0, torch.zeros(2))),
@@ -220,11 +229,11 @@ BAD_ARGUMENTS: list[tuple[str, Callable[[], Any]]] = [
      lambda: ldmiss.paste_observed(X, OBSERVED, X[:, 0])),
     ("x_hat: float32 (1, 1, 28, 28); allowed", lambda: ldmiss.paste_observed(X, OBSERVED, X[:1])),
     ("source: unknown 'mode'", lambda: encoded(source="mode")),
-    ("images: float32 (10, 1, 28, 28); allowed: uint8 (N, 1, H, W)", lambda: encoded(X)),
-    ("x_hat: float64 (9, 28, 28); allowed: float16 or float32 or float64 (10, 28, 28)",
+    ("images: uint8 (10, 1, 28, 28); allowed: float32 (B, C, H, W)", lambda: encoded(IMAGES)),
+    ("x_hat: float32 (9, 1, 28, 28); allowed: float16 or float32 or float64 (10, 1, 28, 28)",
      lambda: ldmiss.errors_by_image(UNIT[:9], UNIT, KNOWN)),
     ("x_hat: NaN or infinite at the pixels that count", lambda: ldmiss.errors_by_image(UNIT * np.nan, UNIT, KNOWN)),
-    ("observed: float64 (10, 28, 28); allowed: bool", lambda: ldmiss.errors_by_image(UNIT, UNIT, KNOWN.astype(float))),
+    ("scored: float64 (10, 1, 28, 28); allowed: bool", lambda: ldmiss.errors_by_image(UNIT, UNIT, KNOWN.astype(float))),
     ("counts: float64 (5,); allowed: float64 (6,)", lambda: ldmiss.mse(TRUTH, TRUTH[:5])),
     *[(message, lambda measure=measure, change=change: measure(*change))
       for measure in (ldmiss.crps, ldmiss.coverage, ldmiss.calibration)
@@ -235,24 +244,29 @@ BAD_ARGUMENTS: list[tuple[str, Callable[[], Any]]] = [
           ("draws: float64 (0, 3)", (DRAWS[:0], TRUTH[:0])),
           ("draws: NaN or infinite", (DRAWS * np.inf, TRUTH)),
       )],
-    ("images: float64 (10, 28, 28); allowed: uint8 (M, H, W)", lambda: reference(images=UNIT)),
+    ("images: uint8 (10, 1, 28, 28); allowed: float16 or float32 or float64 (M, C, H, W)",
+     lambda: reference(images=GREY)),
+    ("images: values outside [0, 1]", lambda: reference(images=2 * UNIT)),
     ("labels: int64 (9,); allowed: int64 (10,)", lambda: reference(labels=ROWS[:9])),
     ("layer: unknown 'conv1'; allowed: penultimate, pre_relu, logits", lambda: reference(layer="conv1")),
-    ("images: a single one", lambda: reference(images=GREY[:1], labels=ROWS[:1])),
-    ("samples: float64 (10, 14, 28); allowed: float16 or float32 or float64 (N, 28, 28)",
-     lambda: ldmiss.measure_generation(reference(), UNIT[:, :14])),
+    ("images: a single one", lambda: reference(images=UNIT[:1], labels=ROWS[:1])),
+    ("samples: float32 (10, 1, 14, 28); allowed: float16 or float32 or float64 (N, 1, 28, 28)",
+     lambda: ldmiss.measure_generation(reference(), UNIT[:, :, :14])),
     ("samples: values outside [0, 1]", lambda: ldmiss.measure_generation(reference(), 255 * UNIT)),
     ("samples: a single one, whose features have no covariance",
      lambda: ldmiss.measure_generation(reference(), UNIT[:1])),
-    ("completed: values outside [0, 1], or NaN", lambda: measured(completed=UNIT * np.nan)),
+    ("completed: NaN or infinite; allowed: finite", lambda: measured(completed=UNIT * np.nan)),
+    ("completed: values outside [0, 1]", lambda: measured(completed=2 * UNIT)),
+    ("rows: None; allowed with a reference", lambda: measured(rows=None)),
     ("rows: values outside [0, 9]", lambda: measured(rows=ROWS + 1)),
     ("subset: values outside [0, 9]", lambda: measured(subset=ROWS[:4] - 1)),
-    ("draws: float64 (3, 3, 28, 28); allowed", lambda: measured(draws=np.repeat(UNIT[:3, None], 3, 1))),
-    ("observed: bool (9, 28, 28); allowed: bool (10, 28, 28)", lambda: measured(observed=KNOWN[:9])),
+    ("draws: float32 (3, 3, 1, 28, 28); allowed", lambda: measured(draws=np.repeat(UNIT[:3, None], 3, 1))),
+    ("scored: bool (9, 1, 28, 28); allowed: bool (10, 1, 28, 28)", lambda: ldmiss.Truth(UNIT, KNOWN[:9])),
+    ("truth: NaN or infinite at the pixels that count", lambda: ldmiss.Truth(UNIT / 0, KNOWN)),
 ]  # fmt: skip
 
 
-def encoded(images: Tensor = IMAGES, **changes: Any) -> Tensor:
+def encoded(images: Tensor = X, **changes: Any) -> Tensor:
     encoder_input = ldmiss.EncoderInput(torch.zeros(1, 1, 1), "symmetric", robust=False)
     encoder = small_models.autoencoder().encoder
     return ldmiss.encode_images(encoder, images, OBSERVED, encoder_input=encoder_input, **changes)

@@ -14,7 +14,7 @@ from ldmiss_pipeline.paper.outputs import SUMMARY, TABLE
 
 PIPELINE: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 DEFINITIONS: dict[str, Any] = PIPELINE["stages"]
-METHODS_OF = {"train": TRAINED_BY_TRAIN, "sample": GENERATORS, "impute": list(METHODS)}
+METHODS_OF = {"train": TRAINED_BY_TRAIN, "sample": GENERATORS, "impute": list(METHODS), "complete": list(METHODS)}
 TRAINING = [name for name in STAGES if name.startswith("train")]
 TRUTH = "data/raw/${dataset.name}"
 RUNS_A_STAGE = (
@@ -108,9 +108,9 @@ def test_only_mask_evaluate_and_the_classifier_see_the_truth(stage: str) -> None
 
 
 def test_stages_that_see_the_truth() -> None:
-    """The whole list."""
+    """The whole list; `complete` reads a person's own images, of which nobody knows the truth."""
     seeing = {name for name, definition in DEFINITIONS.items() if TRUTH in definition["deps"]}
-    assert seeing == {"train_classifier", "mask", "mask_test", "evaluate"}
+    assert seeing == {"train_classifier", "mask", "mask_test", "complete", "evaluate"}
 
 
 def test_rate_and_seed_are_no_params_of_a_matrix_stage() -> None:
@@ -140,6 +140,7 @@ def test_paths_are_those_of_the_code() -> None:
         "train": [item.model(method), item.curve(method)],
         "sample": [item.samples(method)],
         "impute": [item.imputed(method)],
+        "complete": [item.completed(method)],
         "evaluate": [item.metrics(), item.image_grid()],
     }
     for stage, paths in expected.items():

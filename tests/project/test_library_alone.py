@@ -1,4 +1,4 @@
-"""`import ldmiss` needs torch, numpy, scipy, safetensors and tqdm: models train and impute without the extras."""
+"""`ldmiss` needs torch, numpy, scipy, safetensors, pillow and tqdm: models train and impute without the extras."""
 
 import re
 import subprocess
@@ -30,12 +30,12 @@ DATA = """
 import torch
 from ldmiss import draw_observed, numpy_generator
 
-images = torch.randint(0, 256, (12, 1, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-observed = torch.from_numpy(draw_observed("mcar", images[:, 0].numpy(), 0.5, numpy_generator(0)))[:, None]
+images = torch.rand(12, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+observed = torch.from_numpy(draw_observed("mcar", images.numpy(), 0.5, numpy_generator(0)))
 """
 CHECK = """
 assert completed.shape == uncertainty.shape == images.shape
-assert torch.equal(completed[observed], (images / 255)[observed])
+assert torch.equal(completed[observed], images[observed])
 assert bool((uncertainty[~observed] > 0).any()) and not uncertainty[observed].any()
 assert "torch._dynamo" not in sys.modules  # its import takes as long as torch's own, in every training stage
 print("completed", *completed.shape)
@@ -75,5 +75,5 @@ def test_the_library_depends_on_little() -> None:
     """What pip installs for `pip install ldmiss`."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert {name.split(">")[0] for name in project["dependencies"]} == {
-        "torch", "numpy", "scipy", "safetensors", "tqdm",
+        "torch", "numpy", "scipy", "safetensors", "pillow", "tqdm",
     }  # fmt: skip

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from support.imports import ROOT
 
+from ldmiss.evaluation.measurement import Truth, measure_imputation
+
 TASKS = {
     "generation": ("Generation",), "imputation": ("Imputation", "Uncertainty"), "classifier": ("Classifier",),
     "run": ("Run",),
@@ -29,6 +31,19 @@ def test_every_metric_is_defined_and_every_definition_is_of_a_metric(task: str, 
     assert set(table["task"]) == set(TASKS)
     emitted = {name.removesuffix("_se") for name in table.loc[table["task"] == task, "metric"]}
     assert emitted == set().union(*(defined(section) for section in TASKS[task]))
+
+
+def test_metrics_of_held_out_pixels_are_defined() -> None:
+    """Those that only a person's own images have."""
+    zeros = np.zeros((3, 1, 8, 8), np.float32)
+    draws = np.random.default_rng(0).random((3, 4, 1, 8, 8), np.float32)
+    everything, no_classifier = np.ones(zeros.shape, bool), {"fid", "is", "accuracy", "mse_all"}
+    own = Truth(zeros, everything, complete=False, to_units=lambda x: 2.0 * x, levels=None)
+    metrics, _ = measure_imputation(draws[:, 0], np.arange(3), draws, own, seed=0)
+    emitted = {name.removesuffix("_se") for name in metrics}
+    elsewhere = defined("Imputation") | defined("Uncertainty")
+    assert emitted - elsewhere == defined("Held-out pixels")
+    assert elsewhere - emitted == no_classifier
 
 
 def test_the_example_reads_the_files(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,10 +71,12 @@ def test_two_seeds_that_are_one_float_are_two_cells(copy: Path) -> None:
     assert {claim["num_seeds"] for claim in claims if claim["num_seeds"]} <= {3}
 
 
-def lower_three_quarters(images: NDArray[np.uint8], rate: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+def lower_three_quarters(
+    images: NDArray[np.uint8], known: NDArray[np.bool_], rate: float, rng: np.random.Generator
+) -> NDArray[np.bool_]:
     """A mechanism that forgets a quarter of every image: it realises 3/4 of the rate."""
     observed = rng.random(images.shape) >= rate
-    observed[:, : images.shape[1] // 4] = True
+    observed[:, :, : images.shape[2] // 4] = True
     return observed
 
 
@@ -83,7 +85,7 @@ def test_a_realised_rate_is_measured_and_warned_of(
 ) -> None:
     """A mechanism known to this test alone: `mask` warns for each split, cell and table say the rates there are."""
     monkeypatch.setitem(MECHANISMS, "lower", lower_three_quarters)
-    mechanism = {"missing": {"mechanism": "lower"}}
+    mechanism = {"missing": {"mechanism": "lower", "test_mechanism": "lower"}}
     (copy / "params.yaml").write_text(yaml.safe_dump(tiny.document(**mechanism)))
     tiny.run(
         copy,
@@ -92,7 +94,7 @@ def test_a_realised_rate_is_measured_and_warned_of(
         ),
     )
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: mechanism 'lower'")]
-    assert [line.partition(" of the ")[2].split()[0] for line in warnings] == ["train", "test"]
+    assert [line.partition(" of the ")[2].split()[0] for line in warnings] == ["test", "training"]
     assert all("50.00% was asked for" in line for line in warnings)
     realised = load_checked_json(copy / tiny.CELL.metrics())["run"]
     table = merge([copy / TABLE])

@@ -1,33 +1,25 @@
 """No leakage, on whole stages: what stands behind a missing pixel changes no model, statistic or imputation by a bit.
 
 Two ways in. On disk the raw digits are changed behind the missing pixels before `mask`, and taken away after it: no
-stage that trains or imputes needs them. In memory the stages are handed garbage at missing pixels (the file format
-refuses it): 0, 1, 255 and what only floats can hold, 1e6 and NaN.
+stage that trains or imputes needs them. In memory the stages are handed garbage at missing pixels, scaled: 0, 1, what
+no image holds, and NaN.
 """
 
 import importlib
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from support import tiny
-from torch import Tensor
+from support.poison import hand_out, spoil
 
-import ldmiss.autoencoding.encoding
-import ldmiss.checks
-import ldmiss_pipeline.artifacts.arrays
-import ldmiss_pipeline.artifacts.incomplete
-from ldmiss.checks import check_array
 from ldmiss.errors import InputError
 from ldmiss_pipeline.artifacts.arrays import load_arrays
 from ldmiss_pipeline.artifacts.observed import load_observed
 from ldmiss_pipeline.artifacts.paths import OBSERVED_TEST, RAW, Item
 from ldmiss_pipeline.config.registry import METHODS
-from ldmiss_pipeline.datasets import incomplete
 
 MAKES = {
     "train_vae": "models/vae",
@@ -37,8 +29,6 @@ MAKES = {
     "train": "models/baselines",
 }
 """The stages that read incomplete training images, and where they write."""
-GARBAGE = np.array([0.0, 1.0, 255.0, 1e6, float("nan")], dtype=np.float32)
-"""What missing pixels hold, one after the other."""
 TRAINED = ("train_vae", "encode_latents", "train_ldm", "train_ddpm", "train_diffputer", "train")
 EARLY_STOP = {"em": {"train_first": {"epochs": 60, "lr": 0.05, "early_stop": 2}}}
 """For `diffputer`: its M-step ends on its training loss, and keeps the weights of the lowest."""
@@ -69,15 +59,6 @@ def project(request: pytest.FixtureRequest, raw: dict[str, Any], tmp_path_factor
     return folder
 
 
-def spoil(images: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Garbage of every kind at the missing pixels of float32 images."""
-    garbage = np.resize(GARBAGE, images.shape)
-    missing = garbage[~observed]
-    assert np.isnan(missing).any()
-    assert all((missing == value).any() for value in GARBAGE[:-1])
-    return np.where(observed, images, garbage)
-
-
 def test_early_stopping_really_stops(project: Path) -> None:
     """Without it the check of early stopping below would be empty."""
     epochs = len((project / tiny.CELL.curve("diffputer")).read_text().splitlines()) - 1
@@ -89,8 +70,9 @@ def poisoned(project: Path, raw: dict[str, Any]) -> dict[str, Any]:
     result = {}
     for split, arrays in raw.items():
         _, observed = load_observed(project / (OBSERVED_TEST if split == "test" else tiny.CELL.observed()))
-        images = np.where(observed, arrays["images"], np.resize(np.array([0, 1, 255], np.uint8), observed.shape))
-        assert (images != arrays["images"]).any(), "the poison is no change"
+        truth = arrays["images"].reshape(observed.shape)
+        images = np.where(observed, truth, np.resize(np.array([0, 1, 255], np.uint8), observed.shape))
+        assert (images != truth).any(), "the poison is no change"
         result[split] = {**arrays, "images": images}
     return result
 
@@ -106,46 +88,13 @@ def test_the_poison_is_seen_without_the_filling(
     project: Path, raw: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The check above can fail: with the filling taken out, the masked data differ, and no stage accepts them."""
-    monkeypatch.setattr(incomplete, "remove_missing", lambda images, observed: images)
+    for stage in ("mask", "mask_test"):
+        module = importlib.import_module(f"stages.{stage}")
+        monkeypatch.setattr(module, "remove_missing", lambda images, observed: images)
     leaking = tiny.make_project(tmp_path / "leaking", poisoned(project, raw))
     with pytest.raises(InputError, match="values where nothing was observed"):
-        tiny.run(leaking, lambda stage: stage in ("mask", "train_vae"))
+        tiny.run(leaking, lambda stage: stage in ("mask_test", "mask", "train_vae"))
     assert tiny.fingerprints(leaking, "data/observed") != tiny.fingerprints(project, "data/observed")
-
-
-def hand_out(
-    monkeypatch: pytest.MonkeyPatch, stage: str, change: Callable[[np.ndarray, np.ndarray], np.ndarray]
-) -> list[str]:
-    """Have a stage read images that went through change(images float32 in 0..255, observed); the calls it made."""
-    calls: list[str] = []
-
-    def load_incomplete(path: Path, device: torch.device) -> tuple[Tensor, Tensor]:
-        calls.append(path.stem)
-        images, observed = load_observed(path)
-        changed = torch.from_numpy(change(images.astype(np.float32), observed))
-        return changed[:, None].to(device), torch.from_numpy(observed)[:, None].to(device)
-
-    def load_changed(path: Path) -> tuple[np.ndarray, np.ndarray]:
-        calls.append(path.stem)
-        images, observed = load_observed(path)
-        return change(images.astype(np.float32), observed), observed
-
-    module = importlib.import_module(f"stages.{stage}")
-    replaced = {
-        ldmiss_pipeline.artifacts.incomplete.load_incomplete: load_incomplete,
-        ldmiss_pipeline.artifacts.incomplete.load_observed: load_changed,
-    }
-    for name, value in list(vars(module).items()):
-        if callable(value) and value in replaced:
-            monkeypatch.setattr(module, name, replaced[value])
-    for door in (ldmiss.checks, ldmiss.autoencoding.encoding):  # which takes images of 8 bits, in which there is no NaN
-        monkeypatch.setattr(door, "check_array", floats_allowed)
-    return calls
-
-
-def floats_allowed(name: str, value: Any, shape: Any, *dtypes: str) -> None:
-    """The check of shapes and dtypes, with floats among the dtypes of images."""
-    check_array(name, value, shape, *dtypes, *(["float32"] if name == "images" else []))
 
 
 def again(project: Path, folder: Path, stage: str, output: str, item: Item | None = None) -> dict[str, str]:
@@ -176,8 +125,8 @@ def test_training_does_see_an_observed_pixel(
     """The check above can fail: by the same way in, one other value at one observed pixel changes what is written."""
 
     def change(images: np.ndarray, observed: np.ndarray) -> np.ndarray:
-        row, y, x = np.argwhere(observed & (images > 0))[0]
-        images[row, y, x] = 255.0 - images[row, y, x] / 2
+        place = tuple(np.argwhere(observed & (images > 0))[0])
+        images[place] = 1 - images[place] / 2
         return images
 
     hand_out(monkeypatch, stage, change)
@@ -193,7 +142,7 @@ def test_imputation_never_sees_a_missing_pixel(
     item = Item(tiny.RATE, tiny.SEED, method)
     output = str(item.imputed(method))
     assert again(project, tmp_path / "again", "impute", output, item) == tiny.fingerprints(project, output)
-    assert calls == ["test"], "the poison did not arrive"
+    assert calls == ["scale_observed"], "the poison did not arrive"
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -201,7 +150,7 @@ def test_imputation_does_see_an_observed_pixel(
     method: str, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The check above can fail: another value at observed pixels moves the imputed ones (the mean's do not move)."""
-    hand_out(monkeypatch, "impute", lambda images, observed: np.where(observed, 255 - images, images))
+    hand_out(monkeypatch, "impute", lambda images, observed: np.where(observed, 1 - images, images))
     item = Item(tiny.RATE, tiny.SEED, method)
     again(project, tmp_path / "again", "impute", str(item.imputed(method)), item)
     _, observed = load_observed(project / OBSERVED_TEST)

@@ -50,8 +50,8 @@ def test_metrics_have_the_documented_keys(project: Path) -> None:
     assert set(table[table["task"] == "run"]["metric"]) == {
         "profile", "learning_rates", "inference", "encoder_input", "test_rate", "fill", "deterministic",
         "num_generated",
-        "num_imputed", "num_draws", "num_draw_images", "params_sha256", "mechanism",
-        "realised_train_rate", "realised_test_rate",
+        "num_imputed", "num_draws", "num_draw_images", "params_sha256", "mechanism", "test_mechanism",
+        "realised_train_rate", "realised_test_rate", "units",
     }  # fmt: skip
     assert not (project / "ckpt").exists() or not any((project / "ckpt").iterdir())
 
@@ -99,8 +99,8 @@ def test_imputations_keep_what_was_observed(project: Path) -> None:
         completed, subset, draws, chosen = load_arrays(path, "images", "subset", "draws", "rows")
         assert chosen.tolist() == [24 * i // 20 for i in range(20)]  # spread over the test images
         stochastic = path.stem in {"ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement"}
-        assert completed.shape == (20, 28, 28)
-        assert draws.shape == (4, 3 if stochastic else 1, 28, 28)
+        assert completed.shape == (20, 1, 28, 28)
+        assert draws.shape == (4, 3 if stochastic else 1, 1, 28, 28)
         for result, rows in ((completed, chosen), *((draws[:, k], chosen[subset]) for k in range(draws.shape[1]))):
             assert np.array_equal(np.round(result.astype(float) * 255)[observed[rows]], images[rows][observed[rows]])
         assert np.array_equal(draws[:, 0], completed[subset])

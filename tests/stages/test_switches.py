@@ -124,5 +124,5 @@ def test_images_that_do_not_say_their_data_set_are_refused(project: Path, tmp_pa
     """Not taken for a data set called None, which no model was trained on."""
     images, observed = load_observed(project / OBSERVED_TEST)
     save_observed(tmp_path / "test.npz", images, observed, metadata={})
-    with pytest.raises(InputError, match="its metadata have no entry 'dataset'"):
+    with pytest.raises(InputError, match="its metadata have no entry dataset"):
         refuse_other_dataset(project / tiny.CELL.model("ddpm"), tmp_path / "test.npz")

@@ -11,7 +11,7 @@ from support.fits import FITS, Data
 from ldmiss.checkpoints import NO_CHECKPOINT
 from ldmiss.files.tensors import load_tensors
 from ldmiss_pipeline.artifacts.curves import load_curve
-from ldmiss_pipeline.artifacts.incomplete import load_incomplete
+from ldmiss_pipeline.artifacts.incomplete import load_training_images
 
 PREFIXES = {"vae": "vae.", "ldmiss": "unet.", "ddpm": "unet.", "diffputer": "mlp.", "baselines": "", "classifier": ""}
 
@@ -19,14 +19,15 @@ PREFIXES = {"vae": "vae.", "ldmiss": "unet.", "ddpm": "unet.", "diffputer": "mlp
 @pytest.mark.parametrize("name", FITS)
 def test_a_stage_stores_what_the_fit_gives(name: str, project: Path, raw: dict[str, Any]) -> None:
     """The same arrays, settings and seed: the same weights, bit for bit."""
-    images, observed = load_incomplete(project / tiny.CELL.observed(), torch.device("cpu"))
+    training = load_training_images(project / tiny.CELL.observed(), torch.device("cpu"))
+    images = training.images
     stored, _ = load_tensors(project / tiny.CELL.latents(), kind="latents")
     complete, labels = (torch.from_numpy(raw["train"][key]) for key in ("images", "labels"))
     if name == "classifier":
-        images, path = complete[:, None], project / "models/classifier.safetensors"
+        images, path = complete[:, None] / 255, project / "models/classifier.safetensors"
     else:
         path = project / tiny.CELL.model(name)
-    fitted = FITS[name](Data(images, observed, stored["latents"] * stored["scale"], labels), NO_CHECKPOINT)
+    fitted = FITS[name](Data(images, training.observed, stored["latents"] * stored["scale"], labels), NO_CHECKPOINT)
     tensors, _ = load_tensors(path, kind=name)
     for key, value in fitted.items():
         assert torch.equal(value, tensors[key if key in ("mean", "std") else f"{PREFIXES[name]}{key}"]), key

@@ -41,7 +41,7 @@ METADATA = {
     "classifier": {"accuracy": 0.99, "fid_floor": 2.0, "sha256": "abc", "dataset": "mnist", "fid_layer": "penultimate"},
     "run": {
         "profile": "paper", "learning_rates": "paper", "inference": "exact",
-        "encoder_input": "faithful", "test_rate": 0.5,
+        "encoder_input": "faithful", "mechanism": "mcar", "test_mechanism": "mcar", "test_rate": 0.5,
         "deterministic": True, "num_imputed": 2000, "params_sha256": "a5",
     },
 }  # fmt: skip

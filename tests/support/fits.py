@@ -8,7 +8,6 @@ from torch import Tensor
 
 from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
-from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.diffputer.em import Sampling
 from ldmiss.fitting import baselines
 from ldmiss.fitting.classifier import fit_classifier
@@ -32,7 +31,7 @@ class Data:
     """What fits are given.
 
     Attributes:
-        images: uint8 (N, 1, 28, 28).
+        images: float32 (N, 1, 28, 28), in [0, 1].
         observed: bool (N, 1, 28, 28).
         latents: float32 (N, 2, 7, 7), scaled.
         labels: int64 (N,).
@@ -64,7 +63,7 @@ def _ldm(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
     return fit_ldm(
         data.latents,
         network={
-            "base_channels": 8, "channel_multipliers": [1, 2], "num_res_blocks": 1, "attention_resolutions": [7],
+            "base_channels": 8, "channel_multipliers": [1, 2], "num_res_blocks": 1, "attention_levels": [0],
             "mid_attention": True, "dropout": 0.1, "num_groups": 2, "resampling": "biggan",
         },
         recipe=Recipe(epochs=2, batch_size=16, lr=1e-3, lr_schedule="warmup_cosine", ema_decay=0.9),
@@ -76,7 +75,7 @@ def _ddpm(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
     return fit_ddpm(
         data.images, data.observed,
         network={
-            "base_channels": 4, "channel_multipliers": [1, 1], "num_res_blocks": 1, "attention_resolutions": [],
+            "base_channels": 4, "channel_multipliers": [1, 1], "num_res_blocks": 1, "attention_levels": [],
             "mid_attention": False, "dropout": 0.0, "num_groups": 2, "resampling": "biggan",
         },
         recipe=WARM_UP, seed=SEED, checkpoint=checkpoint,
@@ -84,7 +83,7 @@ def _ddpm(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
 
 
 def _diffputer(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
-    rows, observed = unit_from_uint8(data.images).flatten(1), data.observed.flatten(1)
+    rows, observed = data.images.flatten(1), data.observed.flatten(1)
     fitted = fit_diffputer(rows, observed, settings=EM, seed=SEED, chunk_size=20, checkpoint=checkpoint)
     return fitted.weights | {"mean": fitted.normalizer.mean, "std": fitted.normalizer.std}
 
@@ -94,7 +93,8 @@ def _baselines(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
 
 
 def _classifier(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
-    return fit_classifier(data.images, data.labels, recipe=COSINE, seed=0, checkpoint=checkpoint).weights
+    images = (data.images * 255).round().to(torch.uint8)
+    return fit_classifier(images, data.labels, num_classes=10, recipe=COSINE, seed=0, checkpoint=checkpoint).weights
 
 
 FITS: dict[str, Fit] = {

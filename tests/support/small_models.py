@@ -22,12 +22,12 @@ from ldmiss.networks.layers import at_precision, build, init_torch_default
 CPU = torch.device("cpu")
 
 
-def unet(channels: int, size: int, device: torch.device = CPU) -> UNet:
-    """A score network of two levels; attention at 7, where latents have it."""
+def unet(channels: int, device: torch.device = CPU, *, attention: bool = False) -> UNet:
+    """A score network of two levels, with attention at the first one or none."""
     return build(
         lambda: UNet(
-            in_channels=channels, size=size, base_channels=8, channel_multipliers=[1, 2], num_res_blocks=1,
-            attention_resolutions=[7] if size == 7 else [],
+            in_channels=channels, base_channels=8, channel_multipliers=[1, 2], num_res_blocks=1,
+            attention_levels=[0] if attention else [],
             mid_attention=False, resampling="biggan", dropout=0.1, num_groups=2,
         ),
         device, init_torch_default, torch_generator("cpu", 0, "unet"),
@@ -38,8 +38,8 @@ def autoencoder(device: torch.device = CPU) -> Autoencoder:
     """28 x 28 to 7 x 7 and back, with attention in the middle."""
     return build(
         lambda: Autoencoder(
-            in_channels=1, out_channels=1, latent_channels=2, base_channels=8, channel_multipliers=[1, 2, 4],
-            num_res_blocks=1, num_groups=2, mid_attention=True,
+            size=(28, 28), in_channels=1, out_channels=1, latent_channels=2, base_channels=8,
+            channel_multipliers=[1, 2, 4], num_res_blocks=1, num_groups=2, mid_attention=True,
         ),
         device, init_torch_default, torch_generator("cpu", 0, "vae"),
     )  # fmt: skip
@@ -54,13 +54,13 @@ def mlp(device: torch.device = CPU) -> DiffPuterMLP:
 
 def ddpm(device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> ScoreModel:
     """A score model of 28 x 28 pixels."""
-    denoiser = Denoiser(at_precision(unet(1, 28, device).requires_grad_(False), dtype), VPSDE())
+    denoiser = Denoiser(at_precision(unet(1, device).requires_grad_(False), dtype), VPSDE())
     return ScoreModel(denoiser, PixelCodec((1, 28, 28), "symmetric"), device, 1e-3)
 
 
 def ldmiss(device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> ScoreModel:
     """A score model of 2 x 7 x 7 latents."""
-    denoiser = Denoiser(at_precision(unet(2, 7, device).requires_grad_(False), dtype), VPSDE())
+    denoiser = Denoiser(at_precision(unet(2, device, attention=True).requires_grad_(False), dtype), VPSDE())
     decoder = at_precision(autoencoder(device).requires_grad_(False).decoder, dtype)
     codec = LatentCodec((2, 7, 7), decoder, torch.ones(1, 1, 1, device=device), "symmetric")
     return ScoreModel(denoiser, codec, device, 1e-3)
@@ -70,7 +70,7 @@ def diffputer(device: torch.device = CPU, dtype: torch.dtype = torch.float32) ->
     """A fitted model of rows."""
     moments = Normalizer(torch.full((784,), 0.3, device=device), torch.full((784,), 0.3, device=device))
     denoise = Preconditioned(at_precision(mlp(device).requires_grad_(False), dtype), SIGMA_DATA)
-    return DiffPuterModel(denoise, moments, 28)
+    return DiffPuterModel(denoise, moments, (1, 28, 28))
 
 
 GENERATORS: dict[str, Callable[..., Callable[..., Tensor]]] = {

@@ -23,9 +23,9 @@ ROWS = 8
 
 
 def incomplete(device: torch.device) -> tuple[Tensor, Tensor]:
-    """uint8 images and observed, (ROWS, 1, 28, 28), on the device."""
+    """Images in [0, 1] and observed, (ROWS, 1, 28, 28), on the device."""
     generator = torch_generator("cpu", 0, "images")
-    images = torch.randint(0, 256, (ROWS, 1, 28, 28), generator=generator).to(torch.uint8)
+    images = torch.randint(0, 256, (ROWS, 1, 28, 28), generator=generator).float() / 255
     return images.to(device), (torch.rand(images.shape, generator=generator) < 0.5).to(device)
 
 
@@ -37,13 +37,13 @@ def _vae(device: torch.device, dtype: torch.dtype) -> tuple[nn.Module, BatchLoss
 
 
 def _ldmiss(device: torch.device, dtype: torch.dtype) -> tuple[nn.Module, BatchLoss]:
-    network = unet(2, 7, device)
+    network = unet(2, device, attention=True)
     latents = torch.randn(ROWS, 2, 7, 7, generator=torch_generator("cpu", 0, "latents")).to(device)
     return network, latent_score_loss(at_precision(network, dtype), VPSDE(), latents, tau=1e-3)
 
 
 def _ddpm(device: torch.device, dtype: torch.dtype) -> tuple[nn.Module, BatchLoss]:
-    network, (images, observed) = unet(1, 28, device), incomplete(device)
+    network, (images, observed) = unet(1, device), incomplete(device)
     return network, pixel_score_loss(
         at_precision(network, dtype), VPSDE(), images, observed,
         tau=1e-3, fill=torch.zeros(1, device=device), value_range="symmetric",
@@ -58,8 +58,10 @@ def _diffputer(device: torch.device, dtype: torch.dtype) -> tuple[nn.Module, Bat
 
 def _classifier(device: torch.device, dtype: torch.dtype) -> tuple[nn.Module, BatchLoss]:
     generator = torch_generator("cpu", 0, "classifier")
-    network = build(lambda: Classifier(dropout=0.25), device, init_torch_default, generator)
-    images, _ = incomplete(device)
+    network = build(
+        lambda: Classifier(shape=(1, 28, 28), num_classes=10, dropout=0.25), device, init_torch_default, generator
+    )
+    images = (incomplete(device)[0] * 255).to(torch.uint8)
     return network, classifier_loss(at_precision(network, dtype), images, torch.arange(ROWS, device=device) % 10)
 
 

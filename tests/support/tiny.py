@@ -4,7 +4,7 @@ import copy
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,11 @@ from support.imports import ROOT
 
 RATE, SEED = 0.5, 42
 CELL = Item(RATE, SEED)
-TRAIN = {"epochs": 2, "batch_size": 16, "lr": 1e-3}
+TRAIN = {"epochs": 2, "batch_size": 16, "lr": 1e-3, "min_steps": None}
 EULER_MARUYAMA = {"sampler": "euler_maruyama", "num_steps": 3}
 TINY: dict[str, Any] = {
     "compute": {"device": "cpu", "dtype": "float32", "num_threads": 1},
-    "classifier": {"train": TRAIN},
+    "classifier": {"weights": None, "train": TRAIN},
     "vae": {"network": {"base_channels": 4, "num_res_blocks": 1, "num_groups": 2}, "train": TRAIN},
     "ldmiss": {
         "network": {"base_channels": 8, "num_res_blocks": 1, "num_groups": 2, "dropout": 0.1},
@@ -56,8 +56,8 @@ TINY: dict[str, Any] = {
 ITEMS = [
     ("check", Item()),
     ("train_classifier", Item()),
-    ("mask", CELL),
     ("mask_test", Item()),
+    ("mask", CELL),
     ("train_vae", CELL),
     ("encode_latents", CELL),
     ("train_ldm", CELL),
@@ -74,9 +74,9 @@ MADE = ("data/observed", "data/latents", "data/samples", "data/imputed", "models
 """The folders that they write."""
 
 
-def document(**changes: Any) -> dict[str, Any]:
-    """The committed params with the tiny sizes, and `changes` on top; what follows from the grid fits it."""
-    result = merged(merged(yaml.safe_load(composed([], ROOT)), TINY), changes)
+def document(*overrides: str, **changes: Any) -> dict[str, Any]:
+    """The composed params with the tiny sizes, and `changes` on top; what follows from the grid fits it."""
+    result = merged(merged(yaml.safe_load(composed(list(overrides), ROOT)), TINY), changes)
     rates, seeds = result["grid"]["missing_rates"], result["grid"]["seeds"]
     methods = {*result["sample"]["methods"], *result["impute"]["methods"]}
     needed = {model: seeds if methods.intersection(users) else [] for model, users in NEEDED_BY.items()}
@@ -117,18 +117,23 @@ def make_project(folder: Path, raw: dict[str, dict[str, np.ndarray[Any, Any]]], 
     shutil.copy(ROOT / "dvc.yaml", folder / "dvc.yaml")
     (folder / "params.yaml").write_text(yaml.safe_dump(document(**changes)))
     for split, arrays in raw.items():
-        save_arrays(folder / f"data/raw/mnist5k/{split}.npz", **arrays)
+        images = arrays["images"].reshape(len(arrays["labels"]), 1, *arrays["images"].shape[-2:])
+        save_arrays(folder / f"data/raw/mnist5k/{split}.npz", images=images, labels=arrays["labels"])
     return folder
 
 
 def run(folder: Path, stages: Callable[[str], bool] = lambda stage: True, only: Item | None = None) -> None:
     """Run the stages whose name passes, in order (one item only), with `folder` as the current directory."""
+    run_items(folder, [(stage, item) for stage, item in ITEMS if stages(stage) and only in (None, item)])
+
+
+def run_items(folder: Path, items: Sequence[tuple[str, Item]]) -> None:
+    """Run these items of stages, in order, with `folder` as the current directory."""
     before = Path.cwd()
     os.chdir(folder)
     try:
-        for stage, item in ITEMS:
-            if stages(stage) and only in (None, item):
-                run_stage(stage, item)
+        for stage, item in items:
+            run_stage(stage, item)
     finally:
         os.chdir(before)
 

@@ -1,7 +1,10 @@
 """The KL-regularised autoencoder (paper A.1.2; Rombach et al. 2022, `ldm/modules/diffusionmodules/model.py`).
 
-1 x 28 x 28 -> 2 x 7 x 7 with channel multipliers (1, 2, 4). Residual blocks have no time input and plain sums.
+1 x 28 x 28 -> 2 x 7 x 7 with channel multipliers (1, 2, 4). Residual blocks have no time input and plain sums. Images
+that cannot be halved so often are padded at the right and the bottom on the way in, and cropped on the way out.
 """
+
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -58,14 +61,45 @@ def _middle(channels: int, num_groups: int, attention: bool) -> nn.Sequential:
     )
 
 
+class _Encoder(nn.Sequential):
+    """Layers that halve the size several times, on images zero-padded to a multiple of what that takes."""
+
+    def __init__(self, *layers: nn.Module, factor: int) -> None:
+        super().__init__(*layers)
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C', ceil(H / factor), ceil(W / factor))."""
+        bottom, right = (-size % self.factor for size in x.shape[-2:])
+        padded = F.pad(x, (0, right, 0, bottom)) if bottom or right else x
+        encoded: Tensor = super().forward(padded)  # type: ignore[no-untyped-call]
+        return encoded
+
+
+class _Decoder(nn.Sequential):
+    """Layers that double the size several times, cropped to the size of the images."""
+
+    def __init__(self, *layers: nn.Module, size: Sequence[int]) -> None:
+        super().__init__(*layers)
+        self.size = tuple(size)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, C', *size)."""
+        height, width = self.size
+        x: Tensor = super().forward(z)  # type: ignore[no-untyped-call]
+        return x[..., :height, :width]
+
+
 class Autoencoder(nn.Module):
     """Encoder and decoder. Two networks that are called by themselves; there is no `forward`.
 
-    encoder: images (B, in_channels, H, W) to mean and log-variance, stacked: (B, 2 * latent_channels, H/4, W/4).
-    decoder: latents (B, latent_channels, h, w) to images (B, out_channels, 4h, 4w), no output activation.
+    encoder: images (B, in_channels, H, W) to mean and log-variance, stacked: (B, 2 * latent_channels, h, w), where h
+        and w are a quarter of H and W with three levels, rounded up.
+    decoder: latents (B, latent_channels, h, w) to images (B, out_channels, H, W), no output activation.
 
     Args:
-        in_channels: channels the encoder sees (2 with a channel of observed-indicators).
+        size: (H, W) of the images.
+        in_channels: channels the encoder sees (twice the image's, with channels of observed-indicators).
         out_channels: channels of the decoded image.
         latent_channels: channels of the latent (2 in the paper).
         base_channels, channel_multipliers: width of each level; the size halves between levels.
@@ -77,6 +111,7 @@ class Autoencoder(nn.Module):
     def __init__(
         self,
         *,
+        size: Sequence[int],
         in_channels: int,
         out_channels: int,
         latent_channels: int,
@@ -101,7 +136,7 @@ class Autoencoder(nn.Module):
             nn.Conv2d(channels, 2 * latent_channels, 3, padding=1),
             nn.Conv2d(2 * latent_channels, 2 * latent_channels, 1),
         ]  # fmt: skip
-        self.encoder = nn.Sequential(*encoder)
+        self.encoder = _Encoder(*encoder, factor=2 ** (len(widths) - 1))
 
         decoder: list[nn.Module] = [
             nn.Conv2d(latent_channels, latent_channels, 1), nn.Conv2d(latent_channels, channels, 3, padding=1),
@@ -114,4 +149,4 @@ class Autoencoder(nn.Module):
             if level > 0:
                 decoder.append(Upsample(channels))
         decoder += [GroupNorm(num_groups, channels), nn.SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1)]
-        self.decoder = nn.Sequential(*decoder)
+        self.decoder = _Decoder(*decoder, size=size)

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from ldmiss.checks import check_array, check_choice, check_count, check_finite
-from ldmiss.core.pixels import RANGES, network_from_unit, unit_from_network
+from ldmiss.core.pixels import RANGES, network_from_scaled, scaled_from_network
 from ldmiss.errors import InputError
 
 
 class Codec(Protocol):
-    """A map between images in [0, 1] and the space of diffusion."""
+    """A map between scaled images and the space of diffusion."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -25,7 +25,7 @@ class Codec(Protocol):
         ...
 
     def decode(self, z: Tensor) -> Tensor:
-        """(B, *shape) to images (B, 1, H, W) in [0, 1] units, differentiable and not clipped."""
+        """(B, *shape) to scaled images (B, C, H, W), differentiable and not clipped."""
         ...
 
 
@@ -44,12 +44,12 @@ class PixelCodec:
         _check_space(self.shape, self.value_range)
 
     def encode(self, x: Tensor) -> Tensor:
-        """[0, 1] to the networks' range, (B, C, H, W)."""
-        return network_from_unit(x, self.value_range)
+        """Scaled images to the networks' range, (B, C, H, W)."""
+        return network_from_scaled(x, self.value_range)
 
     def decode(self, z: Tensor) -> Tensor:
-        """The networks' range to [0, 1], (B, C, H, W)."""
-        return unit_from_network(z, self.value_range)
+        """The networks' range to scaled images, (B, C, H, W)."""
+        return scaled_from_network(z, self.value_range)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class LatentCodec:
 
     Attributes:
         shape: (C, h, w) of the latents.
-        decoder: latents (B, C, h, w) to images (B, 1, H, W) in the networks' range.
+        decoder: latents (B, C, h, w) to images (B, C', H, W) in the networks' range.
         scale: of `latent_scale`, (1, 1, 1) or (C, 1, 1): diffusion sees scale * z.
         value_range: the networks' range, one of `ldmiss.core.pixels.RANGES`.
 
@@ -78,8 +78,8 @@ class LatentCodec:
         check_finite("scale", self.scale)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Scaled latents (B, C, h, w) to images in [0, 1] units (B, 1, H, W)."""
-        return unit_from_network(self.decoder(z / self.scale), self.value_range)
+        """Scaled latents (B, C, h, w) to scaled images (B, C', H, W)."""
+        return scaled_from_network(self.decoder(z / self.scale), self.value_range)
 
 
 def _check_space(shape: tuple[int, ...], value_range: str) -> None:

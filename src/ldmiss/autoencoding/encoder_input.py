@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ldmiss.checks import check_choice, check_range
-from ldmiss.core.pixels import RANGES, fill_missing, network_from_unit
+from ldmiss.checks import check_choice, check_finite
+from ldmiss.core.pixels import RANGES, fill_missing, network_from_scaled
 
 MIN_OBSERVED_SHARE = 0.2
 """Re-masking leaves at least this share of all pixels, in expectation (docs/constants.md says where it was chosen)."""
@@ -22,12 +22,12 @@ class EncoderInput:
     """Incomplete images to the encoder's input.
 
     Attributes:
-        fill: at missing pixels, in [0, 1], (1, 1, 1) or (1, H, W).
+        fill: at missing pixels, scaled, (1, 1, 1) or (C, H, W).
         value_range: of the networks' pixels, one of `ldmiss.core.pixels.RANGES`.
-        robust: add the channel of observed-indicators, and re-mask in training.
+        robust: add channels of observed-indicators, and re-mask in training.
 
     Raises:
-        InputError: an unknown range, or a fill outside [0, 1].
+        InputError: an unknown range, or a fill that is not finite.
     """
 
     fill: Tensor
@@ -36,18 +36,18 @@ class EncoderInput:
 
     def __post_init__(self) -> None:
         check_choice("value_range", self.value_range, RANGES)
-        check_range("fill", self.fill, 0, 1)
+        check_finite("fill", self.fill)
 
     def __call__(self, x: Tensor, observed: Tensor) -> Tensor:
-        """x in [0, 1] and observed (B, 1, H, W) -> (B, 1 or 2, H, W) in the networks' range."""
-        image = network_from_unit(fill_missing(x, observed, self.fill), self.value_range)
+        """x, scaled, and observed (B, C, H, W) -> (B, C or 2 C, H, W) in the networks' range."""
+        image = network_from_scaled(fill_missing(x, observed, self.fill), self.value_range)
         if not self.robust:
             return image
-        return torch.cat([image, network_from_unit(observed.float(), self.value_range)], dim=1)
+        return torch.cat([image, network_from_scaled(observed.float(), self.value_range)], dim=1)
 
 
 def remask(observed: Tensor, generator: torch.Generator, *, min_share: float = MIN_OBSERVED_SHARE) -> Tensor:
-    """Hide a random share of each row's observed pixels: bool (B, 1, H, W) -> bool, True only where it was True.
+    """Hide a random share of each row's observed values: bool (B, C, H, W) -> bool, True only where it was True.
 
     The share of all pixels that stays is uniform between `min_share` and the row's own share (a row with less than
     `min_share` stays as it is), so that one encoder meets every missing rate above that of its training images.

@@ -7,9 +7,8 @@ from torch import Tensor
 
 from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.autoencoding.posterior import DiagonalGaussian
-from ldmiss.checks import check_array, check_choice, check_observed
+from ldmiss.checks import check_choice, check_images_to_complete
 from ldmiss.core.noise import RowNoise
-from ldmiss.core.pixels import unit_from_uint8
 
 LATENT_SOURCES = ("mean", "sample")
 _BATCH_SIZE = 100
@@ -30,8 +29,8 @@ def encode_images(
 
     Args:
         encoder: what `encoder_input` gives to mean and log-variance, stacked along channels.
-        images: uint8 (N, 1, H, W), on the encoder's device; values at missing pixels are never used.
-        observed: bool (N, 1, H, W).
+        images: float32 (N, C, H, W), scaled, on the encoder's device; values at missing pixels are never used.
+        observed: bool (N, C, H, W).
         encoder_input: the one the encoder was trained with.
         source: "mean" of the posterior, or one "sample" of it.
         seed: of the samples; image i has the noise of row i.
@@ -40,11 +39,10 @@ def encode_images(
         InputError: unknown source; images or indicators of another shape or dtype.
     """
     check_choice("source", source, LATENT_SOURCES)
-    check_array("images", images, ("N", 1, "H", "W"), "uint8")
-    check_observed(observed, images, "images")
+    check_images_to_complete(images, observed, "images")
 
     def encode(rows: Tensor) -> Tensor:
-        x = encoder_input(unit_from_uint8(images[rows]), observed[rows])
+        x = encoder_input(images[rows], observed[rows])
         posterior = DiagonalGaussian(*encoder(x).chunk(2, dim=1))
         if source == "mean":
             return posterior.mean.cpu()

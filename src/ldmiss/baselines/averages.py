@@ -22,10 +22,10 @@ def impute_mean(x: Images, observed: Indicators, mean: Moments) -> Images:
 def impute_neighbours(x: Images, observed: Indicators) -> Images:
     """Average of the known among the 8 neighbours, repeated with the newly filled as known until all are.
 
-    No training. An image with nothing observed stays 0.
+    No training. Each channel by itself; one of which nothing is observed stays 0.
 
     Args:
-        x: float32 (N, H, W).
+        x: float32 (N, H, W), any number of channels among the N.
         observed: bool (N, H, W).
     """
     values = np.where(observed, x, np.float32(0))

@@ -1,7 +1,7 @@
 """The linear Gaussian: mean and covariance of incomplete rows, and the conditional mean as an imputer (numpy).
 
 At 50 % missing the Gaussian comes within a few per cent of published deep imputers (docs/claims.md);
-without these an MSE axis cannot be read. Images are in [0, 1], float64 inside.
+without these an MSE axis cannot be read. Rows are of scaled values, float64 inside.
 """
 
 import numpy as np
@@ -15,11 +15,17 @@ Indicators = NDArray[np.bool_]
 Moments = NDArray[np.float64]
 
 
+def observed_mean(x: Images, observed: Indicators) -> Moments:
+    """Mean of the observed entries of each column, float64 (d,); that of all for a column never observed."""
+    sums, counts = np.where(observed, x, 0).sum(0, dtype=np.float64), observed.sum(0, dtype=np.float64)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), sums.sum() / max(counts.sum(), 1))
+
+
 def fit_gaussian(x: Images, observed: Indicators, *, ridge: float) -> tuple[Moments, Moments]:
     """Mean (d,) and covariance (d, d) of incomplete rows, from the entries observed (in pairs).
 
     Pairwise covariances need not form a positive semi-definite matrix; negative eigenvalues are set to zero, and
-    `ridge` (in pixel variance) is added to the diagonal. A pixel never observed gets mean 0.
+    `ridge` (in pixel variance) is added to the diagonal. A value never observed gets the mean of all.
 
     Args:
         x: float32 (N, d), anything at missing entries.
@@ -27,7 +33,7 @@ def fit_gaussian(x: Images, observed: Indicators, *, ridge: float) -> tuple[Mome
         ridge: >= 0; below `least_ridge` the covariance may be singular, and of no use to `impute_gaussian`.
     """
     indicators = observed.astype(np.float64)
-    mean = np.where(observed, x, 0).sum(0, dtype=np.float64) / np.maximum(indicators.sum(0), 1)
+    mean = observed_mean(x, observed)
     centred = np.where(observed, x - mean, 0.0)
     covariance = (centred.T @ centred) / np.maximum(indicators.T @ indicators, 1)
     eigenvalues, vectors = scipy.linalg.eigh(covariance)

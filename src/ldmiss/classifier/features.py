@@ -1,13 +1,10 @@
 """Features of images under the classifier, for every distance that is taken of them."""
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ldmiss.classifier.network import Classifier
-from ldmiss.core.pixels import unit_from_uint8
 
 _BATCH_SIZE = 100
 """More is slower on a CPU: memory for larger activations comes afresh from the system for every layer."""
@@ -19,10 +16,10 @@ LAYERS = ("penultimate", "pre_relu", "logits")
 
 @torch.no_grad()
 def extract_layers(classifier: Classifier, images: Tensor) -> dict[str, Tensor]:
-    """Every layer that a distance may be taken of, float32 on the CPU, for images (N, 1, H, W) in [0, 1] (clipped).
+    """Every layer that a distance may be taken of, float32 on the CPU, for images (N, C, H, W) in [0, 1] (clipped).
 
     penultimate: 64 hidden units after their ReLU (N, 64), the usual choice; pre_relu: the same before it (N, 64);
-    logits: (N, 10).
+    logits: (N, num_classes).
     """
     device = next(classifier.parameters()).device
     parts = []
@@ -35,11 +32,6 @@ def extract_layers(classifier: Classifier, images: Tensor) -> dict[str, Tensor]:
 
 
 def extract_features(classifier: Classifier, images: Tensor, layer: str) -> tuple[Tensor, Tensor]:
-    """Features of a layer of `extract_layers` (N, F) and logits (N, 10) of images (N, 1, H, W)."""
+    """Features of a layer of `extract_layers` (N, F) and logits (N, num_classes) of images (N, C, H, W)."""
     layers = extract_layers(classifier, images)
     return layers[layer], layers["logits"]
-
-
-def unit_images(images: Any) -> Tensor:
-    """uint8 images (N, H, W) as a float tensor (N, 1, H, W) in [0, 1]."""
-    return unit_from_uint8(torch.tensor(images)[:, None])

@@ -12,7 +12,7 @@ from ldmiss.training.loop import BatchLoss
 def classifier_loss(
     forward: Callable[[Tensor, torch.Generator], tuple[Tensor, Tensor]], images: Tensor, labels: Tensor
 ) -> BatchLoss:
-    """Cross entropy of uint8 images (N, 1, H, W) and int64 labels (N,); the step's generator draws the dropout."""
+    """Cross entropy of uint8 images (N, C, H, W) and int64 labels (N,); the step's generator draws the dropout."""
 
     def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
         _, logits = forward(unit_from_uint8(images[batch]), generator)

@@ -1,4 +1,4 @@
-"""Pixel conventions: uint8 on disk, [0, 1] for metrics, a named range for networks; and the fill of missing pixels."""
+"""Scaled values (`ldmiss.core.scaling`; [0, 1] for 8 bits), the range that networks see, and the fill."""
 
 import torch
 from torch import Tensor
@@ -12,14 +12,14 @@ def unit_from_uint8(images: Tensor) -> Tensor:
     return images.float() / 255
 
 
-def network_from_unit(x: Tensor, value_range: str) -> Tensor:
-    """[0, 1] to the networks' range, one of `RANGES`."""
+def network_from_scaled(x: Tensor, value_range: str) -> Tensor:
+    """Scaled values to the networks' range, one of `RANGES`: where [0, 1] comes to lie."""
     low, high = RANGES[value_range]
     return x * (high - low) + low
 
 
-def unit_from_network(x: Tensor, value_range: str) -> Tensor:
-    """The networks' range to [0, 1]; not clipped, so that gradients pass."""
+def scaled_from_network(x: Tensor, value_range: str) -> Tensor:
+    """The networks' range to scaled values; not clipped, so that gradients pass."""
     low, high = RANGES[value_range]
     return (x - low) / (high - low)
 

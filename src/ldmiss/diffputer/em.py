@@ -38,11 +38,12 @@ class Normalizer:
         """Moments over observed training entries, x and observed (N, d); one for all features if not `per_feature`.
 
         Pixels that are (almost) never lit have no spread to divide by: the floor stands in.
-        A feature never observed gets mean 0 and the floor.
+        A feature never observed gets the mean of all entries, and the floor.
         """
         axis = (0,) if per_feature else (0, 1)
         count = observed.sum(axis).clamp(min=1).double()
-        mean = torch.where(observed, x, 0.0).double().sum(axis) / count
+        sums, counts = torch.where(observed, x, 0.0).double().sum(axis), observed.sum(axis)
+        mean = torch.where(counts > 0, sums / count, sums.sum() / counts.sum().clamp(min=1))
         variance = torch.where(observed, (x.double() - mean) ** 2, 0.0).sum(axis) / count
         std = variance.sqrt().clamp(min=std_floor)
         return cls(mean.float().expand(x.shape[1]), std.float().expand(x.shape[1]))

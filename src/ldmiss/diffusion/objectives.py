@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ldmiss.core.pixels import fill_missing, network_from_unit, unit_from_uint8
+from ldmiss.core.pixels import fill_missing, network_from_scaled
 from ldmiss.core.shapes import append_dims
 from ldmiss.diffusion.losses import OBSERVED_MEANS, loss_weight, sample_times, score_matching_loss
 from ldmiss.diffusion.sde import VPSDE
@@ -48,9 +48,9 @@ def pixel_score_loss(
 
     Args:
         forward: network(x_t, t, generator) -> eps.
-        images: uint8 (N, 1, H, W); observed: bool (N, 1, H, W).
+        images: float32 (N, C, H, W), scaled; observed: bool (N, C, H, W).
         tau: smallest training time.
-        fill: what the network sees at missing pixels, in [0, 1], broadcastable.
+        fill: what the network sees at missing pixels, scaled, broadcastable.
         value_range: of the network's pixels, one of `ldmiss.core.pixels.RANGES`.
         weighting: lambda_t, see `loss_weight`.
         normalizer: one of `OBSERVED_MEANS`.
@@ -58,7 +58,7 @@ def pixel_score_loss(
 
     def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
         observed_pixels = observed[batch]
-        x_0 = network_from_unit(fill_missing(unit_from_uint8(images[batch]), observed_pixels, fill), value_range)
+        x_0 = network_from_scaled(fill_missing(images[batch], observed_pixels, fill), value_range)
         loss = _score_loss(forward, sde, x_0, tau, weighting, generator)
         return OBSERVED_MEANS[normalizer](loss, observed_pixels).mean()
 

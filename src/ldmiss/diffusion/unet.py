@@ -131,20 +131,15 @@ class UpLevel(nn.Module):
         return h
 
 
-def level_sizes(size: int, num_levels: int) -> list[int]:
-    """The height and width at each level: halved from level to level, odd sizes rounded up."""
-    return [math.ceil(size / 2**level) for level in range(num_levels)]
-
-
 class UNet(nn.Module):
-    """eps_theta(x_t, t): the noise predicted in x_t.
+    """eps_theta(x_t, t): the noise predicted in x_t, of any height and width (halved between levels, rounded up).
 
     Args:
         in_channels: channels of the data.
-        size: height and width of the (square) data, to know which levels have attention.
         base_channels, channel_multipliers: width of each level (Table 1: 48 x (1, 2, 4) and 64 x (1, 2)).
         num_res_blocks: residual blocks per level on the way down; one more on the way up.
-        attention_resolutions: sizes at which there is attention, of `level_sizes`.
+        attention_levels: levels with attention, from 0 at the data's own size. Table 1 gives sizes: its "7" is level 0
+            of latents of 7 x 7.
         mid_attention: attention between the two middle blocks.
         resampling: "biggan" (average or nearest, inside a residual block: DDPM++) or "conv" (a 3x3 convolution of
             stride 2, or nearest and a 3x3 convolution: Ho et al. 2020); both go 7 -> 4 -> 7.
@@ -152,18 +147,17 @@ class UNet(nn.Module):
         num_groups: groups of the normalisations (Table 1: 16).
 
     Raises:
-        InputError: an unknown `resampling`, or attention at a size that no level has.
+        InputError: an unknown `resampling`, or attention at a level that there is not.
     """
 
     def __init__(
         self,
         *,
         in_channels: int,
-        size: int,
         base_channels: int,
         channel_multipliers: list[int],
         num_res_blocks: int,
-        attention_resolutions: list[int],
+        attention_levels: list[int],
         mid_attention: bool,
         resampling: str,
         dropout: float,
@@ -172,9 +166,9 @@ class UNet(nn.Module):
         super().__init__()
         if resampling not in RESAMPLING:
             raise InputError(f"resampling: unknown {resampling!r}; allowed: {', '.join(RESAMPLING)}")
-        resolutions = level_sizes(size, len(channel_multipliers))
-        if absent := [at for at in attention_resolutions if at not in resolutions]:
-            raise InputError(f"attention_resolutions: {absent} are no sizes of the network; allowed: {resolutions}")
+        num_levels = len(channel_multipliers)
+        if absent := [level for level in attention_levels if not 0 <= level < num_levels]:
+            raise InputError(f"attention_levels: {absent} are no levels; allowed: 0 to {num_levels - 1}")
         self.base_channels = base_channels
         # With more groups torch's normalisation is slow in this order, and the network 0.75 times as fast.
         self._channels_last = num_groups == 1
@@ -206,7 +200,7 @@ class UNet(nn.Module):
             for _ in range(num_res_blocks):
                 blocks.append(block(channels, multiplier * base_channels))
                 channels = multiplier * base_channels
-                attentions.append(attention(channels) if resolutions[level] in attention_resolutions else nn.Identity())
+                attentions.append(attention(channels) if level in attention_levels else nn.Identity())
                 skip_channels.append(channels)
             resample = None
             if level < last_level:
@@ -224,7 +218,7 @@ class UNet(nn.Module):
             for _ in range(num_res_blocks + 1):
                 blocks.append(block(channels + skip_channels.pop(), channel_multipliers[level] * base_channels))
                 channels = channel_multipliers[level] * base_channels
-            attends = resolutions[level] in attention_resolutions
+            attends = level in attention_levels
             resample = resampler(channels, "up") if level > 0 else None
             self.up.append(UpLevel(blocks, attention(channels) if attends else nn.Identity(), resample))
 

@@ -62,7 +62,7 @@ def precision_recall(features: Tensor, reference: Tensor) -> tuple[float, float]
 
 
 def class_shares(logits: Tensor, *, min_confidence: float) -> dict[str, Any]:
-    """Diversity and clarity of generated digits, from logits (N, C).
+    """Diversity and clarity of generated images, from logits (N, C).
 
     Returns:
         "confident": share with a class probability above `min_confidence`; "smallest_class": share of the rarest

@@ -4,7 +4,7 @@ All of it rests on one fact. If the draws x_1..x_K come from the true conditiona
 then y and the draws are exchangeable: y is one more draw. Every measure here compares y with a draw, so that an honest
 imputer scores its nominal value at any K, not only in the limit of many draws.
 
-Float64 throughout; draws (M, K) and truth (M,) are the M missing pixels of all images (`missing_pixels`).
+Float64 throughout; draws (M, K) and truth (M,) are the M missing pixels of all images (`scored_pixels`).
 """
 
 import numpy as np
@@ -20,15 +20,14 @@ MIN_SD = 0.02
 
 SD_EDGES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, np.inf)
 """Bins of predicted sd, [lower, upper): fixed, not quantiles, so that curves of cells, seeds and imputers can be pooled
-and compared bin by bin. Draws lie in [0, 1], so no sd exceeds 0.71."""
+and compared bin by bin. Draws in [0, 1] have no sd above 0.71; others may, and fall into the last."""
 
 
-def missing_pixels(
-    draws: NDArray[np.floating], truth: NDArray[np.floating], observed: NDArray[np.bool_]
+def scored_pixels(
+    draws: NDArray[np.floating], truth: NDArray[np.floating], scored: NDArray[np.bool_]
 ) -> tuple[Values, Values]:
-    """The M missing pixels of all images: draws (N, K, H, W), truth and observed (N, H, W) to (M, K) and (M,)."""
-    missing = ~observed
-    return np.moveaxis(draws, 1, -1)[missing].astype(np.float64), truth[missing].astype(np.float64)
+    """The M scored pixels of all images: draws (N, K, ...), truth and scored (N, ...) to (M, K) and (M,)."""
+    return np.moveaxis(draws, 1, -1)[scored].astype(np.float64), truth[scored].astype(np.float64)
 
 
 def crps(draws: Values, truth: Values) -> float:

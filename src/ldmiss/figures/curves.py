@@ -8,15 +8,26 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ldmiss.figures.style import ONE_COLUMN, figure_style, line_style, new_figure, panel_width, use_log_scale
+from ldmiss.figures.style import (
+    ONE_COLUMN,
+    figure_style,
+    line_style,
+    new_figure,
+    new_statement,
+    panel_width,
+    use_log_scale,
+)
 
 COLUMNS = ["metric", "method", "missing_rate", "mean", "std", "se", "num_seeds"]
 TITLES = {
     "fid": "FID (lower is better)",
     "is": "IS (higher is better)",
     "mse": "MSE, missing pixels (lower is better)",
+    "rmse": "RMSE, held-out pixels (lower is better)",
+    "mae": "mean absolute error, held-out pixels (lower is better)",
+    "crps": "CRPS (lower is better)",
 }
-LOG_SCALED = ("fid", "mse")
+LOG_SCALED = ("fid", "mse", "rmse", "mae", "crps")
 """Metrics whose values differ by factors: on a linear axis, the worst method presses all good ones into one line."""
 _ENLARGED_SHARE = 0.06
 """An enlarged panel shows values that are worse than the best one by at most this share of it."""
@@ -55,18 +66,23 @@ def draw_against_rate(
     enlarged: Sequence[str] = (),
     published: Mapping[str, float] | None = None,
     at: float = 0.5,
+    without: str = "nothing was measured",
 ) -> Figure:
-    """Two panels a row, one per metric, with one line per method.
+    """Two panels a row, one per metric that the frame has, with one line per method.
 
     Bars are one standard deviation over seeds to either side, or, with one seed, one standard error within the cell.
 
     Args:
         frame: from `against_rate`.
-        metrics: one panel each.
+        metrics: one panel each, where there is a value.
         enlarged: metrics of which, higher being better, a further panel shows the best values alone.
         published: method -> published MSE, drawn beside the "mse" panel. None draws nothing.
         at: the missing rate that the published numbers are for.
+        without: what the figure says where it has no metric to draw.
     """
+    metrics = [metric for metric in metrics if (frame["metric"] == metric).any()]
+    if not metrics:
+        return new_statement(without)
     enlarged = [metric for metric in enlarged if _has_far_values(frame.loc[frame["metric"] == metric, "mean"])]
     panels = [(metric, False) for metric in metrics] + [(metric, True) for metric in enlarged]
     columns = min(2, len(panels))

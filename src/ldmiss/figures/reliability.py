@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ldmiss.figures.curves import draw_legend, draw_methods
-from ldmiss.figures.style import figure_style, line_style, new_figure, panel_width
+from ldmiss.figures.style import figure_style, line_style, new_figure, new_statement, panel_width
 
 COLUMNS = ["kind", "missing_rate", "imputer", "predicted", "actual", "count"]
 _MIN_SHARE = 0.001
@@ -62,10 +62,7 @@ def draw_uncertainty(frame: pd.DataFrame) -> Figure:
     that says so.
     """
     if frame.empty:
-        figure, axes = new_figure(1, 1, width=panel_width(1), height=1.5)
-        axes[0].text(0.5, 0.5, "no imputer gives several draws", ha="center", va="center")
-        axes[0].set_axis_off()
-        return figure
+        return new_statement("no imputer gives several draws")
     curves = frame[frame["kind"] == "reliability"]
     covered = frame[frame["kind"] == "coverage"]
     rates = sorted(curves["missing_rate"].unique())

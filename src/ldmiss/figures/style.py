@@ -115,6 +115,14 @@ def new_figure(rows: int, columns: int, *, width: float, height: float) -> tuple
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
+def new_statement(text: str) -> Figure:
+    """A figure of one panel that says in words why there is nothing to draw."""
+    figure, (axis,) = new_figure(1, 1, width=ONE_COLUMN, height=1.5)
+    axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes)
+    axis.set_axis_off()
+    return figure
+
+
 def panel_width(columns: int) -> float:
     """Inches: panels side by side share the width of a page, one alone fills a column of a paper."""
     return ONE_COLUMN if columns == 1 else TWO_COLUMNS / columns

@@ -1,1 +1,1 @@
-"""The format of model files, and atomic writes: the only part of the library that touches files."""
+"""Files, which no other part of the library touches: models, a person's own images, and atomic writes."""

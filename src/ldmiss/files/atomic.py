@@ -43,9 +43,14 @@ def sweep_temporaries(path: Path) -> None:
         temporary.unlink()
 
 
+def save_bytes(path: Path, content: bytes) -> None:
+    """Write bytes as they are."""
+    atomic_write(path, lambda file: file.write(content))
+
+
 def save_text(path: Path, text: str) -> None:
     """Write text as UTF-8."""
-    atomic_write(path, lambda file: file.write(text.encode()))
+    save_bytes(path, text.encode())
 
 
 def existing_file(path: Path) -> Path:

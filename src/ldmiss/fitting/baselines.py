@@ -1,16 +1,21 @@
-"""The linear Gaussian, fitted to incomplete images; its mean alone serves the imputer by the mean."""
+"""The linear Gaussian, fitted to incomplete images; its mean alone serves the imputer by the mean.
+
+The covariance of large images has no place: that of 3 x 64 x 64 values fills 1.2 GB and takes hours to factorise.
+"""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ldmiss.baselines.gaussian import fit_gaussian, least_ridge
+from ldmiss.baselines.gaussian import fit_gaussian, least_ridge, observed_mean
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
 from ldmiss.checks import check_incomplete_images, check_number
-from ldmiss.core.pixels import unit_from_uint8
 from ldmiss.errors import InputError
 from ldmiss.fitting.method import FittedMethod
+
+MOST_VALUES = 4096
+"""Values per image up to which there is a Gaussian; the eigenvalues of so large a covariance take about a minute."""
 
 
 def fit(
@@ -26,13 +31,13 @@ def fit(
     """Fit the Gaussian, in closed form and float64: nothing is drawn, and nothing is worth a checkpoint.
 
     Args:
-        images: uint8 (N, 1, H, W); values at missing pixels are never used.
-        observed: bool (N, 1, H, W), True where a pixel is known; at least one is.
-        ridge: variance that is added to every pixel's, pixels in [0, 1]; at least `least_ridge` of their covariance.
+        images: float32 (N, C, H, W), scaled; values at missing pixels are never used.
+        observed: bool (N, C, H, W), True where a pixel is known; at least one is.
+        ridge: variance that is added to that of every scaled value; at least `least_ridge` of their covariance.
         seed, dtype, checkpoint, progress: as every method's fit has them; without effect here.
 
     Returns:
-        tensors "mean" (d,) and "covariance" (d, d), float64, d = H W.
+        tensors "mean" (d,) and "covariance" (d, d), float64, d = C H W; no covariance where d > `MOST_VALUES`.
 
     Raises:
         InputError: images or indicators of another shape or dtype, or a ridge so small that the covariance is
@@ -41,8 +46,10 @@ def fit(
     check_incomplete_images(images, observed)
     check_number("ridge", ridge, least=0)
     del seed, dtype, checkpoint, progress
-    rows = unit_from_uint8(images.cpu()).flatten(1).numpy()
-    mean, covariance = fit_gaussian(rows, observed.cpu().flatten(1).numpy(), ridge=ridge)
+    rows, known = images.cpu().flatten(1).numpy(), observed.cpu().flatten(1).numpy()
+    if rows.shape[1] > MOST_VALUES:
+        return FittedMethod({"mean": torch.from_numpy(observed_mean(rows, known))}, {}, [])
+    mean, covariance = fit_gaussian(rows, known, ridge=ridge)
     if not ridge >= (least := least_ridge(covariance)):
         raise InputError(
             f"ridge: {ridge} leaves the covariance of {len(mean)} pixels numerically singular; "

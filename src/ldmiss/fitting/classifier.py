@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
-from ldmiss.checks import check_array, check_number, check_range, check_square
+from ldmiss.checks import check_array, check_count, check_number, check_range
 from ldmiss.classifier.features import extract_layers
 from ldmiss.classifier.frechet import accuracy, fid, fid_statistics
-from ldmiss.classifier.network import NUM_CLASSES, Classifier, weights_sha256
+from ldmiss.classifier.network import MIN_SIZE, Classifier, weights_sha256
 from ldmiss.classifier.objective import classifier_loss
 from ldmiss.core.noise import torch_generator
 from ldmiss.core.pixels import unit_from_uint8
+from ldmiss.errors import InputError
 from ldmiss.networks.layers import at_precision, build, init_torch_default
 from ldmiss.training.fit import FittedNetwork, run_training
 from ldmiss.training.loop import Recipe, Training
@@ -22,6 +23,7 @@ def fit_classifier(
     images: Tensor,
     labels: Tensor,
     *,
+    num_classes: int,
     recipe: Recipe,
     seed: int,
     dropout: float = 0.0,
@@ -32,8 +34,9 @@ def fit_classifier(
     """Train the classifier.
 
     Args:
-        images: uint8 (N, 1, H, H), complete, on the device that trains.
-        labels: int64 (N,) from 0 to 9, on the same device.
+        images: uint8 (N, C, H, W), complete, H and W at least 6, on the device that trains.
+        labels: int64 (N,) from 0 to num_classes - 1, on the same device.
+        num_classes: that there are.
         recipe: how it is trained.
         seed: root of all draws.
         dropout: probability, before each fully connected layer.
@@ -44,12 +47,14 @@ def fit_classifier(
         InputError: images, labels or settings of another shape, dtype or range.
         DivergenceError: a loss or a weight is not finite.
     """
-    check_array("images", images, ("N", 1, "H", "W"), "uint8")
-    check_square(images)
+    check_array("images", images, ("N", "C", "H", "W"), "uint8")
+    if min(images.shape[2:]) < MIN_SIZE:
+        raise InputError(f"images: {images.shape[2]} x {images.shape[3]}; allowed: at least {MIN_SIZE} x {MIN_SIZE}")
+    check_count("num_classes", num_classes, least=2)
     check_array("labels", labels, (len(images),), "int64")
-    check_range("labels", labels, 0, NUM_CLASSES - 1)
+    check_range("labels", labels, 0, num_classes - 1)
     check_number("dropout", dropout, least=0, below=1)
-    config = {"size": images.shape[2]}
+    config: dict[str, Any] = {"shape": list(images.shape[1:]), "num_classes": num_classes}
     generator = torch_generator("cpu", seed, "classifier", "init")
     network = build(lambda: Classifier(**config, dropout=dropout), images.device, init_torch_default, generator)
     training = Training(network, recipe, num_items=len(labels), seed=seed)
@@ -67,7 +72,7 @@ def describe_classifier(classifier: Classifier, train: Tensor, test: Tensor, lab
 
     Args:
         classifier: on its device.
-        train, test: uint8 images, (N, 1, H, W) and (M, 1, H, W).
+        train, test: uint8 images, (N, C, H, W) and (M, C, H, W).
         labels: of the test images, int64 (M,).
     """
     tested, real = (

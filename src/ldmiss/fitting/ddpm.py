@@ -9,7 +9,7 @@ from torch import Tensor
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
 from ldmiss.checks import check_choice, check_incomplete_images, check_number
 from ldmiss.core.fill import FILLS, fill_image
-from ldmiss.core.pixels import RANGES, unit_from_uint8
+from ldmiss.core.pixels import RANGES
 from ldmiss.diffusion.losses import OBSERVED_MEANS, WEIGHTINGS
 from ldmiss.diffusion.objectives import pixel_score_loss
 from ldmiss.diffusion.sde import VPSDE
@@ -39,8 +39,8 @@ def fit_ddpm(
     """Train the pixel score network.
 
     Args:
-        images: uint8 (N, 1, H, H), on the device that trains; values at missing pixels are never used.
-        observed: bool (N, 1, H, H), True where a pixel is known; at least one is.
+        images: float32 (N, C, H, W), scaled, on the device that trains; values at missing pixels are never used.
+        observed: bool (N, C, H, W), True where a pixel is known; at least one is.
         network: arguments of `UNet`, without the shape of the data.
         recipe: how it is trained.
         seed: root of all draws.
@@ -57,15 +57,15 @@ def fit_ddpm(
         InputError: images, indicators or settings of another shape, dtype or range.
         DivergenceError: a loss or a weight is not finite.
     """
-    check_incomplete_images(images, observed, square=True)
+    check_incomplete_images(images, observed)
     check_number("tau", tau, above=0, below=1)
     for name, value, allowed in (
         ("weighting", weighting, WEIGHTINGS), ("normalizer", normalizer, OBSERVED_MEANS),
         ("fill", fill, FILLS), ("value_range", value_range, RANGES),
     ):  # fmt: skip
         check_choice(name, value, allowed)
-    config = {"in_channels": images.shape[1], "size": images.shape[2], **network}
-    at_missing = fill_image(fill, unit_from_uint8(images), observed)
+    config = {"in_channels": images.shape[1], **network}
+    at_missing = fill_image(fill, images, observed)
     return fit_network(
         UNet, config,
         lambda unet: pixel_score_loss(

@@ -33,7 +33,7 @@ def fit_ldm(
     """Train the latent score network.
 
     Args:
-        latents: float32 (N, C, h, h) of the training images, finite, scaled to unit variance, on the device that
+        latents: float32 (N, C, h, w) of the training images, finite, scaled to unit variance, on the device that
             trains.
         network: arguments of `UNet`, without the shape of the data.
         recipe: how it is trained.
@@ -48,11 +48,11 @@ def fit_ldm(
         InputError: latents or settings of another shape, dtype or range.
         DivergenceError: a loss or a weight is not finite.
     """
-    check_array("latents", latents, ("N", "C", "h", "h"), "float32")
+    check_array("latents", latents, ("N", "C", "h", "w"), "float32")
     check_finite("latents", latents)
     check_number("tau", tau, above=0, below=1)
     check_choice("weighting", weighting, WEIGHTINGS)
-    config = {"in_channels": latents.shape[1], "size": latents.shape[2], **network}
+    config = {"in_channels": latents.shape[1], **network}
     return fit_network(
         UNet, config,
         lambda unet: latent_score_loss(at_precision(unet, dtype), sde, latents, tau=tau, weighting=weighting),

@@ -4,7 +4,7 @@ The module `ldmiss.fitting.<method>` has a function
 
     fit(images, observed, *, <settings>, seed, dtype, checkpoint, progress) -> FittedMethod
 
-with images uint8 and observed bool (N, 1, H, W), and the settings of the params' section `<method>.train`.
+with images float32, scaled, and observed bool (N, C, H, W), and the settings of the params' section `<method>.train`.
 """
 
 from dataclasses import dataclass

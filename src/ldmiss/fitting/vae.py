@@ -11,7 +11,6 @@ from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.autoencoding.objective import autoencoder_loss
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
 from ldmiss.checks import check_incomplete_images, check_number
-from ldmiss.errors import InputError
 from ldmiss.networks.layers import at_precision, init_torch_default
 from ldmiss.training.fit import FittedNetwork, fit_network
 from ldmiss.training.loop import BatchLoss, Recipe
@@ -33,10 +32,9 @@ def fit_vae(
     """Train the autoencoder of LDMiss.
 
     Args:
-        images: uint8 (N, 1, H, H), on the device that trains; values at missing pixels are never used. H has to be
-            halved without a remainder between the levels: 28 by the paper's three.
-        observed: bool (N, 1, H, H), True where a pixel is known; at least one is.
-        network: arguments of `Autoencoder`, without its numbers of image channels.
+        images: float32 (N, C, H, W), scaled, on the device that trains; values at missing pixels are never used.
+        observed: bool (N, C, H, W), True where a pixel is known; at least one is.
+        network: arguments of `Autoencoder`, without the size and the numbers of channels of images.
         encoder_input: what the encoder sees of an incomplete image.
         recipe: how it is trained.
         seed: root of all draws.
@@ -48,12 +46,11 @@ def fit_vae(
         InputError: images, indicators or settings of another shape, dtype or range.
         DivergenceError: a loss or a weight is not finite.
     """
-    check_incomplete_images(images, observed, square=True)
+    check_incomplete_images(images, observed)
     check_number("kl_weight", kl_weight, least=0)
-    factor = 2 ** (len(network["channel_multipliers"]) - 1)
-    if images.shape[2] % factor:
-        raise InputError(f"images: of size {images.shape[2]}; allowed: multiples of {factor}, which the network halves")
-    config = {"in_channels": 2 if encoder_input.robust else 1, "out_channels": 1, **network}
+    _, channels, *size = images.shape
+    in_channels = 2 * channels if encoder_input.robust else channels
+    config = {"size": size, "in_channels": in_channels, "out_channels": channels, **network}
 
     def make_loss(autoencoder: Autoencoder) -> BatchLoss:
         encoder, decoder = (at_precision(part, dtype) for part in (autoencoder.encoder, autoencoder.decoder))

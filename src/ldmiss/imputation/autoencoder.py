@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ldmiss.autoencoding.encoder_input import EncoderInput
-from ldmiss.core.pixels import unit_from_network
+from ldmiss.core.pixels import scaled_from_network
 
 
 @torch.no_grad()
@@ -18,7 +18,7 @@ def impute_autoencoder(
     *,
     encoder_input: EncoderInput,
 ) -> Tensor:
-    """D(posterior mean given the incomplete image): x_obs in [0, 1] and observed (B, 1, H, W) -> (B, 1, H, W).
+    """D(posterior mean given the incomplete image): x_obs, scaled, and observed (B, C, H, W) -> (B, C, H, W).
 
     Args:
         encoder: what `encoder_input` gives to mean and log-variance, stacked along channels.
@@ -26,4 +26,4 @@ def impute_autoencoder(
         encoder_input: the one the encoder was trained with.
     """
     mean, _ = encoder(encoder_input(x_obs, observed)).chunk(2, dim=1)
-    return unit_from_network(decoder(mean), encoder_input.value_range)
+    return scaled_from_network(decoder(mean), encoder_input.value_range)

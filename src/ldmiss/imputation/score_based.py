@@ -1,6 +1,6 @@
 """Sampling and imputation with a score network, in pixel or latent space (paper sections 2, 3 and 5)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from ldmiss.autoencoding.codecs import Codec, PixelCodec
-from ldmiss.checks import check_choice, check_count, check_number, check_unit_images
+from ldmiss.checks import check_choice, check_count, check_images_to_complete, check_number
 from ldmiss.core.noise import RowNoise
 from ldmiss.core.saved_steps import NOT_SAVED, SavedSteps
 from ldmiss.diffusion.parameterization import Denoiser, ScoreFn
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.diffusion.unet import UNet
 from ldmiss.errors import InputError
+from ldmiss.imputation.imputer import check_shape
 from ldmiss.networks.layers import at_precision
 from ldmiss.networks.restore import restore_network
 from ldmiss.sampling.guidance import self_guided_score
@@ -71,7 +72,7 @@ class ScoreModel:
         num_steps: int,
         sampler: str = "euler_maruyama",
     ) -> Tensor:
-        """Unconditional images in [0, 1], (num_rows, 1, H, W), by a sampler of `sample_from_prior`.
+        """Unconditional images, scaled, (num_rows, C, H, W), by a sampler of `sample_from_prior`.
 
         Raises:
             InputError: a number out of range, or an unknown sampler.
@@ -80,7 +81,7 @@ class ScoreModel:
         _check_sampling(num_steps, sampler)
         prior = self._prior(num_rows, noise)
         z = self._from_prior(sampler, self.denoiser.score, prior, noise, saved, num_steps)
-        return self.codec.decode(z).clamp(0, 1)
+        return self.codec.decode(z)
 
     @torch.no_grad()
     def impute_by_guidance(
@@ -96,15 +97,15 @@ class ScoreModel:
         t_max: float = 1.0,
         backprop_score: bool = True,
     ) -> Tensor:
-        """Self-guided imputation (Eq. 4-6); x_obs in [0, 1] and observed (B, 1, H, W) -> x_hat (B, 1, H, W).
+        """Self-guided imputation (Eq. 4-6); x_obs, scaled, and observed (B, C, H, W) -> x_hat (B, C, H, W).
 
         `sampler`: of `sample_from_prior`; `weight`, `t_max`, `backprop_score`: see `self_guided_score`.
 
         Raises:
-            InputError: as `Imputer`, images of another size than the model's, a number out of range, or an unknown
+            InputError: as `Imputer`, images of another shape than the model's, a number out of range, or an unknown
                 sampler.
         """
-        check_unit_images(x_obs, observed)
+        check_images_to_complete(x_obs, observed)
         _check_sampling(num_steps, sampler)
         check_number("weight", weight, least=0)
         check_number("t_max", t_max, above=0, most=1)
@@ -133,8 +134,8 @@ class ScoreModel:
         """
         if not isinstance(self.codec, PixelCodec):
             raise InputError("replacement needs diffusion in pixel space")
-        check_unit_images(x_obs, observed)
-        _check_size(x_obs, self.codec.shape)
+        check_images_to_complete(x_obs, observed)
+        check_shape(x_obs, self.codec.shape)
         _check_sampling(num_steps)
         check_count("num_resamples", num_resamples)
         sde = self.denoiser.sde
@@ -147,11 +148,11 @@ class ScoreModel:
         return self.codec.decode(z)
 
     def _decode_like(self, x_obs: Tensor) -> Callable[[Tensor], Tensor]:
-        """`codec.decode`, with the model's images and `x_obs` of one size: they would be broadcast."""
+        """`codec.decode`, with the model's images and `x_obs` of one shape: they would be broadcast."""
 
         def decode(z: Tensor) -> Tensor:
             x = self.codec.decode(z)
-            _check_size(x_obs, x.shape)
+            check_shape(x_obs, x.shape[1:])
             return x
 
         return decode
@@ -165,12 +166,6 @@ class ScoreModel:
 
     def _prior(self, num_rows: int, noise: RowNoise) -> Tensor:
         return noise(torch.empty(num_rows, *self.codec.shape, device=self.device))
-
-
-def _check_size(x_obs: Tensor, shape: Sequence[int]) -> None:
-    given, own = (" x ".join(map(str, sizes[-2:])) for sizes in (x_obs.shape, shape))
-    if given != own:
-        raise InputError(f"x_obs: images of {given}; allowed: {own}, the model's")
 
 
 def _check_sampling(num_steps: int, sampler: str = SAMPLERS[0]) -> None:

@@ -34,6 +34,7 @@ class Recipe:
         grad_clip: largest L2 norm of the gradient.
         early_stop: stop after so many epochs without a new lowest training loss, and keep the weights of the lowest
             (DiffPuter's M-step).
+        min_steps: of the optimiser; small training sets are passed over more often than `epochs` until it took so many.
 
     Raises:
         InputError: a number out of range, or an unknown schedule.
@@ -46,6 +47,7 @@ class Recipe:
     ema_decay: float | None = None
     grad_clip: float | None = None
     early_stop: int | None = None
+    min_steps: int | None = None
 
     def __post_init__(self) -> None:
         check_count("epochs", self.epochs)
@@ -58,6 +60,8 @@ class Recipe:
             check_number("grad_clip", self.grad_clip, above=0)
         if self.early_stop is not None:
             check_count("early_stop", self.early_stop)
+        if self.min_steps is not None:
+            check_count("min_steps", self.min_steps)
 
 
 class Training:
@@ -76,7 +80,8 @@ class Training:
         self.optimizer = Adam(network.parameters())
         self.ema = EMA(dict(network.named_parameters()), recipe.ema_decay) if recipe.ema_decay else None
         self.steps_per_epoch = -(-num_items // recipe.batch_size)
-        self.num_steps = recipe.epochs * self.steps_per_epoch
+        num_epochs = max(recipe.epochs, -(-(recipe.min_steps or 0) // self.steps_per_epoch))
+        self.num_steps = num_epochs * self.steps_per_epoch
         self.step = 0
         self.curve: list[float] = []
         """The mean loss of each finished epoch."""

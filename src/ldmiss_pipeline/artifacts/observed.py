@@ -11,27 +11,32 @@ from ldmiss.errors import InputError
 from ldmiss_pipeline.artifacts.arrays import load_array_metadata, load_arrays, save_arrays
 
 
-def load_dataset_name(path: Path) -> str:
-    """The data set that the incomplete images in a file are from.
+def load_observed_metadata(path: Path, *names: str) -> dict[str, Any]:
+    """What a file of incomplete images says of them: `dataset`, and `scaler` where they are for training.
 
     Raises:
         InputError: as `load_arrays`; or the file does not say.
     """
     metadata = load_array_metadata(path)
-    if "dataset" not in metadata:
-        raise InputError(f"{path}: its metadata have no entry 'dataset'; make it again with `dvc repro`")
-    return str(metadata["dataset"])
+    if absent := [name for name in names if name not in metadata]:
+        raise InputError(f"{path}: its metadata have no entry {', '.join(absent)}; make it again with `dvc repro`")
+    return {name: metadata[name] for name in names}
 
 
 def save_observed(
-    path: Path, images: NDArray[np.uint8], observed: NDArray[np.bool_], *, metadata: Mapping[str, Any]
+    path: Path, images: NDArray[Any], observed: NDArray[np.bool_], *, metadata: Mapping[str, Any]
 ) -> None:
-    """Write incomplete images, uint8 (N, H, W) 0 where missing, and their observed-indicators."""
-    save_arrays(path, metadata=metadata, images=images, observed=np.packbits(observed))
+    """Write incomplete images (N, C, H, W) of any dtype, 0 where missing, and their observed-indicators."""
+    save_arrays(path, metadata=metadata, images=images, observed=pack_observed(observed))
 
 
-def load_observed(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Images uint8 and observed bool, both (N, H, W).
+def pack_observed(observed: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Indicators, eight a byte, as `load_observed` reads them."""
+    return np.packbits(observed)
+
+
+def load_observed(path: Path) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Images of any dtype and observed bool, both (N, C, H, W).
 
     Raises:
         InputError: as `load_arrays`; or the indicators do not fit the images.

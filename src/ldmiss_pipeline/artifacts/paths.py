@@ -9,6 +9,7 @@ RAW = Path("data/raw")
 OBSERVED_TEST = Path("data/observed/test.npz")
 SAMPLES = Path("data/samples")
 IMPUTED = Path("data/imputed")
+COMPLETED = Path("data/completed")
 CLASSIFIER = Path("models/classifier.safetensors")
 CLASSIFIER_METADATA = Path("models/classifier.json")
 CELLS = Path("metrics/cells")
@@ -65,6 +66,10 @@ class Item:
     def imputed(self, method: str) -> Path:
         """Folder of the imputed test images, one file per imputer of the method."""
         return IMPUTED / self.cell / method
+
+    def completed(self, method: str) -> Path:
+        """Folder of a person's own images, completed by the imputers of the method."""
+        return COMPLETED / self.cell / method
 
     def metrics(self) -> Path:
         """The cell's metrics."""

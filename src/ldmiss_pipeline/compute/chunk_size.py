@@ -14,8 +14,8 @@ CHUNK_SIZES = {
         "train_diffputer": 20_000,
     },
 }  # fmt: skip
-"""Rows by kind of device and stage (that of `train_diffputer`: its E-step), for the paper's networks in float32; with a
-method's name where it has a number of its own.
+"""Rows by kind of device and stage (that of `train_diffputer`: its E-step; `complete` has those of `impute`), for the
+paper's networks in float32 and images of 28 x 28; with a method's name where it has a number of its own.
 
 Megabytes per row, from the peaks of 50 to 200 rows on a CPU: self-guidance through the pixel network 24, because its
 backward pass keeps all activations; through the latent network and the decoder 7; without a gradient 2.5 (pixel), 1.1
@@ -29,7 +29,16 @@ more rows, because at 500 the host would take longer to ask for their kernels th
 """
 
 
-def rows_at_a_time(device: str, stage: str, declared: int | Literal["auto"], method: str | None = None) -> int:
-    """The declared number, or ours for the kind of device ("cpu" or "cuda"), the stage and the method."""
-    sizes = CHUNK_SIZES[device]
-    return sizes.get(f"{stage} {method}", sizes[stage]) if declared == "auto" else declared
+NUM_PIXELS = 28 * 28
+"""Of the images that the numbers are for; of larger ones, so many fewer at a time."""
+
+
+def rows_at_a_time(
+    device: str, stage: str, declared: int | Literal["auto"], num_pixels: int, method: str | None = None
+) -> int:
+    """The declared number, or ours for the kind of device ("cpu" or "cuda"), the stage, the images and the method."""
+    if declared != "auto":
+        return declared
+    sizes, kind = CHUNK_SIZES[device], "impute" if stage == "complete" else stage
+    rows = sizes.get(f"{kind} {method}", sizes[kind])
+    return max(1, rows * NUM_PIXELS // max(num_pixels, NUM_PIXELS))

@@ -14,6 +14,7 @@ STAGES = [
     "train",
     "sample",
     "impute",
+    "complete",
     "evaluate",
     "plot",
 ]

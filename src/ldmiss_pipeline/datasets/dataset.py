@@ -3,22 +3,30 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ldmiss.checks import LEAST_SIZE
 from ldmiss.errors import InputError
-
-SIZE, NUM_CLASSES = 28, 10
-"""What the stages can do for now: grey images of this height and width, labels 0 to 9."""
 
 
 @dataclass(frozen=True)
-class Images:
-    """One split: uint8 images (N, 28, 28) and int64 labels (N,), 0 to 9."""
+class Split:
+    """The training or the test images of a data set.
 
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    Attributes:
+        images: (N, C, H, W), real numbers in the data's own dtype and units.
+        labels: int64 (N,), from 0 up; None where the images have no classes.
+        observed: bool (N, C, H, W), True where a pixel is known; None where all are.
+        rows: of a test split that is part of the training images, which of them it is, int64 (N,); else None.
+    """
+
+    images: NDArray[Any]
+    labels: NDArray[np.int64] | None = None
+    observed: NDArray[np.bool_] | None = None
+    rows: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -26,35 +34,59 @@ class Dataset:
     """A data set.
 
     Attributes:
-        num_train, num_test: images, known before anything is downloaded, to check params against.
-        size: height and width of the images, known as early.
-        download: writes the raw files into a folder.
+        num_train, num_test: images, known before anything is downloaded, to check params against; None where only the
+            files say.
+        shape: (C, H, W) of the images, known as early; None likewise.
+        num_classes: of the labels, 0 to num_classes - 1; None for images without, for which there is no classifier.
+        download: writes the raw files into a folder; None for a person's own, see `ldmiss_pipeline.datasets.own`.
         load: (folder, "train" or "test") -> the split; verifies the files.
     """
 
-    num_train: int
-    num_test: int
-    download: Callable[[Path], None]
-    load: Callable[[Path, str], Images]
-    size: int = SIZE
+    num_train: int | None
+    num_test: int | None
+    shape: tuple[int, int, int] | None
+    num_classes: int | None
+    download: Callable[[Path], None] | None
+    load: Callable[[Path, str], Split]
 
 
-def check_split(split: Images, where: str) -> None:
-    """Refuse what the stages cannot do, before any of them works on it.
+def check_split(split: Split, dataset: Dataset, where: str) -> None:
+    """Refuse what the stages cannot do, or what the data set does not say it is, before any of them works on it.
 
     Raises:
-        InputError: other images than uint8 (N, 28, 28), or other labels than int64 (N,) from 0 to 9; begins with
-            `where`.
+        InputError: images, labels, observed-indicators or rows of another dtype, shape or range; begins with `where`.
     """
-    images, labels = split.images, split.labels
-    if images.dtype != np.uint8 or images.shape[1:] != (SIZE, SIZE) or not len(images):
+    _check_images(split, dataset, where)
+    _check_labels(split, dataset, where)
+    num_images = len(split.images)
+    if split.rows is not None and (split.rows.dtype != np.int64 or split.rows.shape != (num_images,)):
+        raise InputError(f"{where}: rows are {split.rows.dtype} {split.rows.shape}; allowed: int64 ({num_images},)")
+
+
+def _check_images(split: Split, dataset: Dataset, where: str) -> None:
+    images, observed = split.images, split.observed
+    found = f"{where}: images are {images.dtype} {images.shape}"
+    if images.ndim != 4 or images.dtype.kind not in "iuf" or 0 in images.shape or min(images.shape[2:]) < LEAST_SIZE:
         raise InputError(
-            f"{where}: images are {images.dtype} {images.shape}; allowed for now: grey ones of {SIZE} x {SIZE} pixels, "
-            f"uint8 (N, {SIZE}, {SIZE})"
+            f"{found}; allowed: real numbers (N, C, H, W), at least one image and one channel, H and W at least "
+            f"{LEAST_SIZE}"
         )
-    if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
-        raise InputError(f"{where}: labels are {labels.dtype} {labels.shape}; allowed: int64 ({len(images)},)")
-    if labels.min() < 0 or labels.max() >= NUM_CLASSES:
-        raise InputError(
-            f"{where}: labels from {labels.min()} to {labels.max()}; allowed for now: 0 to {NUM_CLASSES - 1}"
-        )
+    if dataset.shape is not None and images.shape[1:] != dataset.shape:
+        raise InputError(f"{found}; allowed for this data set: (N, {', '.join(map(str, dataset.shape))})")
+    if observed is not None and (observed.dtype != np.bool_ or observed.shape != images.shape):
+        raise InputError(f"{where}: observed is {observed.dtype} {observed.shape}; allowed: bool {images.shape}")
+    if images.dtype.kind == "f" and not np.isfinite(images if observed is None else images[observed]).all():
+        raise InputError(f"{where}: NaN or infinite values at known pixels; allowed: finite ones")
+
+
+def _check_labels(split: Split, dataset: Dataset, where: str) -> None:
+    labels, num_classes, num_images = split.labels, dataset.num_classes, len(split.images)
+    if labels is None or num_classes is None:
+        if labels is not None or num_classes is not None:
+            classes = "no classes" if num_classes is None else f"{num_classes} classes"
+            raise InputError(f"{where}: {'no ' if labels is None else ''}labels, but the data set has {classes}")
+        return
+    if labels.dtype != np.int64 or labels.shape != (num_images,):
+        raise InputError(f"{where}: labels are {labels.dtype} {labels.shape}; allowed: int64 ({num_images},)")
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise InputError(f"{where}: labels from {labels.min()} to {labels.max()}; allowed: 0 to {num_classes - 1}")

@@ -1,29 +1,39 @@
-"""A split of a data set, made incomplete."""
+"""Which pixels of a split are observed, by a mechanism of the params."""
 
 import sys
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ldmiss.missingness.mechanisms import draw_observed, remove_missing
+from ldmiss.missingness.mechanisms import draw_observed
 from ldmiss.missingness.rates import is_off, missing_share
-from ldmiss_pipeline.datasets.registry import load_split
+from ldmiss_pipeline.datasets.dataset import Split
+
+WITH_SETTINGS = ("mar", "mnar", "block")
+"""The mechanisms that have a section of their own among the params."""
 
 
-def make_incomplete(
-    dataset: str, raw: Path, split: str, mechanism: str, rate: float, rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Images uint8 (N, H, W), 0 where missing, and observed bool (N, H, W).
+def mechanism_settings(missing: Any, mechanism: str) -> dict[str, Any]:
+    """The settings of a mechanism in the section `missing` of the params; most have none."""
+    sections = {name: getattr(missing, name).model_dump() for name in WITH_SETTINGS}
+    return sections.get(mechanism, {})
 
-    Warns where the mechanism realises another rate than `rate` by more than chance explains (`is_off`).
+
+def observe(
+    split: Split, name: str, mechanism: str, rate: float, rng: np.random.Generator, settings: Mapping[str, Any]
+) -> NDArray[np.bool_]:
+    """What is observed of a split, of that which is known: bool (N, C, H, W).
+
+    Warns where the mechanism realises another rate than `rate` by more than chance explains (`is_off`); `name` is what
+    the warning calls the images.
     """
-    images = load_split(dataset, raw, split).images
-    observed = draw_observed(mechanism, images, rate, rng)
-    if is_off(observed, rate):
+    observed = draw_observed(mechanism, split.images, rate, rng, split.observed, settings)
+    if is_off(observed, rate, split.observed):
         print(
-            f"warning: mechanism {mechanism!r} made {missing_share(observed):.2%} of the {split} pixels missing; "
-            f"{rate:.2%} was asked for, and chance does not explain that (more than 4 standard errors)",
+            f"warning: mechanism {mechanism!r} made {missing_share(observed, split.observed):.2%} of the {name} pixels "
+            f"missing; {rate:.2%} was asked for, and chance does not explain that (more than 4 standard errors)",
             file=sys.stderr,
         )
-    return remove_missing(images, observed), observed
+    return observed

@@ -1,6 +1,7 @@
 """The imputers without a network in one item: pixel mean, neighbour average, linear Gaussian."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,31 +19,45 @@ from ldmiss_pipeline.compute.device import Runtime
 from ldmiss_pipeline.config.schema import Params
 
 NumpyImputer = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
+"""x and observed (N, C, H, W) -> the completed values, in that order."""
 
 
 def load_imputers(item: Item, params: Params, runtime: Runtime) -> dict[str, Imputer]:
-    """All three, deterministic, on the CPU."""
+    """All of them, deterministic, on the CPU; no Gaussian where images are too large for the fit of one."""
     del params, runtime  # they have no settings at imputation
     tensors, _ = load_tensors(item.model("baselines"), kind="baselines")
-    mean, covariance = tensors["mean"].numpy(), tensors["covariance"].numpy()
-    return {
-        "mean": _on_rows(lambda x, observed: impute_mean(x, observed, mean)),
-        "neighbour": _on_images(impute_neighbours),
-        "gaussian": _on_rows(lambda x, observed: impute_gaussian(x, observed, mean, covariance)),
+    mean = tensors["mean"].numpy()
+    imputers: dict[str, NumpyImputer] = {
+        "mean": lambda x, observed: impute_mean(_rows(x), _rows(observed), mean),
+        "neighbour": lambda x, observed: _neighbours(x, observed, mean),
     }
+    if "covariance" in tensors:
+        covariance = tensors["covariance"].numpy()
+        imputers["gaussian"] = lambda x, observed: impute_gaussian(_rows(x), _rows(observed), mean, covariance)
+    return {name: _imputer(impute) for name, impute in imputers.items()}
 
 
-def _on_images(impute: NumpyImputer) -> Imputer:
-    """An imputer of float32 (N, H, W) arrays."""
-
+def _imputer(impute: NumpyImputer) -> Imputer:
     def complete(x_obs: Tensor, observed: Tensor, noise: RowNoise, saved: SavedSteps) -> Tensor:
         del noise, saved
-        completed = impute(x_obs[:, 0].cpu().numpy(), observed[:, 0].cpu().numpy())
-        return torch.from_numpy(completed)[:, None].to(x_obs.device)
+        completed = impute(x_obs.cpu().numpy(), observed.cpu().numpy())
+        return torch.from_numpy(completed.reshape(x_obs.shape)).to(x_obs.device)
 
     return Imputer(complete, stochastic=False)
 
 
-def _on_rows(impute: NumpyImputer) -> Imputer:
-    """An imputer of float32 (N, d) arrays."""
-    return _on_images(lambda x, observed: impute(x.reshape(len(x), -1), observed.reshape(len(x), -1)).reshape(x.shape))
+def _neighbours(x: NDArray[np.float32], observed: NDArray[np.bool_], mean: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Neighbour averages; the pixel mean in a channel of which nothing is observed, which has no neighbours."""
+    completed = impute_neighbours(_channels(x), _channels(observed)).reshape(x.shape)
+    some = observed.any(axis=(2, 3), keepdims=True)
+    return np.where(some, completed, mean.reshape(x.shape[1:]).astype(np.float32))
+
+
+def _rows(x: NDArray[Any]) -> NDArray[Any]:
+    """(N, C, H, W) to (N, C H W)."""
+    return x.reshape(len(x), -1)
+
+
+def _channels(x: NDArray[Any]) -> NDArray[Any]:
+    """(N, C, H, W) to (N C, H, W)."""
+    return x.reshape(-1, *x.shape[2:])

@@ -16,7 +16,7 @@ def load_model(item: Item, runtime: Runtime) -> ScoreModel:
     """The trained score model, in pixel space."""
     path = item.model("ddpm")
     tensors, metadata = load_tensors(path, kind="ddpm")
-    channels, height, width = metadata["shape"]
+    channels, height, width = metadata["image_shape"]
     codec = PixelCodec((channels, height, width), metadata["value_range"])
     return restore_score_model(path, tensors, metadata, codec, runtime)
 

@@ -20,7 +20,8 @@ def load_model(item: Item, runtime: Runtime) -> DiffPuterModel:
     weights = without_prefix("mlp", tensors)
     network = restore_network(DiffPuterMLP, metadata["mlp"], weights, device=runtime.device, where=path)
     normalizer = Normalizer(tensors["mean"].to(runtime.device), tensors["std"].to(runtime.device))
-    return DiffPuterModel(denoiser_of(network, runtime.dtype), normalizer, metadata["size"])
+    channels, height, width = metadata["image_shape"]
+    return DiffPuterModel(denoiser_of(network, runtime.dtype), normalizer, (channels, height, width))
 
 
 def load_generator(item: Item, params: Params, runtime: Runtime) -> Generate:

@@ -14,7 +14,7 @@ from typing import Literal
 from ldmiss_pipeline.paper.estimates import Column, EstimateReader, MissingEstimate, combined_error, gain, listed
 from ldmiss_pipeline.paper.thresholds import THRESHOLDS
 
-Verdict = Literal["holds", "fails", "consistent", "not tested"]
+Verdict = Literal["holds", "fails", "consistent", "not tested", "not applicable"]
 
 PAPER_IMPUTERS = ("ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement", "autoencoder")
 

@@ -20,7 +20,8 @@ KEYS = COLUMNS[:-1]
 _NUMERIC_TASKS = ("generation", "imputation")
 SHARED_CLASSIFIER_METADATA = ("sha256", "dataset", "fid_layer")
 """What of the classifier must be the same in all cells: FIDs compare under one classifier and layer only."""
-_REQUIRED = ("sha256", "dataset")  # the others were not always recorded: all cells have them, or none
+_REQUIRED = ("sha256", "dataset")
+"""What every cell must name; the others were not always recorded: all cells have them, or none."""
 
 
 def check_table(table: pd.DataFrame) -> Results:
@@ -33,7 +34,8 @@ def check_table(table: pd.DataFrame) -> Results:
     Raises:
         InputError: a column is missing; no rows; a rate or seed is no number in range; a row is there twice; a text
             stands where a number belongs; cells were measured by different classifiers, on different data sets, or
-            were made with different settings; a cell does not name its classifier.
+            were made with different settings; a cell does not name its classifier, or that it has none (images
+            without labels).
     """
     if absent := [column for column in COLUMNS if column not in table]:
         raise InputError(f"the table has no column {', '.join(absent)}; it must have {', '.join(COLUMNS)}")
@@ -49,6 +51,8 @@ def check_table(table: pd.DataFrame) -> Results:
             raise InputError(f"the row {_named(row)} is there twice; each may be there once")
         seen.add(row[:-1])
     cells = sorted({row[:2] for row in rows})
+    sources = {row[:2]: row[-1] for row in rows if row[2:5] == ("classifier", "classifier", "source")}
+    without_classifier = all(sources.get(cell) == "none" for cell in cells)
     values: dict[tuple[str, str, str], dict[tuple[float, int], float]] = {}
     for row in rows:
         rate, seed, task, method, metric, _ = row
@@ -58,21 +62,29 @@ def check_table(table: pd.DataFrame) -> Results:
         values=values,
         seeds={rate: tuple(seed for at, seed in cells if at == rate) for rate, _ in cells},
         metadata={
-            **_shared(rows, cells, "classifier", SHARED_CLASSIFIER_METADATA),
+            **_shared(
+                rows, cells, "classifier", SHARED_CLASSIFIER_METADATA, ("dataset",) if without_classifier else _REQUIRED
+            ),
             **_shared(rows, cells, "run", SHARED_SETTINGS),
         },
     )
 
 
-def _shared(rows: Iterable[tuple[Any, ...]], cells: list[Any], task: str, metrics: tuple[str, ...]) -> dict[str, str]:
-    """The texts of a task that must be the same in every cell."""
+def _shared(
+    rows: Iterable[tuple[Any, ...]],
+    cells: list[Any],
+    task: str,
+    metrics: tuple[str, ...],
+    required: tuple[str, ...] = (),
+) -> dict[str, str]:
+    """The texts of a task that must be the same in every cell; what is not required may lack in all of them."""
     found: dict[str, dict[tuple[float, int], str]] = {metric: {} for metric in metrics}
     for rate, seed, of_task, _, metric, value in rows:
         if of_task == task and metric in found and not pd.isna(value):
             found[metric][(rate, seed)] = str(value)
     metadata = {}
     for metric, by_cell in found.items():
-        if not by_cell and metric not in _REQUIRED:
+        if not by_cell and metric not in required:
             continue
         for rate, seed in cells:
             if (rate, seed) not in by_cell:

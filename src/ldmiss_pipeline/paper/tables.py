@@ -7,8 +7,8 @@ import pandas as pd
 
 COLUMNS = ["missing_rate", "seed", "task", "method", "metric", "value"]
 SHARED_SETTINGS = (
-    "profile", "learning_rates", "inference", "encoder_input", "mechanism", "test_rate", "fill", "deterministic",
-    "num_generated", "num_imputed", "num_draws", "num_draw_images", "params_sha256",
+    "profile", "learning_rates", "inference", "encoder_input", "mechanism", "test_mechanism", "test_rate", "fill",
+    "deterministic", "num_generated", "num_imputed", "num_draws", "num_draw_images", "units", "params_sha256",
 )  # fmt: skip
 """Settings of a run (task "run") that all cells must share: FIDs of different numbers of images do not compare."""
 
@@ -59,7 +59,7 @@ def _shared_settings(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     run, classifier = cells[0].get("run", {}), cells[0]["classifier"]
     settings = {name: run[name] for name in SHARED_SETTINGS if name in run}
     settings |= {"params_sha256": run["params_sha256"][:12]} if "params_sha256" in run else {}
-    measured = {"classifier": classifier["sha256"][:12]}
+    measured = {"classifier": classifier["sha256"][:12] if "sha256" in classifier else "none"}
     measured |= {name: classifier[name] for name in ("dataset", "fid_layer") if name in classifier}
     rates, seeds = (", ".join(dict.fromkeys(str(cell[key]) for cell in cells)) for key in ("missing_rate", "seed"))
     return {**settings, **measured, "missing_rates": rates, "seeds": seeds}

@@ -2,8 +2,9 @@
 
 `holds` and `fails` are about this table: the run's data set, networks, seeds and classifier. With one seed a verdict
 stands and says so (its errors are a bootstrap over images, without the noise of training); claims about variance need
-three seeds and can at most be `consistent`. What the table cannot decide is `not tested`, with the reason. The claims
-themselves are in `ldmiss_pipeline.paper.claims`.
+three seeds and can at most be `consistent`. What the table cannot decide is `not tested`, with the reason. Of another
+data set or mechanism than the paper's all are `not applicable`. The claims themselves are in
+`ldmiss_pipeline.paper.claims`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from ldmiss.errors import InputError
 from ldmiss_pipeline.paper.claims import CLAIMS, Claim
 from ldmiss_pipeline.paper.estimates import Column, Estimate, EstimateReader, MissingEstimate, Results
 from ldmiss_pipeline.paper.rules import Outcome
+from ldmiss_pipeline.paper.scope import outside_the_paper
 from ldmiss_pipeline.paper.table_check import SHARED_CLASSIFIER_METADATA, check_table
 from ldmiss_pipeline.paper.thresholds import THRESHOLDS
 
@@ -33,6 +35,8 @@ _VARIANTS = {
     "tuned": _Variant("learning_rates", "paper", "tuned", "learning_rates=tuned"),
     "robust": _Variant("encoder_input", "faithful", "robust", "vae.encoder_input=robust"),
 }
+
+UNDECIDED = ("not tested", "not applicable")
 
 _CAPTION = (
     f"Better: the difference exceeds {THRESHOLDS.better:g} standard errors, over seeds (one seed: of a bootstrap over "
@@ -52,10 +56,10 @@ def claims_document(table: pd.DataFrame, variants: Mapping[str, pd.DataFrame] | 
 
     Returns:
         ready for JSON (no NaN): "table" (what was judged), "thresholds", and "claims", one record per claim: id,
-        statement, section, short and rule, verdict (holds | fails | consistent | not tested), reason, num_seeds (the
-        fewest of what decided it; None if nothing did), rates (those that were read), and numbers: task, method,
-        metric, run, missing_rate, mean, std (over seeds; None for one), se, num_seeds, decides (False for what is only
-        shown beside it).
+        statement, section, short and rule, verdict (holds | fails | consistent | not tested | not applicable), reason,
+        num_seeds (the fewest of what decided it; None if nothing did), rates (those that were read), and numbers: task,
+        method, metric, run, missing_rate, mean, std (over seeds; None for one), se, num_seeds, decides (False for what
+        is only shown beside it).
 
     Raises:
         InputError: as `check_table`; or a variant was measured by another classifier or data set than the table, was
@@ -102,14 +106,10 @@ def _check_variant(name: str, metadata: Mapping[str, str], main: Mapping[str, st
 
 def _record(claim: Claim, runs: Mapping[str, Results]) -> dict[str, Any]:
     reader = EstimateReader({name: results for name, results in runs.items() if name in ("main", claim.variant)})
-    try:
-        _check_runs(claim, runs)
-        outcome = claim.decide(reader)
-    except MissingEstimate as missing:
-        outcome = Outcome("not tested", str(missing))
+    outcome = _outcome(claim, runs, reader)
     num_seeds = min((estimate.num_seeds for estimate in reader.read.values()), default=None)
     reason = outcome.reason
-    if num_seeds == 1 and outcome.verdict != "not tested":
+    if num_seeds == 1 and outcome.verdict not in UNDECIDED:
         reason += "; one seed"
     shown = {key: estimate for key, estimate in reader.shown.items() if key not in reader.read}
     return {
@@ -125,6 +125,16 @@ def _record(claim: Claim, runs: Mapping[str, Results]) -> dict[str, Any]:
         "numbers": [_number(*key, estimate, decides=True) for key, estimate in reader.read.items()]
         + [_number(*key, estimate, decides=False) for key, estimate in shown.items()],
     }
+
+
+def _outcome(claim: Claim, runs: Mapping[str, Results], reader: EstimateReader) -> Outcome:
+    if reason := outside_the_paper(runs["main"].metadata):
+        return Outcome("not applicable", reason)
+    try:
+        _check_runs(claim, runs)
+        return claim.decide(reader)
+    except MissingEstimate as missing:
+        return Outcome("not tested", str(missing))
 
 
 def _check_runs(claim: Claim, runs: Mapping[str, Results]) -> None:
@@ -167,7 +177,7 @@ def claims_markdown(records: Sequence[Mapping[str, Any]]) -> str:
             record["statement"],
             record["section"],
             record["short"],
-            _numbers_text(record["numbers"]) if record["verdict"] != "not tested" else "",
+            _numbers_text(record["numbers"]) if record["verdict"] not in UNDECIDED else "",
             record["num_seeds"] or "",
             f"**{record['verdict']}**: {record['reason']}",
         )
@@ -176,7 +186,9 @@ def claims_markdown(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def verdict_lines(records: Sequence[Mapping[str, Any]]) -> str:
-    """One line per claim for a terminal: id, verdict, statement; and below it why."""
+    """One line per claim for a terminal: id, verdict, statement; and below it why. One for all that do not apply."""
+    if records and all(record["verdict"] == "not applicable" for record in records):
+        return f"not applicable: {records[0]['reason']}"
     return "\n".join(
         f"{record['id']:>3}  {record['verdict']:10}  {record['statement']}\n{'':17}{record['reason']}"
         for record in records

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import ModuleType
@@ -56,11 +57,13 @@ class Context:
         self.used.update(runtime.record())
         return runtime
 
-    def chunk_size(self, declared: int | Literal["auto"]) -> int:
-        """Rows at a time for this stage; noted for the record."""
+    def chunk_size(self, declared: int | Literal["auto"], shape: Sequence[int]) -> int:
+        """Rows at a time for this stage, of images (C, H, W); noted for the record."""
         from ldmiss_pipeline.compute.chunk_size import rows_at_a_time
 
-        size = rows_at_a_time(self.runtime.device.type, self.stage_item.stage, declared, self.item.method)
+        size = rows_at_a_time(
+            self.runtime.device.type, self.stage_item.stage, declared, shape[1] * shape[2], self.item.method
+        )
         self.used |= {"chunk_size": size, "chunks_at_a_time": self.runtime.num_at_a_time}
         return size
 

@@ -9,6 +9,7 @@ from ldmiss.autoencoding.autoencoder import Autoencoder, Downsample
 from ldmiss.networks.layers import build, init_torch_default
 
 CONFIG: dict[str, Any] = {
+    "size": (28, 28),
     "in_channels": 1, "out_channels": 1, "latent_channels": 2, "base_channels": 8, "channel_multipliers": [1, 2, 4],
     "num_res_blocks": 1, "num_groups": 8, "mid_attention": True,
 }  # fmt: skip
@@ -28,6 +29,26 @@ def test_28_to_7_and_back(changes: dict[str, Any]) -> None:
     encoded = network.encoder(x)
     assert encoded.shape == (2, 2 * latent_channels, 7, 7)
     assert network.decoder(encoded.chunk(2, dim=1)[0]).shape == (2, 1, 28, 28)
+
+
+@pytest.mark.parametrize(("channels", "size"), [(1, (8, 11)), (3, (33, 20)), (1, (112, 92)), (2, (30, 29))])
+def test_any_size_and_back(channels: int, size: tuple[int, int]) -> None:
+    """What cannot be halved twice is padded on the way in and cropped on the way out: to a quarter, rounded up."""
+    network = make(size=size, in_channels=channels, out_channels=channels)
+    encoded = network.encoder(torch.rand(2, channels, *size, generator=torch.Generator().manual_seed(0)))
+    assert encoded.shape == (2, 4, -(-size[0] // 4), -(-size[1] // 4))
+    assert network.decoder(encoded[:, 2:]).shape == (2, channels, *size)
+
+
+def test_padding_is_zeros_at_the_right_and_the_bottom() -> None:
+    """An image of 30 x 29 is encoded as the one of 32 x 32 with zeros there; the decoded one is cropped."""
+    odd, even = make(size=(30, 29)), make(size=(32, 32))
+    x = torch.rand(2, 1, 30, 29, generator=torch.Generator().manual_seed(0))
+    padded = torch.zeros(2, 1, 32, 32)
+    padded[..., :30, :29] = x
+    encoded = odd.encoder(x)
+    assert torch.equal(encoded, even.encoder(padded))
+    assert torch.equal(odd.decoder(encoded[:, 2:]), even.decoder(encoded[:, 2:])[..., :30, :29])
 
 
 def test_downsampling_pads_right_and_bottom() -> None:

@@ -12,6 +12,7 @@ from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.networks.layers import build, init_torch_default
 
 CONFIG: dict[str, Any] = {
+    "size": (28, 28),
     "in_channels": 1, "out_channels": 1, "latent_channels": 2, "base_channels": 32, "channel_multipliers": [1, 2, 4],
     "num_res_blocks": 2, "num_groups": 16, "mid_attention": True,
 }  # fmt: skip

@@ -8,7 +8,7 @@ from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.autoencoding.encoding import encode_images
 from ldmiss.core.noise import RowNoise
 
-IMAGES = torch.randint(0, 256, (230, 1, 2, 2), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+IMAGES = torch.rand(230, 1, 2, 2, generator=torch.Generator().manual_seed(0))
 OBSERVED = torch.rand(IMAGES.shape, generator=torch.Generator().manual_seed(1)) < 0.5
 INPUT = EncoderInput(torch.zeros(1, 1, 1), "symmetric", robust=False)
 
@@ -25,7 +25,7 @@ def encode(images: Tensor, rows: slice = slice(None), source: str = "mean") -> T
 def test_latents_are_the_posteriors_mean_or_a_sample_of_it() -> None:
     """All images in their order, with the noise of their rows; values at missing pixels never enter."""
     mean, sample = encode(IMAGES), encode(IMAGES, source="sample")
-    x = torch.where(OBSERVED, IMAGES / 127.5 - 1, -1.0)
+    x = torch.where(OBSERVED, 2 * IMAGES - 1, -1.0)
     torch.testing.assert_close(mean, x.roll(1, dims=-1))
     torch.testing.assert_close(sample, mean + 0.1 * RowNoise(3, torch.arange(230))(mean))
     for source, latents in (("mean", mean), ("sample", sample)):

@@ -10,7 +10,7 @@ from ldmiss.autoencoding.objective import autoencoder_loss
 from ldmiss.autoencoding.posterior import DiagonalGaussian
 
 SEEDED = torch.Generator().manual_seed(0)
-IMAGES = torch.randint(0, 256, (6, 1, 4, 4), generator=SEEDED, dtype=torch.uint8)
+IMAGES = torch.rand(6, 1, 4, 4, generator=SEEDED)
 OBSERVED = torch.rand(6, 1, 4, 4, generator=SEEDED) < 0.6
 GREY = EncoderInput(torch.full((1, 1, 1), 0.5), "symmetric", robust=False)
 BATCH = torch.tensor([4, 0, 5])
@@ -32,14 +32,14 @@ def test_missing_pixels_never_enter() -> None:
     def loss(images: Tensor) -> Tensor:
         return vae(images)(BATCH, torch.Generator().manual_seed(1))
 
-    assert torch.equal(loss(torch.where(OBSERVED, IMAGES, 255 - IMAGES)), loss(IMAGES))
-    assert not torch.equal(loss(torch.where(OBSERVED, 255 - IMAGES, IMAGES)), loss(IMAGES))
+    assert torch.equal(loss(torch.where(OBSERVED, IMAGES, 1 - IMAGES)), loss(IMAGES))
+    assert not torch.equal(loss(torch.where(OBSERVED, 1 - IMAGES, IMAGES)), loss(IMAGES))
 
 
 def test_autoencoder_loss_by_hand() -> None:
     """Squared error on observed pixels of the decoded sample, plus kl_weight times the KL; mean over images."""
     known = OBSERVED[BATCH]
-    x = torch.where(known, IMAGES[BATCH] / 127.5 - 1, 0.0)
+    x = torch.where(known, 2 * IMAGES[BATCH] - 1, 0.0)
     posterior = DiagonalGaussian(*encoder(x).chunk(2, dim=1))
     eps = torch.randn(x.shape, generator=torch.Generator().manual_seed(5))
     error = ((posterior.sample(eps).tanh() - x) ** 2 * known).flatten(1).sum(1)

@@ -42,10 +42,10 @@ def test_fit_on_complete_rows_is_the_usual_one() -> None:
 
 
 def test_fit_by_hand() -> None:
-    """A pixel never observed gets mean 0 and no covariance but the ridge."""
-    x = np.array([[1, NAN, 2], [3, NAN, NAN]], dtype=np.float32)
+    """A value never observed gets the mean of all and no covariance but the ridge."""
+    x = np.array([[1, NAN, 5], [3, NAN, NAN]], dtype=np.float32)
     mean, covariance = fit_gaussian(x, ~np.isnan(x), ridge=0.5)
-    np.testing.assert_allclose(mean, [2, 0, 2])
+    np.testing.assert_allclose(mean, [2, 3, 5])
     np.testing.assert_allclose(covariance, np.diag([1.5, 0.5, 0.5]), atol=1e-12)
 
 
@@ -107,12 +107,12 @@ def test_a_singular_covariance_is_refused_in_one_line() -> None:
 
 def test_least_ridge_keeps_half_the_pixels_of_few_images_regular(raw: dict[str, Any]) -> None:
     """48 digits span at most 48 of 784 dimensions; with the least ridge a fit is taken and imputes within reason."""
-    images = torch.from_numpy(raw["train"]["images"])[:, None]
+    images = torch.from_numpy(raw["train"]["images"])[:, None] / 255
     observed = torch.rand(images.shape, generator=torch.Generator().manual_seed(0)) < 0.5
     for ridge in (0.0, 1e-20):
         with pytest.raises(InputError, match=rf"ridge: {ridge} leaves the covariance of 784 pixels .*at least \d"):
             fit(images, observed, ridge=ridge)
-    x, known = (images.float() / 255).flatten(1).numpy(), observed.flatten(1).numpy()
+    x, known = images.flatten(1).numpy(), observed.flatten(1).numpy()
     _, covariance = fit_gaussian(x, known, ridge=0.0)
     tensors = fit(images, observed, ridge=1.01 * least_ridge(covariance)).tensors
     completed = impute_gaussian(x, known, tensors["mean"].numpy(), tensors["covariance"].numpy())

@@ -10,8 +10,8 @@ from ldmiss.networks.layers import build, init_torch_default
 
 def test_extracted_layers_are_those_of_the_network() -> None:
     """In batches, clipped to [0, 1], and by name."""
-    network = build(lambda: Classifier(size=8), "cpu", init_torch_default, torch.Generator())
-    x = 3 * torch.rand(1100, 1, 8, 8, generator=torch.Generator().manual_seed(0)) - 1
+    network = build(lambda: Classifier(shape=(3, 8, 11), num_classes=7), "cpu", init_torch_default, torch.Generator())
+    x = 3 * torch.rand(1100, 3, 8, 11, generator=torch.Generator().manual_seed(0)) - 1
     layers = extract_layers(network, x)
     features, logits = network(x.clamp(0, 1))
     torch.testing.assert_close(layers["penultimate"], features)

@@ -37,12 +37,12 @@ class Fitted:
 
 
 def test_normalizer_by_hand() -> None:
-    """Moments over observed entries only, to std 0.5; a floor under the std; never observed: mean 0 and the floor."""
+    """Moments over observed entries only, to std 0.5; a floor under the std; never observed: the mean of all."""
     x = torch.tensor([[1.0, 5.0, NAN], [3.0, 5.0, NAN], [NAN, 5.0, NAN]])
     normalizer = Normalizer.fit(x, ~x.isnan(), std_floor=0.05)
-    torch.testing.assert_close(normalizer.mean, torch.tensor([2.0, 5.0, 0.0]))
+    torch.testing.assert_close(normalizer.mean, torch.tensor([2.0, 5.0, 3.8]))
     torch.testing.assert_close(normalizer.std, torch.tensor([1.0, 0.05, 0.05]))
-    assert normalizer.normalize(torch.tensor([[3.0, 5.05, 0.0]]))[0].tolist() == pytest.approx(
+    assert normalizer.normalize(torch.tensor([[3.0, 5.05, 3.8]]))[0].tolist() == pytest.approx(
         [0.5, 0.5, 0.0], abs=1e-5
     )
 

@@ -11,7 +11,7 @@ from ldmiss.diffusion.sde import VPSDE
 
 SDE = VPSDE()
 SEEDED = torch.Generator().manual_seed(0)
-IMAGES = torch.randint(0, 256, (6, 1, 4, 4), generator=SEEDED, dtype=torch.uint8)
+IMAGES = torch.rand(6, 1, 4, 4, generator=SEEDED)
 OBSERVED = torch.rand(6, 1, 4, 4, generator=SEEDED) < 0.6
 BLACK = torch.zeros(1, 1, 1)
 BATCH = torch.tensor([4, 0, 5])
@@ -34,8 +34,8 @@ def test_missing_pixels_never_enter() -> None:
     def loss(images: Tensor) -> Tensor:
         return pixel(images)(BATCH, torch.Generator().manual_seed(1))
 
-    assert torch.equal(loss(torch.where(OBSERVED, IMAGES, 255 - IMAGES)), loss(IMAGES))
-    assert not torch.equal(loss(torch.where(OBSERVED, 255 - IMAGES, IMAGES)), loss(IMAGES))
+    assert torch.equal(loss(torch.where(OBSERVED, IMAGES, 1 - IMAGES)), loss(IMAGES))
+    assert not torch.equal(loss(torch.where(OBSERVED, 1 - IMAGES, IMAGES)), loss(IMAGES))
 
 
 def test_missing_outputs_get_no_gradient() -> None:
@@ -59,7 +59,7 @@ def replay(x_0: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def test_pixel_score_loss_by_hand() -> None:
     """Normalised per image by its own number of observed pixels, then averaged over images."""
-    x_0 = torch.where(OBSERVED, IMAGES / 127.5 - 1, -1.0)[BATCH]
+    x_0 = torch.where(OBSERVED, 2 * IMAGES - 1, -1.0)[BATCH]
     x_t, t, eps = replay(x_0, 2)
     error = (eps_fn(x_t, t, None) - eps) ** 2
     rows = [e[known].mean() for e, known in zip(error, OBSERVED[BATCH], strict=True)]
@@ -69,7 +69,7 @@ def test_pixel_score_loss_by_hand() -> None:
 def test_nothing_missing_is_plain_score_matching() -> None:
     """At rate 0 Eq. 3 is Eq. 2: the pixel loss equals the latent loss on the same numbers."""
     everything = torch.ones_like(OBSERVED)
-    plain = latent_score_loss(eps_fn, SDE, IMAGES / 127.5 - 1, tau=1e-3)
+    plain = latent_score_loss(eps_fn, SDE, 2 * IMAGES - 1, tau=1e-3)
     losses = [loss(BATCH, torch.Generator().manual_seed(3)) for loss in (pixel(IMAGES, everything), plain)]
     torch.testing.assert_close(losses[0], losses[1])
 

@@ -39,28 +39,21 @@ def test_unknown_resampling_is_refused() -> None:
         UNet(**SMALL | {"resampling": "fir"})
 
 
-@pytest.mark.parametrize(
-    ("size", "resolutions", "message"),
-    [
-        (8, [7], r"\[7\] .*allowed: \[8, 4\]"),
-        (7, [7, 3], r"\[3\] .*allowed: \[7, 4\]"),
-        (28, [0], r"\[0\] .*allowed: \[28, 14\]"),
-    ],
-)
-def test_attention_never_vanishes(size: int, resolutions: list[int], message: str) -> None:
-    """A size that no level has is refused, with those that there are: the list is no wish."""
-    with pytest.raises(InputError, match=f"attention_resolutions: {message}"):
-        UNet(**SMALL | {"size": size, "attention_resolutions": resolutions})
+@pytest.mark.parametrize(("levels", "absent"), [([2], 2), ([0, 7], 7), ([-1], -1)])
+def test_attention_never_vanishes(levels: list[int], absent: int) -> None:
+    """A level that there is not is refused, with those that there are: the list is no wish."""
+    with pytest.raises(InputError, match=rf"attention_levels: \[{absent}\] are no levels; allowed: 0 to 1"):
+        UNet(**SMALL | {"attention_levels": levels})
 
 
 @pytest.mark.parametrize("resampling", RESAMPLING)
-@pytest.mark.parametrize("size", [28, 7, 5])
+@pytest.mark.parametrize("size", [(28, 28), (7, 7), (5, 5), (2, 3), (33, 20), (28, 23)])
 @pytest.mark.parametrize("multipliers", [[1], [1, 2], [1, 2, 2]])
-def test_output_has_the_shape_of_the_input(size: int, multipliers: list[int], resampling: str) -> None:
-    """Even and odd sizes, one to three levels (7 -> 4 -> 2 and back up to 7)."""
-    config = SMALL | {"size": size, "channel_multipliers": multipliers, "attention_resolutions": [size]}
+def test_output_has_the_shape_of_the_input(size: tuple[int, int], multipliers: list[int], resampling: str) -> None:
+    """Even, odd and unequal sizes, one to three levels (7 -> 4 -> 2 and back up to 7)."""
+    config = SMALL | {"channel_multipliers": multipliers, "attention_levels": [0]}
     config["resampling"] = resampling
-    x = data(config, batch=2)
+    x = data(config, batch=2, size=size)
     output = make(config)(x, torch.tensor([0.1, 0.9]))
     assert output.shape == x.shape
     assert output.isfinite().all()
@@ -68,12 +61,10 @@ def test_output_has_the_shape_of_the_input(size: int, multipliers: list[int], re
 
 @pytest.mark.parametrize("resampling", RESAMPLING)
 @pytest.mark.parametrize("mid", [True, False])
-@pytest.mark.parametrize(("resolutions", "num_layers"), [([], 0), ([7], 2), ([7, 4], 4)])
-def test_attention_is_where_it_is_asked_for(
-    resolutions: list[int], num_layers: int, mid: bool, resampling: str
-) -> None:
+@pytest.mark.parametrize(("levels", "num_layers"), [([], 0), ([0], 2), ([0, 1], 4)])
+def test_attention_is_where_it_is_asked_for(levels: list[int], num_layers: int, mid: bool, resampling: str) -> None:
     """After each block on the way down and once per level on the way up, and between the middle blocks or not."""
-    config = SMALL | {"attention_resolutions": resolutions, "mid_attention": mid, "resampling": resampling}
+    config = SMALL | {"attention_levels": levels, "mid_attention": mid, "resampling": resampling}
     with torch.device("meta"):
         network = UNet(**config)
     found = [name for name, _ in network.named_modules() if name.endswith("qkv")]
@@ -165,7 +156,7 @@ def test_gradient_reaches_every_weight(resampling: str) -> None:
 @pytest.mark.parametrize(("num_groups", "expected"), [(1, True), (4, False)])
 def test_the_order_in_memory_changes_nothing(num_groups: int, expected: bool) -> None:
     """With one group the activations lie channels last; outputs and gradients are the same to rounding."""
-    config = {**SMALL, "num_groups": num_groups, "attention_resolutions": [], "mid_attention": False}
+    config = {**SMALL, "num_groups": num_groups, "attention_levels": [], "mid_attention": False}
     network, x, t = make(config).requires_grad_(True), data(config), torch.tensor([0.1, 0.5, 0.9])
     assert network._channels_last == expected
     seen = []

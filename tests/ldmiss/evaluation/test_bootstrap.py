@@ -72,7 +72,7 @@ def test_standard_error_of_an_mse() -> None:
     """The error of a ratio of sums by image is that of resampling images and measuring again."""
     truth, x_hat = RNG.random((50, 4, 4), dtype=np.float32), RNG.random((50, 4, 4), dtype=np.float32)
     observed = RNG.random((50, 4, 4)) < RNG.random((50, 1, 1))  # a rate of its own for each image
-    squares, counts = errors_by_image(x_hat, truth, observed)
+    squares, counts = errors_by_image(x_hat, truth, ~observed)
     weights = resample_weights(50, 30, numpy_generator(5))
     chosen = [np.repeat(np.arange(50), row.astype(int)) for row in weights]
     again = [((x_hat - truth)[rows][~observed[rows]] ** 2).mean() for rows in chosen]

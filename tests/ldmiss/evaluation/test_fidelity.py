@@ -87,7 +87,12 @@ def test_class_shares() -> None:
 
 def _small_classifier() -> Classifier:
     """An untrained classifier of 12 x 12 images."""
-    return build(lambda: Classifier(size=12), "cpu", init_torch_default, torch.Generator().manual_seed(1)).eval()
+    return build(
+        lambda: Classifier(shape=(1, 12, 12), num_classes=10),
+        "cpu",
+        init_torch_default,
+        torch.Generator().manual_seed(1),
+    ).eval()
 
 
 class _Extractor(FeatureExtractorBase):

@@ -15,7 +15,7 @@ OBSERVED = np.array([[[True, False], [False, True]], [[True, True], [True, False
 
 def mse_of_draws(draws: Images, truth: Images, observed: NDArray[np.bool_]) -> tuple[float, float]:
     """Squared errors of one draw, and of the mean of the draws."""
-    of_draw, of_mean, counts = errors_of_draws_by_image(draws, truth, observed)
+    of_draw, of_mean, counts = errors_of_draws_by_image(draws, truth, ~observed)
     return mse(of_draw, counts), mse(of_mean, counts)
 
 
@@ -25,7 +25,7 @@ def test_mse_by_hand() -> None:
     x_hat[0, 0, 0] = 1.0  # observed: counts for mse_all only
     x_hat[0, 0, 1] = 0.0
     x_hat[1, 1, 1] = 1.0
-    errors, counts = errors_by_image(x_hat, TRUTH, OBSERVED)
+    errors, counts = errors_by_image(x_hat, TRUTH, ~OBSERVED)
     assert (errors.tolist(), counts.tolist()) == ([0.25, 1], [2, 1])
     assert mse(errors, counts) == pytest.approx((0.25 + 0 + 1) / 3)
     assert mse_all(x_hat, TRUTH) == pytest.approx((1 + 0.25 + 1) / 8)
@@ -33,7 +33,7 @@ def test_mse_by_hand() -> None:
 
 def test_nothing_missing_is_nan() -> None:
     """An error over no pixels is no number, and no warning."""
-    assert math.isnan(mse(*errors_by_image(TRUTH, TRUTH, np.ones_like(OBSERVED))))
+    assert math.isnan(mse(*errors_by_image(TRUTH, TRUTH, np.zeros_like(OBSERVED))))
 
 
 def test_mse_of_draws_by_hand() -> None:
@@ -61,3 +61,11 @@ def test_posterior_draws_err_twice_as_much_as_their_mean() -> None:
     nothing = np.zeros(truth.shape, dtype=bool)
     mse_draw, mse_mean = mse_of_draws(draws.astype(np.float32), truth.astype(np.float32), nothing)
     assert (mse_draw, mse_mean) == pytest.approx((2.0, 1.02), rel=0.05)  # 5 standard errors of 20,000 pixels
+
+
+def test_absolute_errors_and_what_is_not_scored() -> None:
+    """The sum of absolute errors; NaN and infinity at pixels that do not count change nothing."""
+    truth = np.array([[[1.0, np.nan]], [[np.inf, -2.0]]])
+    x_hat, scored = np.array([[[3.0, 1.0]], [[7.0, -2.5]]]), np.array([[[True, False]], [[False, True]]])
+    assert [values.tolist() for values in errors_by_image(x_hat, truth, scored, absolute=True)] == [[2, 0.5], [1, 1]]
+    assert errors_by_image(x_hat, truth, scored)[0].tolist() == [4, 0.25]

@@ -12,8 +12,8 @@ from ldmiss.evaluation.uncertainty import (
     coverage,
     coverage_level,
     crps,
-    missing_pixels,
     reliability,
+    scored_pixels,
 )
 
 NUM_PIXELS = 20_000
@@ -170,11 +170,11 @@ def test_too_few_draws() -> None:
     assert reliability(one, truth).shape == reliability(np.zeros((5, 2)), truth).shape == (0, 3)
 
 
-def test_missing_pixels() -> None:
+def test_scored_pixels() -> None:
     """Those of all images in reading order, float64."""
     draws = np.arange(12, dtype=np.float32).reshape(2, 3, 1, 2)
-    observed = np.array([[[True, False]], [[False, False]]])
-    x, y = missing_pixels(draws, np.array([[[0.1, 0.2]], [[0.3, 0.4]]], dtype=np.float32), observed)
+    scored = np.array([[[False, True]], [[True, True]]])
+    x, y = scored_pixels(draws, np.array([[[0.1, 0.2]], [[0.3, 0.4]]], dtype=np.float32), scored)
     assert x.tolist() == [[1, 3, 5], [6, 8, 10], [7, 9, 11]]
     assert y == pytest.approx([0.2, 0.3, 0.4], rel=1e-6)
     assert x.dtype == y.dtype == np.float64

@@ -60,6 +60,15 @@ def test_against_rate_takes_only_its_task_and_metrics() -> None:
     assert frame["num_seeds"].tolist() == [1, 2]
 
 
+def test_metrics_that_were_not_measured_have_no_panel() -> None:
+    """And where none was, the figure says so."""
+    frame = against_rate(TABLE, "imputation", ["mse", "fid"])
+    assert len(draw_against_rate(frame, ["mse", "fid"]).axes) == 1
+    (axis,) = draw_against_rate(frame, ["fid"], without="no labels").axes
+    assert [text.get_text() for text in axis.texts] == ["no labels"]
+    assert not axis.axison
+
+
 def test_draw_against_rate() -> None:
     """One panel per metric, in it one line per method through the means, and one legend entry per method."""
     frame = against_rate(TABLE, "generation", ["fid", "is"])

@@ -26,11 +26,11 @@ from ldmiss.figures import curves, image_grids, losses, reliability, style
 columns = ["missing_rate", "seed", "task", "method", "metric", "value"]
 table = [(rate, 1, "imputation", method, "mse", 0.1 + rate) for rate in (0.1, 0.5) for method in ("mean", "new")]
 table = pd.DataFrame(table, columns=columns)
-rows = image_grids.image_rows("mean", "0.1", np.zeros((2, 3, 3), np.uint8))
+rows = image_grids.image_rows("mean", "0.1", np.zeros((2, 1, 3, 3), np.uint8))
 kinds = [("reliability", 0.5, "mean", 0.1, 0.2, 9), ("coverage", 0.5, "mean", 0.6, 0.5, 1)]
 figures = [
     curves.draw_against_rate(curves.against_rate(table, "imputation", ["mse"]), ["mse"], published={"GAIN": 0.1}),
-    image_grids.draw_image_grids(pd.DataFrame(rows), num_panel_columns=1),
+    image_grids.draw_image_grids(rows, (1, 3, 3), num_panel_columns=1),
     losses.draw_training_curves(losses.training_curves({("vae", "0.5"): [2.0, 1.0]})),
     reliability.draw_uncertainty(pd.DataFrame(kinds, columns=reliability.COLUMNS)),
 ]

@@ -1,4 +1,4 @@
-"""A fitted DiffPuter on images: units, clipping, and independence of the batch."""
+"""A fitted DiffPuter on images: units, and independence of the batch."""
 
 import torch
 from support.exact import gaussian
@@ -9,17 +9,15 @@ from ldmiss.imputation.diffputer import DiffPuterModel
 
 NAN = float("nan")
 IMAGES = gaussian([0.0, 0.0, 0.1, 0.2], (0.25 * torch.eye(4) + 0.1).tolist())
-PUTER = DiffPuterModel(IMAGES.edm_denoise, Normalizer(torch.full((4,), 0.5), torch.full((4,), 0.1)), size=2)
+PUTER = DiffPuterModel(IMAGES.edm_denoise, Normalizer(torch.full((4,), 0.5), torch.full((4,), 0.1)), (1, 2, 2))
 
 
-def test_generate_is_denormalised_and_clipped() -> None:
-    """Images of the right shape and mean (mean + std / 0.5 * normalised mean, 4 standard errors); inside [0, 1]."""
+def test_generate_is_denormalised() -> None:
+    """Images of the right shape and mean (mean + std / 0.5 * normalised mean, 4 standard errors)."""
     images = PUTER.generate(2000, RowNoise(0, torch.arange(2000)), num_steps=20)
     assert images.shape == (2000, 1, 2, 2)
     expected = 0.5 + 0.2 * torch.tensor([0.0, 0.0, 0.1, 0.2])
     torch.testing.assert_close(images.flatten(1).mean(0), expected, rtol=0, atol=4 * 0.12 / 2000**0.5)
-    bright = DiffPuterModel(PUTER.denoise, Normalizer(torch.full((4,), 5.0), torch.full((4,), 0.1)), size=2)
-    assert (bright.generate(3, RowNoise(0, torch.arange(3)), num_steps=5) == 1).all()
 
 
 def test_impute_does_not_depend_on_the_batch() -> None:

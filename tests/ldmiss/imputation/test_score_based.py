@@ -24,8 +24,8 @@ COVARIANCE = (0.02 * torch.eye(4) + 0.03).tolist()
 LAW = gaussian([-0.3, 0.0, 0.1, 0.2], COVARIANCE)  # of 2 x 2 images in [-1, 1]
 EXACT = ScoreModel(LAW.denoiser(SDE), PixelCodec((1, 2, 2), "symmetric"), CPU, 1e-3)
 NETWORK: dict[str, Any] = {
-    "in_channels": 1, "size": 6, "base_channels": 8, "channel_multipliers": [1, 2], "num_res_blocks": 1,
-    "attention_resolutions": [3], "mid_attention": True, "resampling": "biggan", "dropout": 0.5, "num_groups": 4,
+    "in_channels": 1, "base_channels": 8, "channel_multipliers": [1, 2], "num_res_blocks": 1,
+    "attention_levels": [1], "mid_attention": True, "resampling": "biggan", "dropout": 0.5, "num_groups": 4,
 }  # fmt: skip
 PIXELS = PixelCodec((1, 6, 6), "symmetric")
 SCALE = torch.full((1, 1, 1), 2.0)
@@ -118,13 +118,11 @@ def test_generated_images_have_the_models_law() -> None:
     torch.testing.assert_close(flat.T.cov(), LAW.covariance() / 4, rtol=0, atol=4 * variance * (2 / 4000) ** 0.5 + 1e-3)
 
 
-def test_generated_images_do_not_depend_on_the_batch_and_are_clipped() -> None:
-    """Image i is a function of its number; values leave no [0, 1]."""
+def test_generated_images_do_not_depend_on_the_batch() -> None:
+    """Image i is a function of its number."""
     together = EXACT.generate(3, RowNoise(5, torch.arange(3)), num_steps=10)
     alone = EXACT.generate(1, RowNoise(5, torch.tensor([2])), num_steps=10)
     torch.testing.assert_close(alone, together[2:], rtol=1e-5, atol=1e-5)
-    wild = model(latent=False).generate(4, RowNoise(0, torch.arange(4)), num_steps=5)
-    assert (wild.min(), wild.max()) == (0, 1)
 
 
 def test_guidance_comes_nearer_to_the_observation() -> None:

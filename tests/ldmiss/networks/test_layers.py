@@ -163,7 +163,7 @@ def test_at_precision() -> None:
 
 
 FROZEN: dict[str, tuple[Callable[[], nn.Module], tuple[Tensor, ...]]] = {
-    "unet": (lambda: unet(2, 7), (torch.randn(3, 2, 7, 7, generator=seeded()), torch.tensor(0.3))),
+    "unet": (lambda: unet(2, attention=True), (torch.randn(3, 2, 7, 7, generator=seeded()), torch.tensor(0.3))),
     "decoder": (lambda: autoencoder().decoder, (torch.randn(3, 2, 7, 7, generator=seeded()),)),
     "mlp": (mlp, (torch.randn(3, 784, generator=seeded()), torch.tensor(0.3))),
 }

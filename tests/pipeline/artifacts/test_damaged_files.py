@@ -43,7 +43,7 @@ COMMITTED = Path("assets/classifier-mnist.safetensors")
 SLOT = Path("ckpt/slots/vae.safetensors")
 FINISHED = Path("ckpt/finished/finished.json")
 LOCK = Path("dvc.lock")
-IMAGE_GRID = ["truth", "observed", "observed_images", "samples/ddpm", "imputed/mean", "reliability/ddpm-guidance"]
+IMAGE_GRID = ["truth", "observed", "known", "samples/ddpm", "imputed/mean", "reliability/ddpm-guidance"]
 
 
 def frozen(value: Any) -> Any:
@@ -132,8 +132,8 @@ def damaged_project(project: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def copy(damaged_project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """That project as the current directory; what a test damages, it mends."""
     monkeypatch.chdir(damaged_project)
-    checksums = {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in LABELS.parent.iterdir()}
-    monkeypatch.setattr(mnist, "_MNIST_MD5", checksums)
+    for path in LABELS.parent.iterdir():
+        monkeypatch.setitem(mnist.FILES.checksums, path.name, hashlib.md5(path.read_bytes()).hexdigest())
     return damaged_project
 
 

@@ -9,7 +9,7 @@ import pytest
 from ldmiss.errors import InputError
 from ldmiss_pipeline.artifacts.arrays import load_arrays, save_arrays
 from ldmiss_pipeline.artifacts.json_files import save_json
-from ldmiss_pipeline.artifacts.observed import load_dataset_name, load_observed, save_observed
+from ldmiss_pipeline.artifacts.observed import load_observed, load_observed_metadata, save_observed
 
 
 def test_observed_round_trip(tmp_path: Path) -> None:
@@ -18,7 +18,7 @@ def test_observed_round_trip(tmp_path: Path) -> None:
     observed = rng.random((3, 5, 5)) > 0.5
     images = np.where(observed, rng.integers(1, 255, (3, 5, 5)), 0).astype(np.uint8)
     save_observed(tmp_path / "x.npz", images, observed, metadata={"dataset": "mnist5k"})
-    assert load_dataset_name(tmp_path / "x.npz") == "mnist5k"
+    assert load_observed_metadata(tmp_path / "x.npz", "dataset") == {"dataset": "mnist5k"}
     loaded_images, loaded_observed = load_observed(tmp_path / "x.npz")
     assert np.array_equal(images, loaded_images)
     assert np.array_equal(observed, loaded_observed)

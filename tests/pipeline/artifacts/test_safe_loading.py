@@ -19,12 +19,14 @@ from support.hostile import MEMORY, hostile_files
 from support.imports import ROOT
 
 from ldmiss.errors import InputError
+from ldmiss.files.images import read_images
 from ldmiss.files.tensors import load_metadata, load_tensors
 from ldmiss_pipeline.artifacts.arrays import load_array_metadata, load_arrays
 from ldmiss_pipeline.artifacts.json_files import load_checked_json, load_json
 from ldmiss_pipeline.artifacts.observed import load_observed
 from ldmiss_pipeline.config import params
-from ldmiss_pipeline.datasets.mnist import _read_idx
+from ldmiss_pipeline.datasets import fashion, mnist
+from ldmiss_pipeline.datasets.packaged import read_picture
 from ldmiss_pipeline.models.classifier import restore_classifier, restore_committed
 from ldmiss_pipeline.paper.claims_command import read_table
 from ldmiss_pipeline.running.checkpoint import FileCheckpoint
@@ -43,7 +45,8 @@ def load_slot(path: Path) -> None:
 
 
 LOADERS: dict[str, list[Callable[[Path], Any]]] = {
-    "x.npz": [lambda path: load_arrays(path, "images"), load_observed, load_array_metadata],
+    "x.npz": [lambda path: load_arrays(path, "images"), load_observed, load_array_metadata, read_images],
+    "x.npy": [read_images],
     "x.safetensors": [
         lambda path: load_tensors(path, kind="vae"), load_metadata, load_slot,
         lambda path: restore_classifier(path, torch.device("cpu")),
@@ -53,7 +56,9 @@ LOADERS: dict[str, list[Callable[[Path], Any]]] = {
     "params.yaml": [params.load],
     "dvc.lock": [load_lock],
     "table.csv": [read_table],
-    "t10k-labels-idx1-ubyte.gz": [_read_idx],
+    "t10k-labels-idx1-ubyte.gz": [mnist.FILES.read],
+    "t10k-labels-idx1-ubyte": [fashion.FILES.read],
+    "x.png": [lambda path: read_picture(path, "L")],
 }  # fmt: skip
 """Every name or extension that we read -> every function that reads it."""
 

@@ -32,17 +32,30 @@ AUTO: dict[str, Any] = {
 @pytest.mark.parametrize("stage", ["sample", "impute", "train_diffputer"])
 def test_what_auto_resolves_to(device: str, stage: str) -> None:
     """By device and stage alone; a declared number is kept."""
-    assert rows_at_a_time(device, stage, "auto") == CHUNK_SIZES[device][stage]
-    assert rows_at_a_time(device, stage, 7) == 7
+    assert rows_at_a_time(device, stage, "auto", 784) == CHUNK_SIZES[device][stage]
+    assert rows_at_a_time(device, stage, 7, 784) == 7
     assert CHUNK_SIZES["cuda"][stage] > CHUNK_SIZES["cpu"][stage]
+
+
+@pytest.mark.parametrize(("num_pixels", "number"), [(88, 200), (784, 200), (32 * 32, 153), (112 * 92, 15), (10**7, 1)])
+def test_larger_images_are_fewer_at_a_time(num_pixels: int, number: int) -> None:
+    """In proportion, one at least; smaller ones are not more. `complete` takes as many as `impute`."""
+    assert rows_at_a_time("cpu", "sample", "auto", num_pixels) == number
+    assert rows_at_a_time("cpu", "sample", 7, num_pixels) == 7
+    completing, imputing = (rows_at_a_time("cpu", stage, "auto", num_pixels) for stage in ("complete", "impute"))
+    assert completing == imputing
 
 
 def test_auto_by_method() -> None:
     """Where a GPU has a number for the method, that; a CPU has none."""
-    assert rows_at_a_time("cuda", "impute", "auto", "ldmiss") > rows_at_a_time("cuda", "impute", "auto", "ddpm")
-    assert rows_at_a_time("cuda", "impute", "auto", "ddpm") == CHUNK_SIZES["cuda"]["impute"]
-    assert rows_at_a_time("cuda", "impute", 7, "ldmiss") == 7
-    assert {rows_at_a_time("cpu", "impute", "auto", method) for method in METHODS} == {CHUNK_SIZES["cpu"]["impute"]}
+    assert rows_at_a_time("cuda", "impute", "auto", 784, "ldmiss") > rows_at_a_time(
+        "cuda", "impute", "auto", 784, "ddpm"
+    )
+    assert rows_at_a_time("cuda", "impute", "auto", 784, "ddpm") == CHUNK_SIZES["cuda"]["impute"]
+    assert rows_at_a_time("cuda", "impute", 7, 784, "ldmiss") == 7
+    assert {rows_at_a_time("cpu", "impute", "auto", 784, method) for method in METHODS} == {
+        CHUNK_SIZES["cpu"]["impute"]
+    }
     known = {f"{stage} {method}" for stage in CHUNK_SIZES["cpu"] for method in METHODS} | CHUNK_SIZES["cpu"].keys()
     assert CHUNK_SIZES["cuda"].keys() <= known
 

@@ -1,6 +1,5 @@
 """Configuration: composition equals the committed params.yaml, and bad values are refused by name before any work."""
 
-import dataclasses
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,27 +13,27 @@ from pydantic import BaseModel
 from support import tiny
 from support.imports import ROOT
 
-from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.core.fill import FILLS
-from ldmiss.diffusion.unet import UNet, level_sizes
 from ldmiss.errors import InputError
+from ldmiss.missingness.mechanisms import MECHANISMS, settings_of
 from ldmiss.networks.layers import ModuleT
 from ldmiss.sampling.samplers import SAMPLERS
 from ldmiss_pipeline.config import params
 from ldmiss_pipeline.config.compose import composed
 from ldmiss_pipeline.config.registry import GENERATORS, METHODS, NEEDED_BY, STAGES
-from ldmiss_pipeline.config.schema import document
 from ldmiss_pipeline.config.schema.data import Missing
 from ldmiss_pipeline.config.schema.methods import Sampler
-from ldmiss_pipeline.datasets.registry import DATASETS
+from ldmiss_pipeline.datasets import incomplete
 from ldmiss_pipeline.running.pipeline import Pipeline
 
 CHOICES = [
     *[
         f"{path.parent.name}={path.stem}"
         for path in sorted((ROOT / "conf").glob("*/*.yaml"))
-        if path.stem not in ("tuned", "fast", "reduced")
+        if path.stem not in ("tuned", "fast", "reduced", "own") and path.parent.name != "for_dataset"
     ],
+    "dataset.path=images.npz dataset=own",
+    "profile=lite dataset.path=images.npz dataset=own",
     "grid=paper profile=paper",
     "profile=paper dataset=mnist5k",
     "profile=quick diffputer=official",
@@ -87,8 +86,16 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"grid": {"missing_rates": [0]}}, "grid.missing_rates: 0 must be written as a float"),
     ({"grid": {"missing_rates": [0.5, 0.5]}}, "names something twice"),
     ({"grid": {"seeds": ["x"]}}, "grid.seeds.0: .* integer"),
-    ({"dataset": {"name": "cifar"}}, "dataset.name: unknown 'cifar'; allowed: mnist5k, mnist"),
-    ({"missing": {"mechanism": "mnar"}}, "missing.mechanism: unknown 'mnar'; allowed: mcar"),
+    (
+        {"dataset": {"name": "cifar"}},
+        "dataset.name: unknown 'cifar'; allowed: mnist5k, mnist, fashion5k, fashion, patches, faces, own",
+    ),
+    ({"missing": {"mechanism": "gone"}}, "missing.mechanism: unknown 'gone'; allowed: mcar, mar, mnar, block, rows"),
+    ({"missing": {"test_mechanism": "gone"}}, "missing.test_mechanism: unknown 'gone'; allowed: mcar, mar, mnar"),
+    ({"missing": {"mar": {"slope": 0.0}}}, "missing.mar.slope: .* greater than 0, got 0.0"),
+    ({"missing": {"mnar": {"slope": 1001.0}}}, "missing.mnar.slope: .* less than or equal to 1000, got 1001.0"),
+    ({"missing": {"block": {"num_blocks": 0}}}, "missing.block.num_blocks: .* greater than or equal to 1, got 0"),
+    ({"missing": {"block": {"slope": 1.0}}}, "missing.block.slope: unknown key; allowed here: num_blocks"),
     ({"missing": {"fill": "pink"}}, "missing.fill: .*'black', 'grey' or 'mean', got 'pink'"),
     ({"vae": {"train": {"epochs": 0}}}, "vae.train.epochs: .* greater than or equal to 1, got 0"),
     ({"ldmiss": {"sample": {"num_steps": 1}}}, "ldmiss.sample.num_steps: .* got 1"),
@@ -111,8 +118,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"missing": {"test_rate": 1.0}}, "missing.test_rate: .* less than 1, got 1.0"),
     ({"missing": {"test_rate": 0.0}}, "missing.test_rate: .* greater than 0, got 0.0"),
     (
-        {"ldmiss": {"network": {"attention_resolutions": [8]}}},
-        r"no level has size \[8\]; allowed: \[7, 4\]",
+        {"ldmiss": {"network": {"attention_levels": [2]}}},
+        r"ldmiss.network.attention_levels: \[2\] are no levels; allowed: 0 to 1",
     ),
     ({"vae": {"train": {"early_stop": 5, "ema_decay": 0.9}}}, "vae.train.early_stop: keeps the best"),
     ({"impute": {"num_images": 1001}}, "impute.num_images: 1001 is more than the 1000 test images of mnist5k"),
@@ -122,6 +129,14 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"compute": {"dtype": "float16"}}, "compute.dtype: .*'auto', 'float32' or 'bfloat16', got 'float16'"),
     ({"ddpm": {"network": {"num_groups": 16}}}, "ddpm.network.num_groups: 16 leaves one channel per group"),
     ({"learning_rates": "tuned"}, "learning_rates: tuned is for profile paper; quick has learning rates of its own"),
+    ({"classifier": {"without": "mnist6k"}}, "classifier.without: unknown 'mnist6k'; allowed: mnist5k, mnist, "),
+    (
+        {
+            "dataset": {"name": "faces"},
+            "impute": {"num_images": 80},
+        },
+        "classifier.weights: assets/classifier-mnist.safetensors, but faces has no labels; it must be null",
+    ),
     ({"classifier": {"weights": "/tmp/x.safetensors"}}, r"classifier.weights: .* must be null or a file in assets/"),
     ({"ddpm": {"impute": {"guidance": {"t_max": 1e-4}}}}, "ddpm.impute.guidance.t_max: 0.0001 is below diffusion.tau"),
     ({"vae": {"encoder_input": "masked"}}, "vae.encoder_input: .*'faithful' or 'robust', got 'masked'"),
@@ -149,26 +164,29 @@ def test_bad_values_are_refused_by_name(change: dict[str, Any], message: str) ->
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("size", [28, 32, 36])
-def test_attention_is_allowed_where_the_networks_have_levels(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the size of the images, the params allow the sizes of the networks' levels, and no others."""
-    composition = yaml.safe_load(composed(["profile=paper"], ROOT))
-    resized = {name: dataclasses.replace(dataset, size=size) for name, dataset in DATASETS.items()}
-    monkeypatch.setattr(document, "DATASETS", resized)
-    encoder = on_meta(Autoencoder, composition["vae"]["network"], in_channels=1, out_channels=1).encoder
-    latent_size = encoder(torch.empty(1, 1, size, size, device="meta")).shape[-1]
-    for method, top in (("ddpm", size), ("ldmiss", latent_size)):
-        network = composition[method]["network"]
-        sizes = level_sizes(top, len(network["channel_multipliers"]))
-        for at in range(1, size + 1):
-            changed = tiny.merged(composition, {"ldmiss": {"network": {"attention_resolutions": [latent_size]}}})
-            changed[method]["network"]["attention_resolutions"] = [at]
-            if at in sizes:
-                params.validate(changed, "params.yaml")
-                on_meta(UNet, changed[method]["network"], in_channels=1, size=top)
-            else:
-                with pytest.raises(InputError, match=rf"{method}\.network\..*no level has size \[{at}\]"):
-                    params.validate(changed, "params.yaml")
+def test_mechanisms_have_the_settings_of_their_functions() -> None:
+    """A section for each that has any, with the function's names and its defaults; none for the others."""
+    missing = params.validate(yaml.safe_load(composed([], ROOT)), "params.yaml").missing
+    for mechanism in MECHANISMS:
+        assert incomplete.mechanism_settings(missing, mechanism) == settings_of(mechanism)
+        assert (mechanism in incomplete.WITH_SETTINGS) == hasattr(missing, mechanism) == bool(settings_of(mechanism))
+
+
+@pytest.mark.parametrize(
+    ("changes", "both"),
+    [
+        ([], ("mcar", "mcar")),
+        (["missing.mechanism=block"], ("block", "block")),
+        (["missing.test_mechanism=rows"], ("mcar", "rows")),
+        (["missing.mechanism=block", "missing.test_mechanism=mcar"], ("block", "mcar")),
+    ],
+)
+def test_test_images_have_the_mechanism_of_the_training_images_unless_told(
+    changes: list[str], both: tuple[str, str]
+) -> None:
+    """One param sets both."""
+    missing = yaml.safe_load(composed(changes, ROOT))["missing"]
+    assert (missing["mechanism"], missing["test_mechanism"]) == both
 
 
 def on_meta(make: Callable[..., ModuleT], network: dict[str, Any], **arguments: Any) -> ModuleT:

@@ -31,6 +31,7 @@ from ldmiss_pipeline.config import params
 from ldmiss_pipeline.config.compose import composed
 from ldmiss_pipeline.config.registry import STAGES
 from ldmiss_pipeline.config.schema import Params
+from ldmiss_pipeline.datasets.incomplete import mechanism_settings
 from ldmiss_pipeline.running.pipeline import Pipeline
 
 CHOICES = [
@@ -132,16 +133,17 @@ def use(typed: Params, document: dict[str, Any], stage: str) -> None:
         recipe = Recipe(**train.model_dump())
         if recipe.lr_schedule != "plateau":
             assert lr_at(recipe.lr_schedule, 0, 10, recipe.lr) >= 0
-    images = np.full((2, 28, 28), 7, np.uint8)
-    assert draw_observed(typed.missing.mechanism, images, rate, np.random.default_rng(seed)).shape == images.shape
+    images = np.full((2, 1, 28, 28), 7, np.uint8)
+    rng, settings = np.random.default_rng(seed), mechanism_settings(typed.missing, typed.missing.mechanism)
+    assert draw_observed(typed.missing.mechanism, images, rate, rng, settings=settings).shape == images.shape
     if typed.sample.num_images < 10**6:
         assert len(evenly_spread(10**6, typed.sample.num_images)) == typed.sample.num_images
     networks = [
-        (UNet, {"in_channels": 1, "size": 28, **typed.ddpm.network.model_dump()}, typed.ddpm.network.num_res_blocks),
-        (UNet, {"in_channels": 2, "size": 7, **typed.ldmiss.network.model_dump()}, typed.ldmiss.network.num_res_blocks),
+        (UNet, {"in_channels": 1, **typed.ddpm.network.model_dump()}, typed.ddpm.network.num_res_blocks),
+        (UNet, {"in_channels": 2, **typed.ldmiss.network.model_dump()}, typed.ldmiss.network.num_res_blocks),
         (
             Autoencoder,
-            {"in_channels": 1, "out_channels": 1, **typed.vae.network.model_dump()},
+            {"size": (28, 28), "in_channels": 1, "out_channels": 1, **typed.vae.network.model_dump()},
             typed.vae.network.num_res_blocks,
         ),
         (DiffPuterMLP, {"num_features": 784, **typed.diffputer.network.model_dump()}, 1),

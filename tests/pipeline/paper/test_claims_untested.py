@@ -7,6 +7,7 @@ import pytest
 from support.claims_world import IDS, RATES, SEEDS, deciding, expected_verdict, judge, variants, where, world
 
 from ldmiss_pipeline.paper.claims import CLAIMS, Claim
+from ldmiss_pipeline.paper.verdicts import verdict_lines
 
 NEEDED = {  # rates without which a claim is not tested
     "1": (0.0, 0.5, 0.8), "2": (0.0, 0.5), "3": (0.0, 0.5, 0.8), "4": (0.5, 0.8), "5": (0.0, 0.5, 0.8), "6": (0.0, 0.8),
@@ -27,6 +28,33 @@ def test_lacking_rates_leave_a_claim_untested(rate: float) -> None:
             assert f"lacks missing rate {rate:g}" in record["reason"]
         else:
             assert record["verdict"] == expected_verdict(claim), (claim, record["reason"])
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ({"dataset": "fashion"}, "the data set is fashion; the paper's is MNIST"),
+        ({"mechanism": "mnar"}, "pixels of the training images are missing by mechanism mnar; the paper's are by mcar"),
+        (
+            {"test_mechanism": "rows"},
+            "pixels of the test images are missing by mechanism rows; the paper's are by mcar",
+        ),
+    ],
+)
+def test_no_claim_applies_elsewhere(metadata: dict[str, str], reason: str) -> None:
+    """Neither tested nor failed, whatever the numbers are; one reason for all, and none of them is shown."""
+    records = judge(world(**metadata), variants(**metadata))
+    assert list(records) == IDS
+    for record in records.values():
+        assert (record["verdict"], record["reason"]) == ("not applicable", reason)
+        assert (record["numbers"], record["rates"], record["num_seeds"]) == ([], [], None)
+    assert verdict_lines(list(records.values())) == f"not applicable: {reason}"
+
+
+def test_claims_apply_to_a_part_of_mnist_and_to_tables_without_mechanisms() -> None:
+    """`mnist5k` is MNIST; before mechanisms were recorded there was one."""
+    for table in (world(dataset="mnist5k"), world()[lambda t: ~where(t, "run.run.*")]):
+        assert "not applicable" not in {record["verdict"] for record in judge(table, {}).values()}
 
 
 def test_low_and_high_rates_are_needed_where_they_are_spoken_of() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from support.claims_world import world
 
@@ -20,8 +21,8 @@ GENERATORS, IMPUTERS = ["ldmiss", "ddpm"], ["ldmiss-guidance", "gaussian"]
 
 
 def images(value: int) -> NDArray[np.uint8]:
-    """Five images of 2 x 2 pixels; the n-th one is brighter by n."""
-    return np.arange(value, value + 5, dtype=np.uint8)[:, None, None].repeat(2, axis=1).repeat(2, axis=2)
+    """Five grey images of 2 x 2 pixels; the n-th one is brighter by n."""
+    return np.broadcast_to(np.arange(value, value + 5, dtype=np.uint8)[:, None, None, None], (5, 1, 2, 2))
 
 
 def arrays(rate: float, seed: int) -> dict[str, NDArray[Any]]:
@@ -30,9 +31,9 @@ def arrays(rate: float, seed: int) -> dict[str, NDArray[Any]]:
     kept = {f"samples/{method}": images(value + 30 * i) for i, method in enumerate(GENERATORS)}
     kept |= {f"imputed/{imputer}": images(value + 30 * i) for i, imputer in enumerate(IMPUTERS)}
     kept |= {f"reliability/{imputer}": np.full((1, 3), [0.1, 0.2, seed]) for imputer in IMPUTERS}
-    observed = np.ones((5, 2, 2), dtype=bool)
-    observed[:, 0, 0] = False
-    return {**kept, "truth": images(200), "observed": observed}
+    observed = np.ones((5, 1, 2, 2), dtype=bool)
+    observed[:, :, 0, 0] = False
+    return {**kept, "truth": images(200), "known": np.ones_like(observed), "observed": observed}
 
 
 INPUTS = FigureInputs(
@@ -90,6 +91,47 @@ def test_each_figure_with_its_data() -> None:
     curves = figures["training_curves"][0]
     assert curves.loc[curves["missing_rate"] == "0.5", "loss"].tolist() == [2.0, 1.0]
     assert figures["uncertainty"][0]["count"].tolist() == 4 * [sum(SEEDS)]
+
+
+def test_a_truth_that_nobody_knows_is_grey() -> None:
+    """Of a person's own images: the row says what it shows."""
+    grids = {cell: {**kept} for cell, kept in INPUTS.image_grids.items()}
+    for kept in grids.values():
+        kept["known"] = np.ones((5, 1, 2, 2), dtype=bool)
+        kept["known"][:, :, 1, 1] = False
+        kept["observed"] = kept["observed"] & kept["known"]
+    rows = imputation_grid(replace(INPUTS, image_grids=grids))
+    shown = {str(row): part for row, part in rows[rows["panel"] == "test images"].groupby("row", sort=False)}
+    assert list(shown) == ["known", "observed"]
+    assert shown["known"][["p0", "p3"]].to_numpy().tolist() == [[200 + i, MISSING_GREY] for i in range(3)]
+    assert shown["observed"][["p0", "p3"]].to_numpy().tolist() == 3 * [[MISSING_GREY, MISSING_GREY]]
+
+
+def words(figure: Figure) -> str:
+    """What stands in the panels of a figure."""
+    return " ".join(" ".join(text.get_text().split()) for axis in figure.axes for text in axis.texts)
+
+
+def test_without_a_classifier() -> None:
+    """Figure 1 says why there is nothing, Figure 3 has the errors alone."""
+    table = world(RATES, SEEDS)
+    figures = draw_figures(table[~table["metric"].isin(["fid", "is", "accuracy"])], INPUTS)
+    points, figure = figures["figure1"]
+    assert points.empty
+    assert words(figure).endswith("which images without labels do not have")
+    points, figure = figures["figure3"]
+    assert set(points["metric"]) == {"mse"}
+    assert [axis.get_title()[:3] for axis in figure.axes] == ["MSE"]
+
+
+def test_held_out_pixels() -> None:
+    """In the units of the data: RMSE, absolute error and CRPS instead of MSE."""
+    table = world(RATES, SEEDS)
+    errors = table[table["metric"] == "mse"]
+    held_out = pd.concat([errors, *(errors.assign(metric=metric) for metric in ("rmse", "mae", "crps"))])
+    points, figure = draw_figures(held_out, INPUTS)["figure3"]
+    assert list(dict.fromkeys(points["metric"])) == ["rmse", "mae", "crps"]
+    assert [axis.get_title().split()[0] for axis in figure.axes[:3]] == ["RMSE,", "mean", "CRPS"]
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,11 @@ def test_ours_stand_beside_them() -> None:
     ("table", "reason"),
     [
         (world(dataset="mnist5k"), "the data set is mnist5k; published numbers are for mnist"),
+        (world(mechanism="block"), "pixels of the training images are missing by mechanism block; the paper's are by"),
+        (
+            world(test_mechanism="mnar"),
+            "pixels of the test images are missing by mechanism mnar; the paper's are by mcar",
+        ),
         (world(test_rate=0.8), "the test missing rate is 0.8; published numbers are for 0.5"),
         (world()[lambda t: ~where(t, "run.*.*")], "the test missing rate is not recorded"),
         (world((0.0, 0.8)), "no cell at training missing rate 0.5"),

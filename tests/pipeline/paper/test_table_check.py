@@ -49,6 +49,26 @@ def test_bad_tables_are_refused(change: Any, message: str) -> None:
     assert "\n" not in str(refused.value)
 
 
+def without_labels(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of images without labels: no classifier, and nothing that needs one."""
+    table = table[~(where(table, "generation.*.*") | table["metric"].isin(["fid", "is", "accuracy", "fid_floor"]))]
+    table = table[~where(table, "classifier.classifier.fid_layer")]
+    return table.replace({"metric": {"sha256": "source"}, "value": {"abc": "none"}})
+
+
+def test_images_without_labels_have_no_classifier() -> None:
+    """All cells say so, or all name theirs."""
+    table = without_labels(world(dataset="faces"))
+    metadata = check_table(table).metadata
+    assert metadata["dataset"] == "faces"
+    assert "sha256" not in metadata
+    mixed = pd.concat([table[table["missing_rate"] > 0], world((0.0,), dataset="faces")])
+    with pytest.raises(InputError, match=r"no classifier sha256 at missing_rate 0.1, seed 42"):
+        check_table(mixed)
+    with pytest.raises(InputError, match=r"no classifier dataset at missing_rate 0, seed 42"):
+        check_table(table[~where(table, "classifier.classifier.dataset")])
+
+
 @pytest.mark.parametrize("seeds", [(2**53, 2**53 + 1), (2**63 - 2, 2**63 - 1)])
 def test_seeds_stay_integers(seeds: tuple[int, int], tmp_path: Path) -> None:
     """Two neighbours above 2**53, which are one float, are two cells: in memory, from CSV, and in the verdicts."""

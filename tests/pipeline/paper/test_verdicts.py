@@ -24,7 +24,7 @@ def test_the_document_says_what_was_judged() -> None:
     assert document["table"] == {
         "sha256": "abc", "dataset": "mnist", "fid_layer": "penultimate",
         "profile": "paper", "learning_rates": "paper", "inference": "exact",
-        "encoder_input": "faithful", "test_rate": "0.5",
+        "encoder_input": "faithful", "mechanism": "mcar", "test_mechanism": "mcar", "test_rate": "0.5",
         "deterministic": "True", "num_imputed": "2000", "params_sha256": "a5", "seeds": {"0.5": [7], "0.8": [7]},
     }  # fmt: skip
     assert document["thresholds"]["competitive"] == 1.1

@@ -44,6 +44,7 @@ def test_a_full_disk_is_one_line(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No space left: exit 1, the file is named, the earlier output intact."""
+    runner.main(["mask_test"])
     assert runner.main(["mask", "--missing-rate", "0.5", "--seed", "42"]) == 0
     before = tiny.fingerprints(project, "data")
 
@@ -59,9 +60,9 @@ def test_a_full_disk_is_one_line(
 
 def test_a_bug_is_not_swallowed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only bad input is turned into one line; anything else keeps its traceback."""
-    monkeypatch.setattr("stages.mask.run", lambda context: 1 / 0)
+    monkeypatch.setattr("stages.mask_test.run", lambda context: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        runner.main(["mask", "--missing-rate", "0.5", "--seed", "42"])
+        runner.main(["mask_test"])
 
 
 class Recorder:

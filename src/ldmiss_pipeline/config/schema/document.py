@@ -8,7 +8,7 @@ from pydantic import model_validator
 from ldmiss_pipeline.config.registry import NEEDED_BY, TRAINED_BY_TRAIN
 from ldmiss_pipeline.config.schema.base import Name, Probability, Section, Seed
 from ldmiss_pipeline.config.schema.data import Compute, DatasetParams, Missing
-from ldmiss_pipeline.config.schema.inference import Evaluate, Grid, Impute, Plot, Sample, Train
+from ldmiss_pipeline.config.schema.inference import Complete, Evaluate, Grid, Impute, Plot, Sample, Train
 from ldmiss_pipeline.config.schema.methods import (
     DDPM,
     VAE,
@@ -45,22 +45,27 @@ class Params(Section):
     train: Train
     sample: Sample
     impute: Impute
+    complete: Complete
     evaluate: Evaluate
     plot: Plot
 
     @model_validator(mode="after")
     def _numbers_fit(self) -> "Params":
-        available = DATASETS[self.dataset.name].num_test
+        dataset = DATASETS[self.dataset.name]
+        available = dataset.num_test
+        if available is None or dataset.shape is None:  # only the person's files say
+            return self
         num_images = available if self.impute.num_images == "all" else self.impute.num_images
         if num_images > available:
             raise ValueError(
-                f"impute.num_images: {num_images} is more than the {available} test images of {self.dataset.name}"
+                f"impute.num_images: {num_images} is more than the {available} test images of {self.dataset.name}; "
+                f"allowed: at most {available}, or all"
             )
         if self.impute.num_draw_images > num_images:
             raise ValueError(
                 f"impute.num_draw_images: {self.impute.num_draw_images} is more than the {num_images} imputed images"
             )
-        num_pixels = self.impute.num_draw_images * DATASETS[self.dataset.name].size ** 2
+        num_pixels = self.impute.num_draw_images * math.prod(dataset.shape)
         if num_pixels * self.missing.test_rate < 1:
             raise ValueError(
                 f"missing.test_rate: {self.missing.test_rate} leaves less than one missing pixel to expect in the "
@@ -73,14 +78,19 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
-    def _attention_occurs(self) -> "Params":
-        """`ldmiss.diffusion.unet.level_sizes`, which would load torch (a test compares)."""
-        size = DATASETS[self.dataset.name].size
-        latent_size = size // 2 ** (len(self.vae.network.channel_multipliers) - 1)
-        for name, network, top in (("ldmiss", self.ldmiss.network, latent_size), ("ddpm", self.ddpm.network, size)):
-            sizes = [math.ceil(top / 2**level) for level in range(len(network.channel_multipliers))]
-            if unknown := [at for at in network.attention_resolutions if at not in sizes]:
-                raise ValueError(f"{name}.network.attention_resolutions: no level has size {unknown}; allowed: {sizes}")
+    def _classifier_has_labels(self) -> "Params":
+        if self.classifier.weights is not None and DATASETS[self.dataset.name].num_classes is None:
+            raise ValueError(
+                f"classifier.weights: {self.classifier.weights}, but {self.dataset.name} has no labels; it must be null"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _completes_own_images(self) -> "Params":
+        if self.complete.methods and self.dataset.name != "own":
+            raise ValueError(f"complete.methods: {self.complete.methods} are for dataset=own; allowed here: []")
+        if absent := [method for method in self.complete.methods if method not in self.impute.methods]:
+            raise ValueError(f"complete.methods: {absent} are not in impute.methods, which measures their error")
         return self
 
     @model_validator(mode="after")

@@ -47,6 +47,16 @@ class Impute(Section):
         return distinct_of(self, self.methods, METHODS, "methods")
 
 
+class Complete(Section):
+    methods: list[str]
+    num_draws: Count
+    chunk_size: ChunkSize
+
+    @model_validator(mode="after")
+    def _known(self) -> "Complete":
+        return distinct_of(self, self.methods, METHODS, "methods")
+
+
 class Evaluate(Section):
     fid_layer: Literal["penultimate", "pre_relu", "logits"]
 

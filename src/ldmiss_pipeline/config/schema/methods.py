@@ -14,14 +14,17 @@ from ldmiss_pipeline.config.schema.base import (
     Section,
     Seed,
     Steps,
+    one_of,
 )
 from ldmiss_pipeline.config.schema.networks import AutoencoderNetwork, DiffPuterNetwork, Train, UNetNetwork
+from ldmiss_pipeline.datasets.registry import DATASETS
 
 
 class Classifier(Section):
     """`weights` has to lie in assets/, the folder that `dvc.yaml` names as the stage's dependency."""
 
     weights: str | None
+    without: str | None
     seed: Seed
     dropout: Probability
     train: Train
@@ -32,7 +35,7 @@ class Classifier(Section):
             raise ValueError(
                 f"weights: {self.weights!r} must be null or a file in assets/, like assets/name.safetensors"
             )
-        return self
+        return self if self.without is None else one_of(self, self.without, DATASETS, "without")
 
 
 class NoSettings(Section):
@@ -151,7 +154,7 @@ class DiffPuter(Section):
 class BaselinesTrain(Section):
     """`ridge` has to keep a covariance regular in float64 (`ldmiss.baselines.gaussian.least_ridge`). Entries of that of
     784 pixels in [0, 1] are at most 1 in size, so its positive eigenvalues sum to at most (784^1.5 + 196) / 2, and
-    784 * 11,074 * 2.2e-16 = 1.9e-9."""
+    784 * 11,074 * 2.2e-16 = 1.9e-9. Of other images the fit itself may ask for more."""
 
     ridge: Annotated[float, Field(ge=1e-8, allow_inf_nan=False)]
 

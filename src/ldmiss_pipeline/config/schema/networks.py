@@ -25,6 +25,7 @@ class Train(Section):
     ema_decay: Probability | None
     grad_clip: Positive | None
     early_stop: Count | None
+    min_steps: Count | None
 
     @model_validator(mode="after")
     def _one_choice_of_weights(self) -> "Train":
@@ -46,11 +47,18 @@ class UNetNetwork(Section):
     base_channels: EvenChannels
     channel_multipliers: Annotated[Multipliers, Field(min_length=1, max_length=5)]
     num_res_blocks: Layers
-    attention_resolutions: list[Count]
+    attention_levels: list[Annotated[int, Field(ge=0)]]
     mid_attention: bool
     dropout: Probability
     num_groups: Count
     resampling: Literal["biggan", "conv"]
+
+    @model_validator(mode="after")
+    def _levels_exist(self) -> "UNetNetwork":
+        num_levels = len(self.channel_multipliers)
+        if absent := [level for level in self.attention_levels if level >= num_levels]:
+            raise ValueError(f"attention_levels: {absent} are no levels; allowed: 0 to {num_levels - 1}")
+        return self
 
     @model_validator(mode="after")
     def _groups_keep_time_and_mean(self) -> "UNetNetwork":
