@@ -30,7 +30,7 @@ from ldmiss.imputation.score_based import score_model
 from ldmiss.networks.restore import restore_network
 from ldmiss.training.loop import Recipe
 
-SHAPES = [(1, 8, 11), (3, 33, 20), (1, 112, 92), (2, 9, 8)]
+SHAPES = [(1, 8, 11), (3, 33, 20), (2, 9, 8), pytest.param((1, 112, 92), marks=pytest.mark.slow)]
 NUM_IMAGES = 6
 RECIPE = Recipe(epochs=1, batch_size=3, lr=1e-3)
 UNET = {
@@ -56,7 +56,7 @@ class Data:
     noise: RowNoise
 
 
-@pytest.fixture(scope="module", params=SHAPES, ids=lambda shape: "x".join(map(str, shape)))
+@pytest.fixture(scope="module", params=SHAPES, ids=str)
 def data(request: pytest.FixtureRequest) -> Data:
     """Half of the values missing, and NaN where they are."""
     rng = np.random.default_rng(0)

@@ -93,7 +93,11 @@ def before_evaluate(stage: str) -> bool:
     return stage not in ("train_classifier", "mask", "mask_test", "evaluate", "plot")
 
 
-@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: "x".join(map(str, kind.shape)))
+@pytest.fixture(
+    scope="module",
+    params=[*KINDS[:2], pytest.param(KINDS[2], marks=pytest.mark.slow)],
+    ids=lambda kind: "x".join(map(str, kind.shape)),
+)
 def kind(request: pytest.FixtureRequest) -> Iterator[Kind]:
     """A kind, of which the data set stands in the registry."""
     kind: Kind = request.param

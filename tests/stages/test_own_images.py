@@ -167,6 +167,7 @@ def test_the_error_is_measured_on_held_out_pixels_in_the_units_of_the_data(own: 
     assert len(list((own / "plots").glob("*.png"))) == 6
 
 
+@pytest.mark.parametrize("own", ["pictures"], indirect=True)  # which every method completes
 def test_what_is_held_out_is_hidden_from_everything(own: Path, tmp_path: Path) -> None:
     """Other values at the held-out pixels: the same models and imputations to the byte; only what is delivered and
     what is measured differ."""
