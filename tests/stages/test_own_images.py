@@ -101,7 +101,9 @@ def make_project(folder: Path, dataset: dict[str, Any], methods: Sequence[str] =
     return project
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(
+    scope="module", params=["floats", pytest.param("colours of 16 bits", marks=pytest.mark.slow), "pictures"]
+)
 def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which every stage has run."""
     folder = tmp_path_factory.mktemp("own")
