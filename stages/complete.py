@@ -4,18 +4,15 @@ The model was trained without the pixels that are held out to estimate its error
 them, too.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from ldmiss.core.batching import in_chunks, steps_slot
-from ldmiss.core.noise import RowNoise
 from ldmiss.core.randomness import derive_seed
-from ldmiss.core.saved_steps import SavedSteps
 from ldmiss.core.scaling import Scaler
 from ldmiss.core.subsets import evenly_spread
 from ldmiss.figures.completed import draw_completed
@@ -30,6 +27,7 @@ from ldmiss_pipeline.artifacts.paths import RAW
 from ldmiss_pipeline.datasets.own import load_own
 from ldmiss_pipeline.models.scaling import restore_bounds
 from ldmiss_pipeline.running.context import Context
+from stages.impute import complete_rows, noise_of_rows
 
 NUM_SHOWN = 8
 """Images of the sheet, evenly spread."""
@@ -61,18 +59,10 @@ def _draw(
     num_draws = params.num_draws if imputer.stochastic else 1
     seed = derive_seed(context.item.root_seed, "complete", name)
 
-    def compute(rows: slice) -> Tensor:
-        numbers = torch.arange(rows.start, rows.stop, device=device)
-        image, draw = numbers // num_draws, numbers % num_draws
-        noise = RowNoise(seed, image, draw)
-        saved = SavedSteps(context.checkpoint, steps_slot(name, rows), noise)
-        return imputer(x_obs[image], observed[image], noise, saved, bounds).half()
-
-    chunk_size = context.chunk_size(params.chunk_size, x_obs.shape[1:])
-    draws = in_chunks(
-        compute, len(images.values) * num_draws, name=name, chunk_size=chunk_size,
-        num_at_a_time=context.runtime.num_at_a_time, checkpoint=context.checkpoint,
-    )  # fmt: skip
+    num_images = len(images.values)
+    of_rows = torch.arange(num_images, device=device).repeat_interleave(num_draws)
+    noise_of = partial(noise_of_rows, seed, of_rows, torch.arange(num_draws, device=device).repeat(num_images))
+    draws = complete_rows(context, name, imputer, x_obs, observed, of_rows, noise_of, bounds, params.chunk_size)
     return draws.numpy().reshape(-1, num_draws, *draws.shape[1:])
 
 

@@ -51,7 +51,7 @@ def run(context: Context) -> str:
     imputed = [item.imputed(method) for method in params.impute.methods]
     remove_others([*samples, *imputed])
 
-    train, test = load_split(params.dataset.name, RAW, "train"), _load_test(item)
+    train, test = load_split(params.dataset.name, RAW, "train"), _load_test(item, params.dataset.name)
     metadata = load_classifier_metadata(CLASSIFIER_METADATA)
     reference = _reference(context, test, metadata)
     generation, of_samples = _measure_samples(reference, samples)
@@ -114,8 +114,7 @@ class _Test:
         )  # fmt: skip
 
 
-def _load_test(item: Item) -> _Test:
-    name = load_observed_metadata(OBSERVED_TEST, "dataset")["dataset"]
+def _load_test(item: Item, name: str) -> _Test:
     split = load_split(name, RAW, "test")
     scaler = Scaler.from_dict(load_observed_metadata(item.observed(), "scaler")["scaler"])
     known = np.ones(split.images.shape, bool) if split.observed is None else split.observed

@@ -7,6 +7,7 @@ everything would cost K times the whole rest). Draw 0 of the subset is the one d
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -53,8 +54,10 @@ def run(context: Context) -> str:
         row_images, row_draws = rows_to_impute(num_images, subset, params.num_draws if imputer.stochastic else 1)
         seed = derive_seed(item.root_seed, "impute", name)
         row_images, row_draws = row_images.to(device), row_draws.to(device)
-        noise_of = partial(_noise_of, seed, rows[row_images], row_draws)
-        completed = _complete(context, name, imputer, x_obs, observed, row_images, noise_of, bounds)
+        noise_of = partial(noise_of_rows, seed, rows[row_images], row_draws)
+        completed = complete_rows(
+            context, name, imputer, x_obs, observed, row_images, noise_of, bounds, params.chunk_size
+        )
         draws = torch.cat([completed[subset], completed[num_images:]])
         draws = draws.reshape(-1, len(subset), *draws.shape[1:]).transpose(0, 1)
         save_arrays(
@@ -93,12 +96,12 @@ def rows_to_impute(num_images: int, subset: NDArray[np.int64], num_draws: int) -
     return torch.cat(images), torch.cat(draws)
 
 
-def _noise_of(seed: int, numbers: Tensor, draws: Tensor, rows: slice) -> RowNoise:
+def noise_of_rows(seed: int, numbers: Tensor, draws: Tensor, rows: slice) -> RowNoise:
     """Noise by the number of the image in the test set: a draw does not depend on how many images are imputed."""
     return RowNoise(seed, numbers[rows], draws[rows])
 
 
-def _complete(
+def complete_rows(
     context: Context,
     name: str,
     imputer: Imputer,
@@ -107,13 +110,27 @@ def _complete(
     images: Tensor,
     noise_of: Callable[[slice], RowNoise],
     bounds: Bounds,
+    declared: int | Literal["auto"],
 ) -> Tensor:
+    """A completion for each row, chunk by chunk: scaled float16 (rows, C, H, W), on the CPU.
+
+    Args:
+        context: for its checkpoints, and how many chunks at a time.
+        name: of the imputer, for checkpoints and messages.
+        imputer: completes images.
+        x_obs, observed: the images, scaled, (N, C, H, W).
+        images: which of them each row completes, int64 (rows,).
+        noise_of: a slice of the rows to their noise.
+        bounds: results are clipped to them.
+        declared: rows at a time, as the params have it.
+    """
+
     def compute(rows: slice) -> Tensor:
         noise = noise_of(rows)
         saved = SavedSteps(context.checkpoint, steps_slot(name, rows), noise)
         return imputer(x_obs[images[rows]], observed[images[rows]], noise, saved, bounds).half()
 
-    chunk_size = context.chunk_size(context.params.impute.chunk_size, x_obs.shape[1:])
+    chunk_size = context.chunk_size(declared, x_obs.shape[1:])
     return in_chunks(
         compute, len(images), name=name, chunk_size=chunk_size,
         num_at_a_time=context.runtime.num_at_a_time, checkpoint=context.checkpoint,

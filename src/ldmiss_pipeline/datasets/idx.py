@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ldmiss.errors import InputError, one_line
-from ldmiss.files.atomic import atomic_write
+from ldmiss.files.atomic import save_bytes
 from ldmiss_pipeline.datasets.dataset import Split
 
 _MIRROR_STARTS = ("file:/", "http://", "https://")
@@ -47,8 +47,7 @@ class IdxFiles:
     def download(self, folder: Path) -> None:
         """Write the four files, verified before they are kept."""
         for name in self.checksums:
-            content = self.fetch(name)
-            atomic_write(folder / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
+            save_bytes(folder / name, self.fetch(name))
 
     def fetch(self, name: str) -> bytes:
         """The content of a file as it is kept: from the user's mirror, then from the others.
