@@ -20,6 +20,8 @@ _HOMES = {
     "fitting.ldm": ["fit_ldm"],
     "fitting.ddpm": ["fit_ddpm"],
     "fitting.diffputer": ["EMSettings", "fit_diffputer"],
+    "imputation.conditional": ["ConditionalModel"],
+    "imputation.regression": ["RegressionModel"],
     "imputation.score_based": ["ScoreModel", "score_model"],
     "imputation.diffputer": ["DiffPuterModel"],
     "imputation.imputer": ["Imputer", "paste_observed"],

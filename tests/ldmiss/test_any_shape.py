@@ -19,15 +19,19 @@ from ldmiss.core.scaling import Scaler
 from ldmiss.diffputer.em import Sampling, denoiser_of
 from ldmiss.diffputer.mlp import DiffPuterMLP
 from ldmiss.diffusion.sde import VPSDE
+from ldmiss.fitting import conditional, regression
 from ldmiss.fitting.ddpm import fit_ddpm
 from ldmiss.fitting.diffputer import EMSettings, fit_diffputer
 from ldmiss.fitting.ldm import fit_ldm
 from ldmiss.fitting.vae import fit_vae
 from ldmiss.imputation.autoencoder import impute_autoencoder
+from ldmiss.imputation.conditional import ConditionalModel
 from ldmiss.imputation.diffputer import DiffPuterModel
 from ldmiss.imputation.imputer import Imputer
+from ldmiss.imputation.regression import RegressionModel
 from ldmiss.imputation.score_based import score_model
 from ldmiss.networks.restore import restore_network
+from ldmiss.remasking.network import PatchUNet
 from ldmiss.training.loop import Recipe
 
 SHAPES = [(1, 8, 11), (3, 33, 20), (2, 9, 8), pytest.param((1, 112, 92), marks=pytest.mark.slow)]
@@ -107,6 +111,21 @@ def test_pixel_diffusion(data: Data) -> None:
     assert model.generate(2, RowNoise(0, torch.arange(2)), num_steps=2).shape == (2, *data.images.shape[1:])
     is_completed(data, partial(model.impute_by_guidance, num_steps=2))
     is_completed(data, partial(model.impute_by_replacement, num_steps=2))
+
+
+def test_remasking(data: Data) -> None:
+    """Regression and conditional diffusion, fitted on patches that do not divide the image, and images completed."""
+    channels, *size = data.images.shape[1:]
+    shape = (channels, *size)
+    settings: dict[str, Any] = {"network": {**UNET, "patch_size": 2}, "recipe": vars(RECIPE), "min_kept": 0.2}
+    fitted = regression.fit(data.images, data.observed, **settings, seed=0, progress=False)
+    network = restore_network(PatchUNet, fitted.metadata["network"], fitted.tensors)
+    is_completed(data, RegressionModel(network, shape).impute_mean, stochastic=False)
+    is_completed(data, RegressionModel(network, shape).impute_draw)
+    diffusion = {"beta_min": 0.1, "beta_max": 20.0, "tau": 1e-3}
+    fitted = conditional.fit(data.images, data.observed, **settings, diffusion=diffusion, seed=0, progress=False)
+    network = restore_network(PatchUNet, fitted.metadata["network"], fitted.tensors)
+    is_completed(data, partial(ConditionalModel(network, SDE, 1e-3, shape).impute, num_steps=2))
 
 
 def test_diffputer(data: Data) -> None:

@@ -67,6 +67,11 @@ IMPUTE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "impute_by_replacement": lambda x, observed: small_models.ddpm().impute_by_replacement(
         x, observed, noise(), num_steps=2
     ),
+    "ConditionalModel.impute": lambda x, observed: small_models.conditional().impute(
+        x, observed, noise(), num_steps=2
+    ),
+    "RegressionModel.impute_mean": lambda x, observed: small_models.regression().impute_mean(x, observed, noise()),
+    "RegressionModel.impute_draw": lambda x, observed: small_models.regression().impute_draw(x, observed, noise()),
     "DiffPuterModel.impute": lambda x, observed: small_models.diffputer().impute(
         x, observed, noise(), sampling=Sampling(2, 1)
     ),
@@ -112,7 +117,7 @@ def test_missing_values_may_be_anything(name: str, garbage: float) -> None:
     assert completed.isfinite().all() or name == "DiffPuterModel.impute"  # whose caller pastes the observed
 
 
-@pytest.mark.parametrize("name", ["impute_by_guidance", "impute_by_replacement", "DiffPuterModel.impute"])
+@pytest.mark.parametrize("name", [name for name in IMPUTE if name != "Imputer"])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 14, 14), (1, 32, 32), (1, 28, 27), (3, 28, 28)])
 def test_images_of_another_shape_than_the_models(name: str, shape: tuple[int, int, int]) -> None:
     """Also those that would be broadcast."""
@@ -121,7 +126,7 @@ def test_images_of_another_shape_than_the_models(name: str, shape: tuple[int, in
     refuses(f"x_obs: images of {given}; allowed: 1 x 28 x 28, the model's", lambda: IMPUTE[name](x, x > 0))
 
 
-OF_IMAGES = ("vae", "ddpm", "baselines")
+OF_IMAGES = ("vae", "ddpm", "regression", "conditional", "baselines")
 BAD_FITS: list[tuple[str, dict[str, Any], str]] = [
     *[(name, {"images": X[..., :7], "observed": OBSERVED[..., :7]}, "images: 28 x 7 pixels; allowed: at least 8 x 8")
       for name in OF_IMAGES],

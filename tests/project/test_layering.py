@@ -23,11 +23,17 @@ MAY_IMPORT = {
         "sampling": {"core", "diffusion"},
         "diffputer": {"core", "networks", "training"},
         "baselines": set(),
+        "remasking": {"core", "diffusion"},
+        "regression": {"core", "remasking", "training"},
+        "conditional": {"core", "diffusion", "remasking", "training"},
         "classifier": {"core", "networks", "training"},
         "fitting": {
             "core", "networks", "training", "autoencoding", "diffusion", "diffputer", "baselines", "classifier",
+            "remasking", "regression", "conditional",
         },
-        "imputation": {"core", "networks", "autoencoding", "diffusion", "sampling", "diffputer"},
+        "imputation": {
+            "core", "networks", "autoencoding", "diffusion", "sampling", "diffputer", "remasking", "regression",
+        },
         "evaluation": {"core", "classifier"},
         "figures": set(),
     },

@@ -27,10 +27,6 @@ from ldmiss_pipeline.datasets.dataset import Dataset, Split
 from ldmiss_pipeline.datasets.registry import DATASETS
 
 NUM_TRAIN, NUM_TEST = 20, 10
-IMPUTERS = {
-    "ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement", "autoencoder", "mean", "gaussian",
-    "neighbour",
-}  # fmt: skip
 
 
 class Kind(NamedTuple):
@@ -121,7 +117,7 @@ def project(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def imputers_of(kind: Kind) -> set[str]:
     """All, but for the linear Gaussian where images are too large for one."""
-    return IMPUTERS if np.prod(kind.shape) <= MOST_VALUES else IMPUTERS - {"gaussian"}
+    return tiny.IMPUTERS if np.prod(kind.shape) <= MOST_VALUES else tiny.IMPUTERS - {"gaussian"}
 
 
 def scaler_of(project: Path) -> Scaler:
@@ -156,7 +152,7 @@ def test_every_generator_and_imputer_makes_images_of_the_shape(project: Path, ki
     assert set(files) == imputers_of(kind)
     for imputer, path in files.items():
         images, rows, subset, draws = load_arrays(path, "images", "rows", "subset", "draws")
-        stochastic = "guidance" in imputer or "replacement" in imputer
+        stochastic = imputer in tiny.STOCHASTIC
         assert images.shape == (NUM_TEST, *kind.shape), imputer
         assert draws.shape == (4, 3 if stochastic else 1, *kind.shape)
         assert (rows == np.arange(NUM_TEST)).all()

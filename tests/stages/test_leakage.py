@@ -19,16 +19,16 @@ from ldmiss.errors import InputError
 from ldmiss_pipeline.artifacts.arrays import load_arrays
 from ldmiss_pipeline.artifacts.observed import load_observed
 from ldmiss_pipeline.artifacts.paths import OBSERVED_TEST, RAW, Item
-from ldmiss_pipeline.config.registry import METHODS
+from ldmiss_pipeline.config.registry import METHODS, TRAINED_BY_TRAIN
 
 MAKES = {
     "train_vae": "models/vae",
     "encode_latents": "data/latents",
     "train_ddpm": "models/ddpm",
     "train_diffputer": "models/diffputer",
-    "train": "models/baselines",
+    **{f"train-{method}": f"models/{method}" for method in TRAINED_BY_TRAIN},
 }
-"""The stages that read incomplete training images, and where they write."""
+"""The stages that read incomplete training images, with the method where one serves several, and where they write."""
 TRAINED = ("train_vae", "encode_latents", "train_ldm", "train_ddpm", "train_diffputer", "train")
 EARLY_STOP = {"em": {"train_first": {"epochs": 60, "lr": 0.05, "early_stop": 2}}}
 """For `diffputer`: its M-step ends on its training loss, and keeps the weights of the lowest."""
@@ -105,22 +105,30 @@ def again(project: Path, folder: Path, stage: str, output: str, item: Item | Non
     return tiny.fingerprints(folder, output)
 
 
-@pytest.mark.parametrize("stage", MAKES)
+def stage_and_item(made_by: str) -> tuple[str, Item]:
+    """Of a key of `MAKES`."""
+    stage, _, method = made_by.partition("-")
+    return stage, Item(tiny.RATE, tiny.SEED, method or None)
+
+
+@pytest.mark.parametrize("made_by", MAKES)
 def test_training_never_sees_a_missing_pixel(
-    stage: str, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made_by: str, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights, normalisation statistics, latents and their scale, and where early stopping stops: bit for bit.
 
     All of these are in the files that are compared (DiffPuter's moments beside its weights, the scale in the header).
     """
+    stage, item = stage_and_item(made_by)
     calls = hand_out(monkeypatch, stage, spoil)
-    assert again(project, tmp_path / "again", stage, MAKES[stage]) == tiny.fingerprints(project, MAKES[stage])
+    made = tiny.fingerprints(project, MAKES[made_by])
+    assert again(project, tmp_path / "again", stage, MAKES[made_by], item) == made
     assert set(calls) == {tiny.CELL.cell}, "the poison did not arrive"
 
 
-@pytest.mark.parametrize("stage", MAKES)
+@pytest.mark.parametrize("made_by", MAKES)
 def test_training_does_see_an_observed_pixel(
-    stage: str, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made_by: str, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The check above can fail: by the same way in, one other value at one observed pixel changes what is written."""
 
@@ -129,8 +137,10 @@ def test_training_does_see_an_observed_pixel(
         images[place] = 1 - images[place] / 2
         return images
 
+    stage, item = stage_and_item(made_by)
     hand_out(monkeypatch, stage, change)
-    assert again(project, tmp_path / "again", stage, MAKES[stage]) != tiny.fingerprints(project, MAKES[stage])
+    made = tiny.fingerprints(project, MAKES[made_by])
+    assert again(project, tmp_path / "again", stage, MAKES[made_by], item) != made
 
 
 @pytest.mark.parametrize("method", METHODS)

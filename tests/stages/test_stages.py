@@ -18,17 +18,12 @@ from ldmiss_pipeline.artifacts.arrays import load_arrays
 from ldmiss_pipeline.artifacts.observed import load_observed
 from ldmiss_pipeline.artifacts.paths import OBSERVED_TEST
 
-IMPUTERS = {
-    "ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement", "autoencoder", "mean",
-    "neighbour", "gaussian",
-}  # fmt: skip
-
 
 def test_metrics_have_the_documented_keys(project: Path) -> None:
     """metrics/summary.json under fixed keys, table.csv tidy."""
     summary = json.loads((project / "metrics/summary.json").read_text())
     assert set(summary["generation"]) == {"ldmiss", "ddpm", "diffputer"}
-    assert set(summary["imputation"]) == IMPUTERS
+    assert set(summary["imputation"]) == tiny.IMPUTERS
     of_sets = {"fid", "is"}
     of_all = of_sets | {"accuracy", "mse_all", "mse", "mse_draw", "mse_mean"}
     of_draws = {"crps", "coverage", "coverage_level", "coverage_share", "calibration"}
@@ -94,11 +89,11 @@ def test_imputations_keep_what_was_observed(project: Path) -> None:
     """Observed pixels come back as given from every imputer, in every draw; sizes are those of the params."""
     images, observed = load_observed(project / OBSERVED_TEST)
     files = sorted((project / f"data/imputed/{tiny.CELL.cell}").rglob("*.npz"))
-    assert {path.stem for path in files} == IMPUTERS
+    assert {path.stem for path in files} == tiny.IMPUTERS
     for path in files:
         completed, subset, draws, chosen = load_arrays(path, "images", "subset", "draws", "rows")
         assert chosen.tolist() == [24 * i // 20 for i in range(20)]  # spread over the test images
-        stochastic = path.stem in {"ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement"}
+        stochastic = path.stem in tiny.STOCHASTIC
         assert completed.shape == (20, 1, 28, 28)
         assert draws.shape == (4, 3 if stochastic else 1, 1, 28, 28)
         for result, rows in ((completed, chosen), *((draws[:, k], chosen[subset]) for k in range(draws.shape[1]))):
@@ -127,7 +122,7 @@ def test_chunk_size_changes_no_random_number(project: Path, tmp_path: Path) -> N
         shutil.rmtree(other / folder)
     tiny.run(other, lambda stage: stage in ("sample", "impute"))
     paths = [path for folder in folders for path in (project / folder).rglob("*.npz")]
-    assert len(paths) == 3 + len(IMPUTERS)
+    assert len(paths) == 3 + len(tiny.IMPUTERS)
     for path in paths:
         expected, found = (load_arrays(root / path.relative_to(project), "images")[0] for root in (project, other))
         np.testing.assert_allclose(found.astype(float), expected.astype(float), atol=2e-3)

@@ -39,6 +39,11 @@ SWITCHES: list[tuple[str, str, Any]] = [
     ("train_diffputer", "diffputer.normalize", "global"),
     ("train_diffputer", "diffputer.em.e_step.num_trials", 1),
     ("train_diffputer", "diffputer.em.warm_start", False),
+    ("train-regression", "regression.train.min_kept", 0.8),
+    ("train-regression", "regression.train.network.patch_size", 1),
+    ("train-conditional", "conditional.train.min_kept", 0.8),
+    ("train-conditional", "conditional.train.diffusion.tau", 0.01),
+    ("impute-conditional", "conditional.impute.sampler", "heun"),
     ("sample-ddpm", "ddpm.sample.num_steps", 4),
     *[("sample-ldmiss", "ldmiss.sample.sampler", name) for name in get_args(Sampler) if name != "euler_maruyama"],
     ("sample-ddpm", "ddpm.sample.sampler", "heun"),
@@ -60,7 +65,8 @@ SWITCHES: list[tuple[str, str, Any]] = [
 
 MADE = {
     "train_vae": "models/vae", "encode_latents": "data/latents", "train_ldm": "models/ldmiss",
-    "train_ddpm": "models/ddpm", "train_diffputer": "models/diffputer", "sample": "data/samples",
+    "train_ddpm": "models/ddpm", "train_diffputer": "models/diffputer", "train": "models",
+    "sample": "data/samples",
     "impute": "data/imputed", "evaluate": "metrics/cells",
 }  # fmt: skip
 

@@ -13,7 +13,16 @@ from ldmiss.files.tensors import load_tensors
 from ldmiss_pipeline.artifacts.curves import load_curve
 from ldmiss_pipeline.artifacts.incomplete import load_training_images
 
-PREFIXES = {"vae": "vae.", "ldmiss": "unet.", "ddpm": "unet.", "diffputer": "mlp.", "baselines": "", "classifier": ""}
+PREFIXES = {
+    "vae": "vae.",
+    "ldmiss": "unet.",
+    "ddpm": "unet.",
+    "diffputer": "mlp.",
+    "regression": "",
+    "conditional": "",
+    "baselines": "",
+    "classifier": "",
+}
 
 
 @pytest.mark.parametrize("name", FITS)
@@ -35,7 +44,7 @@ def test_a_stage_stores_what_the_fit_gives(name: str, project: Path, raw: dict[s
 
 def test_the_same_facts_stand_with_every_model(project: Path) -> None:
     """Which data set, and how many epochs its curve has."""
-    epochs = {"vae": 2, "ldmiss": 2, "ddpm": 2, "diffputer": 14, "baselines": 0}
+    epochs = {"vae": 2, "ldmiss": 2, "ddpm": 2, "diffputer": 14, "regression": 2, "conditional": 2, "baselines": 0}
     for name, number in epochs.items():
         _, metadata = load_tensors(project / tiny.CELL.model(name), kind=name)
         assert metadata["dataset"] == "mnist5k"

@@ -80,6 +80,21 @@ def conditional(model: Mixture, observed: Tensor, x: Tensor) -> tuple[Tensor, Te
     return mean[~observed] + gain @ deviation, left
 
 
+def conditionals(model: Mixture, given: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Of rows x (B, d), each with its own given entries (B, d): mean (B, d) and covariance (B, d, d) of all entries.
+
+    That of a single Gaussian; given entries are themselves, with no variance. Values that are not given do not matter.
+    """
+    mean, covariance = model.means[0], model.covariances[0]
+    both = given[:, :, None] & given[:, None, :]
+    among_given = torch.where(both, covariance, torch.eye(len(mean), dtype=torch.float64))
+    with_given = torch.where(given[:, None, :], covariance, 0.0)
+    deviation = torch.where(given, x.double() - mean, 0.0)
+    gain = torch.linalg.solve(among_given, with_given, left=False)
+    means = mean + (gain @ deviation[:, :, None])[:, :, 0]
+    return means, covariance - gain @ with_given.transpose(1, 2)
+
+
 class Impulses:
     """The noise that measures a sampler which is affine in its noise, as every sampler is on a single Gaussian.
 

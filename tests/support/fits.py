@@ -9,7 +9,7 @@ from torch import Tensor
 from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
 from ldmiss.diffputer.em import Sampling
-from ldmiss.fitting import baselines
+from ldmiss.fitting import baselines, conditional, regression
 from ldmiss.fitting.classifier import fit_classifier
 from ldmiss.fitting.ddpm import fit_ddpm
 from ldmiss.fitting.diffputer import EMSettings, fit_diffputer
@@ -88,6 +88,26 @@ def _diffputer(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
     return fitted.weights | {"mean": fitted.normalizer.mean, "std": fitted.normalizer.std}
 
 
+PATCH_UNET = {
+    "base_channels": 4, "channel_multipliers": [1, 1], "num_res_blocks": 1, "attention_levels": [],
+    "mid_attention": False, "dropout": 0.0, "num_groups": 2, "resampling": "biggan", "patch_size": 2,
+}  # fmt: skip
+RECIPE = {"epochs": 2, "batch_size": 16, "lr": 1e-3, "lr_schedule": "warmup_cosine", "ema_decay": 0.9}
+
+
+def _regression(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
+    return regression.fit(
+        data.images, data.observed, network=PATCH_UNET, recipe=RECIPE, min_kept=0.2, seed=SEED, checkpoint=checkpoint
+    ).tensors
+
+
+def _conditional(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
+    return conditional.fit(
+        data.images, data.observed, network=PATCH_UNET, recipe=RECIPE, min_kept=0.2,
+        diffusion={"beta_min": 0.1, "beta_max": 20.0, "tau": 1e-3}, seed=SEED, checkpoint=checkpoint,
+    ).tensors  # fmt: skip
+
+
 def _baselines(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
     return baselines.fit(data.images, data.observed, ridge=0.003, checkpoint=checkpoint).tensors
 
@@ -98,7 +118,7 @@ def _classifier(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
 
 
 FITS: dict[str, Fit] = {
-    "vae": _vae, "ldmiss": _ldm, "ddpm": _ddpm, "diffputer": _diffputer, "baselines": _baselines,
-    "classifier": _classifier,
+    "vae": _vae, "ldmiss": _ldm, "ddpm": _ddpm, "diffputer": _diffputer, "regression": _regression,
+    "conditional": _conditional, "baselines": _baselines, "classifier": _classifier,
 }  # fmt: skip
-OF_INCOMPLETE_IMAGES = ("vae", "ddpm", "diffputer", "baselines")
+OF_INCOMPLETE_IMAGES = ("vae", "ddpm", "diffputer", "regression", "conditional", "baselines")

@@ -15,9 +15,12 @@ from ldmiss.diffputer.mlp import DiffPuterMLP
 from ldmiss.diffusion.parameterization import Denoiser
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.diffusion.unet import UNet
+from ldmiss.imputation.conditional import ConditionalModel
 from ldmiss.imputation.diffputer import DiffPuterModel
+from ldmiss.imputation.regression import RegressionModel
 from ldmiss.imputation.score_based import ScoreModel
 from ldmiss.networks.layers import at_precision, build, init_torch_default
+from ldmiss.remasking.network import PatchUNet
 
 CPU = torch.device("cpu")
 
@@ -73,6 +76,29 @@ def diffputer(device: torch.device = CPU, dtype: torch.dtype = torch.float32) ->
     return DiffPuterModel(denoise, moments, (1, 28, 28))
 
 
+def patch_unet(in_channels: int, out_channels: int, device: torch.device = CPU) -> PatchUNet:
+    """The network of the re-masking methods, on patches of 2 x 2."""
+    return build(
+        lambda: PatchUNet(
+            in_channels=in_channels, out_channels=out_channels, patch_size=2, base_channels=8,
+            channel_multipliers=[1, 2], num_res_blocks=1, attention_levels=[], mid_attention=False,
+            resampling="biggan", dropout=0.0, num_groups=2,
+        ),
+        device, init_torch_default, torch_generator("cpu", 0, "patches"),
+    )  # fmt: skip
+
+
+def regression(device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> RegressionModel:
+    """Means and spreads of 28 x 28 pixels."""
+    return RegressionModel(at_precision(patch_unet(2, 2, device).requires_grad_(False), dtype), (1, 28, 28))
+
+
+def conditional(device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> ConditionalModel:
+    """A conditional denoiser of 28 x 28 pixels."""
+    forward = at_precision(patch_unet(4, 1, device).requires_grad_(False), dtype)
+    return ConditionalModel(forward, VPSDE(), 1e-3, (1, 28, 28))
+
+
 GENERATORS: dict[str, Callable[..., Callable[..., Tensor]]] = {
     "ldmiss": lambda device, steps, dtype=torch.float32: partial(ldmiss(device, dtype).generate, num_steps=steps),
     "ddpm": lambda device, steps, dtype=torch.float32: partial(ddpm(device, dtype).generate, num_steps=steps),
@@ -89,6 +115,10 @@ IMPUTERS: dict[str, Callable[..., Callable[..., Tensor]]] = {
     "ddpm-replacement": lambda device, steps, dtype=torch.float32: partial(
         ddpm(device, dtype).impute_by_replacement, num_steps=steps
     ),
+    "conditional-diffusion": lambda device, steps, dtype=torch.float32: partial(
+        conditional(device, dtype).impute, num_steps=steps
+    ),
+    "unet-regression-draws": lambda device, steps, dtype=torch.float32: regression(device, dtype).impute_draw,
     "diffputer-replacement": lambda device, steps, dtype=torch.float32: partial(
         diffputer(device, dtype).impute, sampling=Sampling(steps, 2)
     ),

@@ -9,6 +9,7 @@ from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.autoencoding.objective import autoencoder_loss
 from ldmiss.classifier.network import Classifier
 from ldmiss.classifier.objective import classifier_loss
+from ldmiss.conditional.objective import conditional_loss
 from ldmiss.core.noise import torch_generator
 from ldmiss.diffputer.edm import Preconditioned
 from ldmiss.diffputer.em import SIGMA_DATA
@@ -16,8 +17,9 @@ from ldmiss.diffputer.objective import m_step_loss
 from ldmiss.diffusion.objectives import latent_score_loss, pixel_score_loss
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.networks.layers import at_precision, build, init_torch_default
+from ldmiss.regression.objective import regression_loss
 from ldmiss.training.loop import BatchLoss
-from support.small_models import autoencoder, mlp, unet
+from support.small_models import autoencoder, mlp, patch_unet, unet
 
 ROWS = 8
 
@@ -65,7 +67,18 @@ def _classifier(device: torch.device, dtype: torch.dtype) -> tuple[nn.Module, Ba
     return network, classifier_loss(at_precision(network, dtype), images, torch.arange(ROWS, device=device) % 10)
 
 
+def _regression(device: torch.device, dtype: torch.dtype) -> tuple[nn.Module, BatchLoss]:
+    network = patch_unet(2, 2, device)
+    return network, regression_loss(at_precision(network, dtype), *incomplete(device), min_kept=0.2)
+
+
+def _conditional(device: torch.device, dtype: torch.dtype) -> tuple[nn.Module, BatchLoss]:
+    network = patch_unet(4, 1, device)
+    return network, conditional_loss(at_precision(network, dtype), VPSDE(), *incomplete(device), tau=1e-3, min_kept=0.2)
+
+
 TRAININGS: dict[str, Callable[[torch.device, torch.dtype], tuple[nn.Module, BatchLoss]]] = {
     "vae": _vae, "ldmiss": _ldmiss, "ddpm": _ddpm, "diffputer": _diffputer, "classifier": _classifier,
+    "regression": _regression, "conditional": _conditional,
 }  # fmt: skip
 """(device, dtype of the layers) -> a network at random and its loss on batches of ROWS items."""

@@ -49,6 +49,19 @@ TINY: dict[str, Any] = {
         "sample": {"num_steps": 3},
         "impute": {"num_steps": 3, "num_resamples": 2},
     },
+    "regression": {
+        "train": {
+            "network": {"base_channels": 4, "num_res_blocks": 1, "num_groups": 2},
+            "recipe": {**TRAIN, "ema_decay": 0.9},
+        },
+    },
+    "conditional": {
+        "train": {
+            "network": {"base_channels": 4, "num_res_blocks": 1, "num_groups": 2},
+            "recipe": {**TRAIN, "ema_decay": 0.9},
+        },
+        "impute": {"num_steps": 3},
+    },
     "sample": {"num_images": 12, "chunk_size": 5},
     "impute": {"num_images": 20, "num_draws": 3, "num_draw_images": 4, "chunk_size": 8},
     "plot": {"num_columns": 3},
@@ -70,6 +83,13 @@ ITEMS = [
     ("plot", Item()),
 ]
 """Every stage after `download`, in order."""
+STOCHASTIC = {
+    "ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement", "unet-regression-draws",
+    "conditional-diffusion",
+}  # fmt: skip
+"""The imputers whose draws differ."""
+IMPUTERS = STOCHASTIC | {"autoencoder", "unet-regression", "mean", "neighbour", "gaussian"}
+"""All of them."""
 MADE = ("data/observed", "data/latents", "data/samples", "data/imputed", "models", "metrics", "plots")
 """The folders that they write."""
 
@@ -82,7 +102,7 @@ def document(*overrides: str, **changes: Any) -> dict[str, Any]:
     needed = {model: seeds if methods.intersection(users) else [] for model, users in NEEDED_BY.items()}
     follows = {
         "missing_rate": rates[0] if len(rates) == 1 else None, "seed": seeds[0] if len(seeds) == 1 else None,
-        "train": {"seeds": needed, "methods": sorted(methods.intersection(TRAINED_BY_TRAIN))},
+        "train": {"seeds": needed, "methods": [method for method in TRAINED_BY_TRAIN if method in methods]},
     }  # fmt: skip
     return merged(merged(result, follows), changes)
 

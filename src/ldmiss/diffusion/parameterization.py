@@ -29,6 +29,26 @@ def x_0_from_eps(x_t: Tensor, eps: Tensor, alpha_t: Tensor, sigma_t: Tensor) -> 
     return (x_t - append_dims(sigma_t, x_t) * eps) / append_dims(alpha_t, x_t)
 
 
+def score_from_x_0(x_t: Tensor, x_0: Tensor, alpha_t: Tensor, sigma_t: Tensor) -> Tensor:
+    """score = (alpha_t x_0 - x_t) / sigma_t^2, x_0 the posterior mean (Tweedie)."""
+    return (append_dims(alpha_t, x_t) * x_0 - x_t) / append_dims(sigma_t, x_t) ** 2
+
+
+def velocity(sde: VPSDE, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+    """v = alpha_t eps - sigma_t x_0 (Salimans & Ho 2022), which a network can predict at all times alike.
+
+    The posterior mean is alpha_t x_t - sigma_t E[v], see `x_0_from_velocity`: near t = 1 an error of the network stays
+    what it is, where that of a predicted eps counts 1 / alpha_t = 152 times.
+    """
+    alpha_t, sigma_t = sde.marginal_prob(t)
+    return append_dims(alpha_t, x_0) * eps - append_dims(sigma_t, x_0) * x_0
+
+
+def x_0_from_velocity(x_t: Tensor, v: Tensor, alpha_t: Tensor, sigma_t: Tensor) -> Tensor:
+    """x_0 = alpha_t x_t - sigma_t v: the posterior mean if v is the expected velocity."""
+    return append_dims(alpha_t, x_t) * x_t - append_dims(sigma_t, x_t) * v
+
+
 @dataclass(frozen=True)
 class Denoiser:
     """An eps-network and its SDE as one object: the currency of samplers, replacement and guidance."""

@@ -136,6 +136,7 @@ class UNet(nn.Module):
 
     Args:
         in_channels: channels of the data.
+        out_channels: channels of what is predicted; None for those of the data.
         base_channels, channel_multipliers: width of each level (Table 1: 48 x (1, 2, 4) and 64 x (1, 2)).
         num_res_blocks: residual blocks per level on the way down; one more on the way up.
         attention_levels: levels with attention, from 0 at the data's own size. Table 1 gives sizes: its "7" is level 0
@@ -162,6 +163,7 @@ class UNet(nn.Module):
         resampling: str,
         dropout: float,
         num_groups: int,
+        out_channels: int | None = None,
     ) -> None:
         super().__init__()
         if resampling not in RESAMPLING:
@@ -223,7 +225,7 @@ class UNet(nn.Module):
             self.up.append(UpLevel(blocks, attention(channels) if attends else nn.Identity(), resample))
 
         self.norm_out = GroupNorm(num_groups, channels)
-        self.conv_out = zero_init(nn.Conv2d(channels, in_channels, 3, padding=1))
+        self.conv_out = zero_init(nn.Conv2d(channels, out_channels or in_channels, 3, padding=1))
 
     def forward(self, x: Tensor, t: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """x (B, C, H, W), t (B,) or () in [0, 1] -> eps (B, C, H, W). A generator switches dropout on.

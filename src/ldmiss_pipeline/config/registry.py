@@ -25,6 +25,8 @@ METHODS = {
     "ddpm": "ldmiss_pipeline.methods.ddpm",
     "diffputer": "ldmiss_pipeline.methods.diffputer",
     "vae": "ldmiss_pipeline.methods.vae",
+    "regression": "ldmiss_pipeline.methods.regression",
+    "conditional": "ldmiss_pipeline.methods.conditional",
     "baselines": "ldmiss_pipeline.methods.baselines",
 }
 """Every method that imputes, by the module that loads it."""
@@ -32,7 +34,7 @@ METHODS = {
 GENERATORS = ["ldmiss", "ddpm", "diffputer"]
 """The methods that also generate."""
 
-TRAINED_BY_TRAIN = ["baselines"]
+TRAINED_BY_TRAIN = ["regression", "conditional", "baselines"]
 """The methods of the stage `train`, which is for all that have no training stage of their own."""
 
 NEEDED_BY = {"vae": ["ldmiss", "vae"], "ldmiss": ["ldmiss"], "ddpm": ["ddpm"], "diffputer": ["diffputer"]}

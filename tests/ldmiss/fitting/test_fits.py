@@ -11,7 +11,10 @@ from torch import Tensor
 
 from ldmiss.checkpoints import NO_CHECKPOINT
 
-CUTS = {"vae": 6, "ldmiss": 6, "ddpm": 6, "classifier": 6, "diffputer": 12 * 3 + 3 + 1 + 2 * 3}
+CUTS = {
+    **dict.fromkeys(("vae", "ldmiss", "ddpm", "regression", "conditional", "classifier"), 6),
+    "diffputer": 12 * 3 + 3 + 1 + 2 * 3,
+}
 """Safe points: every step, every chunk of an E-step, every iteration of EM. A fit in closed form has none."""
 
 

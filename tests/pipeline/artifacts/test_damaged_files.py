@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import importlib
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -26,9 +27,9 @@ from ldmiss_pipeline.artifacts.observed import load_observed
 from ldmiss_pipeline.artifacts.paths import CLASSIFIER, CLASSIFIER_METADATA, RAW
 from ldmiss_pipeline.compute.device import resolve
 from ldmiss_pipeline.config import params
+from ldmiss_pipeline.config.registry import METHODS
 from ldmiss_pipeline.datasets import mnist
 from ldmiss_pipeline.datasets.registry import load_split
-from ldmiss_pipeline.methods import baselines, ddpm, diffputer, ldmiss, vae
 from ldmiss_pipeline.models.classifier import load_classifier_metadata, restore_classifier, restore_committed
 from ldmiss_pipeline.running.checkpoint import FileCheckpoint
 from ldmiss_pipeline.running.finished import mark_finished, remove_recorded
@@ -61,10 +62,8 @@ def read_model(kind: str, path: Path) -> Any:
     """A model as sampling and imputing load it."""
     typed, _ = params.load()
     runtime = resolve(typed.compute)
-    modules: dict[str, Any] = {
-        "ldmiss": ldmiss, "ddpm": ddpm, "diffputer": diffputer, "vae": vae, "baselines": baselines,
-    }  # fmt: skip
-    assert modules[kind].load_imputers(CELL, typed, runtime)
+    module = importlib.import_module(METHODS[kind])
+    assert module.load_imputers(CELL, typed, runtime)
     return load_tensors(path, kind=kind)
 
 
@@ -102,7 +101,7 @@ READERS: dict[Path, Callable[[Path], Any]] = {
     LABELS: read_labels,
     CELL.observed(): read_observed,
     CELL.latents(): partial(load_tensors, kind="latents"),
-    **{CELL.model(name): partial(read_model, name) for name in ("vae", "ldmiss", "ddpm", "diffputer", "baselines")},
+    **{CELL.model(name): partial(read_model, name) for name in METHODS},
     CLASSIFIER: read_classifier,
     CLASSIFIER_METADATA: read_classifier,
     COMMITTED: read_committed,

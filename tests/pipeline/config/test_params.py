@@ -306,10 +306,10 @@ def test_only_what_a_method_needs_is_trained(method: str) -> None:
     trained = {stage for stage in STAGES if stage.startswith("train_") and pipeline.items(stage, pipeline.cells())}
     needs = {
         "ldmiss": {"train_vae", "train_ldm"}, "ddpm": {"train_ddpm"}, "diffputer": {"train_diffputer"},
-        "vae": {"train_vae"}, "baselines": set(),
+        "vae": {"train_vae"},
     }  # fmt: skip
-    assert trained == {"train_classifier"}.union(*(needs[name] for name in {method, *generators}))
-    assert document["train"]["methods"] == (["baselines"] if method == "baselines" else [])
+    assert trained == {"train_classifier"}.union(*(needs.get(name, set()) for name in {method, *generators}))
+    assert document["train"]["methods"] == ([method] if method not in needs else [])
     for model in NEEDED_BY:
         document["train"]["seeds"][model] = [7] if method in NEEDED_BY[model] else []
     document["train"]["methods"] = []

@@ -14,10 +14,12 @@ from ldmiss_pipeline.config.schema.methods import (
     VAE,
     Baselines,
     Classifier,
+    Conditional,
     DiffPuter,
     Diffusion,
     Latents,
     LDMiss,
+    Regression,
 )
 from ldmiss_pipeline.datasets.registry import DATASETS
 
@@ -41,6 +43,8 @@ class Params(Section):
     ldmiss: LDMiss
     ddpm: DDPM
     diffputer: DiffPuter
+    regression: Regression
+    conditional: Conditional
     baselines: Baselines
     train: Train
     sample: Sample

@@ -16,7 +16,13 @@ from ldmiss_pipeline.config.schema.base import (
     Steps,
     one_of,
 )
-from ldmiss_pipeline.config.schema.networks import AutoencoderNetwork, DiffPuterNetwork, Train, UNetNetwork
+from ldmiss_pipeline.config.schema.networks import (
+    AutoencoderNetwork,
+    DiffPuterNetwork,
+    PatchNetwork,
+    Train,
+    UNetNetwork,
+)
 from ldmiss_pipeline.datasets.registry import DATASETS
 
 
@@ -149,6 +155,26 @@ class DiffPuter(Section):
     em: EM
     sample: NumSteps
     impute: Resampling
+
+
+class RegressionTrain(Section):
+    network: PatchNetwork
+    recipe: Train
+    min_kept: Probability
+
+
+class Regression(Section):
+    train: RegressionTrain
+    impute: NoSettings
+
+
+class ConditionalTrain(RegressionTrain):
+    diffusion: Diffusion
+
+
+class Conditional(Section):
+    train: ConditionalTrain
+    impute: Generation
 
 
 class BaselinesTrain(Section):

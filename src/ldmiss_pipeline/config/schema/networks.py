@@ -70,5 +70,9 @@ class UNetNetwork(Section):
         return self
 
 
+class PatchNetwork(UNetNetwork):
+    patch_size: Annotated[int, Field(ge=1, le=8)]
+
+
 class DiffPuterNetwork(Section):
     hidden: EvenChannels

@@ -1,0 +1,1 @@
+"""Conditional diffusion by re-masking: draws of the missing pixels given the known ones, in a few passes."""

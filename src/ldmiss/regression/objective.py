@@ -1,0 +1,48 @@
+"""What the regression U-Net minimises on a batch: squared error for the mean, likelihood for the spread."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ldmiss.core.pixels import network_from_scaled
+from ldmiss.remasking.network import VALUE_RANGE, show_scaled
+from ldmiss.remasking.split import split_known
+from ldmiss.training.loop import BatchLoss
+
+SPREAD_WEIGHT = 0.02
+"""Of the likelihood beside the squared error: enough to learn the spread, too little to bend the mean."""
+MIN_SD = 2e-3
+"""Least predicted sd, a quarter of a grey level in the networks' range: a likelihood has to have a bound."""
+
+
+def split_outputs(outputs: Tensor) -> tuple[Tensor, Tensor]:
+    """The network's outputs (B, 2 C, H, W) to mean and sd (B, C, H, W), in the networks' range."""
+    mean, raw = outputs.chunk(2, dim=1)
+    return mean, F.softplus(raw) + MIN_SD
+
+
+def regression_loss(forward: Callable[..., Tensor], images: Tensor, observed: Tensor, *, min_kept: float) -> BatchLoss:
+    """Squared error of hidden pixels, and the Gaussian log-likelihood of their spread about the mean as it stands.
+
+    The mean learns from the squared error alone: under the likelihood of both it would be slow where the spread is
+    wide (Seitzer et al. 2022, "On the pitfalls of heteroscedastic uncertainty estimation").
+
+    Args:
+        forward: network(what is given, t, generator) -> outputs, see `split_outputs`.
+        images: float32 (N, C, H, W), scaled; observed: bool (N, C, H, W).
+        min_kept: see `split_known`.
+    """
+
+    def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
+        x = images[batch]
+        given, hidden = split_known(observed[batch], generator, min_kept=min_kept)
+        mean, sd = split_outputs(forward(show_scaled(x, given), x.new_zeros(()), generator))
+        target = network_from_scaled(torch.where(hidden, x, 0.0), VALUE_RANGE)  # a gradient times NaN is NaN
+        squared = (target - mean).square()
+        negative_likelihood = 0.5 * squared.detach() / sd.square() + sd.log()
+        per_pixel = squared + SPREAD_WEIGHT * negative_likelihood
+        return torch.where(hidden, per_pixel, 0.0).sum() / hidden.sum().clamp(min=1)
+
+    return loss
