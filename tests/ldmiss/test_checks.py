@@ -67,6 +67,9 @@ IMPUTE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "impute_by_replacement": lambda x, observed: small_models.ddpm().impute_by_replacement(
         x, observed, noise(), num_steps=2
     ),
+    "impute_by_moment_matching": lambda x, observed: small_models.ldmiss().impute_by_moment_matching(
+        x, observed, noise(), num_steps=2
+    ),
     "ConditionalModel.impute": lambda x, observed: small_models.conditional().impute(
         x, observed, noise(), num_steps=2
     ),

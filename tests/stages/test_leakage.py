@@ -32,13 +32,14 @@ MAKES = {
 TRAINED = ("train_vae", "encode_latents", "train_ldm", "train_ddpm", "train_diffputer", "train")
 EARLY_STOP = {"em": {"train_first": {"epochs": 60, "lr": 0.05, "early_stop": 2}}}
 """For `diffputer`: its M-step ends on its training loss, and keeps the weights of the lowest."""
+MATCHING = {"sampler": "ancestral", "num_steps": 3, "num_iterations": 2, "noise_sd": 0.1, "t_start": 0.5}
 SWITCHED: dict[str, Any] = {
     "missing": {"fill": "mean"},
     "dataset": {"range": "unit"},
     "vae": {"encoder_input": "robust"},
     "latents": {"source": "sample", "scale": "per_channel"},
-    "ldmiss": {"impute": {"guidance": {"sampler": "sde_dpm_solver_pp"}}},
-    "ddpm": {"loss": {"normalizer": "batch"}, "impute": {"guidance": {"sampler": "ddim"}}},
+    "ldmiss": {"impute": {"guidance": {"sampler": "sde_dpm_solver_pp"}, "moment_matching": MATCHING}},
+    "ddpm": {"loss": {"normalizer": "batch"}, "impute": {"guidance": {"sampler": "ddim"}, "moment_matching": MATCHING}},
     "diffputer": {"normalize": "global"},
 }
 """Every switch that lets images in by another way: all statistics of the training images, other guided samplers."""

@@ -15,6 +15,7 @@ from ldmiss_pipeline.artifacts.paths import OBSERVED_TEST, Item
 from ldmiss_pipeline.config.schema.methods import Sampler
 from stages.impute import refuse_other_dataset
 
+MATCHING = {"sampler": "ddim", "num_steps": 3, "num_iterations": 1, "noise_sd": 0.1, "t_start": 0.5}
 SWITCHES: list[tuple[str, str, Any]] = [
     ("train_ddpm", "missing.fill", "grey"),
     ("train_ddpm", "missing.fill", "mean"),
@@ -55,6 +56,7 @@ SWITCHES: list[tuple[str, str, Any]] = [
     ("impute-ddpm", "ddpm.impute.guidance.weight", 2.0),
     ("impute-ddpm", "ddpm.impute.guidance.t_max", 0.6),
     ("impute-ddpm", "ddpm.impute.guidance.backprop_score", False),
+    ("impute-ldmiss", "ldmiss.impute.moment_matching", MATCHING),
     ("impute-ddpm", "ddpm.impute.replacement.num_resamples", 2),
     ("impute-diffputer", "diffputer.impute.num_resamples", 1),
     ("impute-ldmiss", "impute.num_draws", 2),

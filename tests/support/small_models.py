@@ -112,6 +112,12 @@ IMPUTERS: dict[str, Callable[..., Callable[..., Tensor]]] = {
     "ddpm-guidance": lambda device, steps, dtype=torch.float32: partial(
         ddpm(device, dtype).impute_by_guidance, num_steps=steps
     ),
+    "ldmiss-moment-matching": lambda device, steps, dtype=torch.float32: partial(
+        ldmiss(device, dtype).impute_by_moment_matching, num_steps=steps
+    ),
+    "ddpm-moment-matching": lambda device, steps, dtype=torch.float32: partial(
+        ddpm(device, dtype).impute_by_moment_matching, num_steps=steps
+    ),
     "ddpm-replacement": lambda device, steps, dtype=torch.float32: partial(
         ddpm(device, dtype).impute_by_replacement, num_steps=steps
     ),

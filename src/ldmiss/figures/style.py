@@ -61,8 +61,10 @@ class MethodStyle:
 METHODS = {
     "ldmiss": MethodStyle("LDMiss", "#0072B2", "o", "-"),
     "ldmiss-guidance": MethodStyle("LDMiss, self-guidance", "#0072B2", "o", "-"),
+    "ldmiss-moment-matching": MethodStyle("LDMiss, moment matching", "#0072B2", "v", ":"),
     "ddpm": MethodStyle("DDPM", "#D55E00", "s", "--"),
     "ddpm-guidance": MethodStyle("DDPM, self-guidance", "#D55E00", "s", "--"),
+    "ddpm-moment-matching": MethodStyle("DDPM, moment matching", "#D55E00", "v", ":"),
     "ddpm-replacement": MethodStyle("DDPM, replacement", "#E69F00", "P", ":"),
     "diffputer": MethodStyle("DiffPuter", "#009E73", "^", "-."),
     "diffputer-replacement": MethodStyle("DiffPuter, replacement", "#009E73", "^", "-."),

@@ -38,7 +38,7 @@ class ConditionalModel:
         saved: SavedSteps = NOT_SAVED,
         *,
         num_steps: int,
-        sampler: str = "sde_dpm_solver_pp",
+        sampler: str = "dpm_solver_pp",
     ) -> Tensor:
         """A draw of the missing pixels, jointly; x_obs, scaled, and observed (B, C, H, W) -> x_hat (B, C, H, W).
 

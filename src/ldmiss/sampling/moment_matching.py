@@ -28,8 +28,9 @@ def moment_matching_score(
         grad log p(x_obs | z_t) = J^T D^T (noise + D V D^T)^-1 (x_obs - D(z_0))
 
     over the observed pixels (arXiv 2405.13712, Eq. 16; D linearises a decoder, and is the identity in pixel space).
-    The inverse is applied by conjugate gradients. One evaluation of the network and one vector-Jacobian product through
-    it per iteration; through the decoder one of each kind.
+    The inverse is applied by generalised conjugate residuals (Eisenstat et al. 1983), since the Jacobian of a trained
+    network is not quite symmetric: no iteration makes the residual larger. One evaluation of the network, and per
+    iteration one vector-Jacobian product through it and through the decoder one of each kind.
 
     Exact for Gaussian data and a linear decoder, once the iterations have converged.
 
@@ -40,7 +41,7 @@ def moment_matching_score(
         observed: bool (B, C, H, W).
         noise_variance: of the observation about the decoded posterior mean, broadcastable to (B, C, H, W), positive:
             for a latent model what its decoder cannot express.
-        num_iterations: of conjugate gradients.
+        num_iterations: of conjugate residuals.
     """
 
     def score_fn(z_t: Tensor, t: Tensor) -> Tensor:
@@ -65,18 +66,19 @@ def moment_matching_score(
             (moved,) = torch.autograd.grad(pulled, cotangent, w, retain_graph=True)
             return torch.where(observed, moved, 0.0)
 
-        # Conjugate gradients from zero, with what the solution becomes in diffusion space summed up on the way.
         residual = torch.where(observed, x_obs - x.detach(), 0.0)
-        direction, squared = residual, _dot(residual, residual)
-        guidance = torch.zeros_like(z_t)
+        guidance, earlier = torch.zeros_like(z_t), list[tuple[Tensor, Tensor]]()
         for _ in range(num_iterations):
-            pulled_direction = pull(direction)
-            image = noise_variance * direction + push(variance_per_slope * pulled_direction)
-            step = squared / _dot(direction, image).clamp(min=_LEAST)
-            guidance = guidance + append_dims(step, z_t) * pulled_direction
+            pulled_residual = pull(residual)
+            image = noise_variance * residual + push(variance_per_slope * pulled_residual)
+            for pulled_before, image_before in earlier:
+                share = _dot(image, image_before) / _dot(image_before, image_before).clamp(min=_LEAST)
+                pulled_residual = pulled_residual - append_dims(share, z_t) * pulled_before
+                image = image - append_dims(share, image) * image_before
+            step = _dot(residual, image) / _dot(image, image).clamp(min=_LEAST)
+            guidance = guidance + append_dims(step, z_t) * pulled_residual
             residual = residual - append_dims(step, residual) * image
-            squared, previous = _dot(residual, residual), squared
-            direction = residual + append_dims(squared / previous.clamp(min=_LEAST), residual) * direction
+            earlier.append((pulled_residual, image))
         return score.detach() + guidance
 
     return score_fn

@@ -156,6 +156,7 @@ def sample_from_prior(
     tau: float,
     noise: NoiseFn,
     saved: SavedSteps = NOT_SAVED,
+    t_start: float = 1.0,
 ) -> Tensor:
     """The prior's x, (B, ...), brought to time 0 by the named sampler, on the time grid that suits it.
 
@@ -168,14 +169,16 @@ def sample_from_prior(
         tau: smallest time at which the network is asked.
         noise: the source of each step's noise, for the samplers that add some.
         saved: where the state is kept after every step.
+        t_start: where sampling begins; below 1 the prior stands for p_t of that time, which it nearly is while alpha_t
+            is small.
 
     Raises:
         ValueError: unknown sampler.
     """
     if sampler == "euler_maruyama":
-        grid = uniform_time_grid(num_steps, tau, x.device)
+        grid = uniform_time_grid(num_steps, tau, x.device, t_start=t_start)
         return euler_maruyama(score, sde, x, time_grid=grid, noise=noise, saved=saved)
-    grid = log_snr_time_grid(sde, num_steps, tau, x.device)
+    grid = log_snr_time_grid(sde, num_steps, tau, x.device, t_start=t_start)
     if sampler == "heun":
         return probability_flow_heun(score, sde, x, time_grid=grid, saved=saved)
     if sampler in _DPM_SOLVERS:

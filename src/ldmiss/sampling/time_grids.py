@@ -1,4 +1,4 @@
-"""Time grids: the times at which a sampler evaluates the score, from t = 1 down to 0."""
+"""Time grids: the times at which a sampler evaluates the score, from t = 1, or later, down to 0."""
 
 import torch
 from torch import Tensor
@@ -6,20 +6,24 @@ from torch import Tensor
 from ldmiss.diffusion.sde import VPSDE
 
 
-def uniform_time_grid(num_steps: int, tau: float, device: torch.device | str = "cpu") -> Tensor:
-    """num_steps + 1 times: 1 to tau in equal steps, then 0; float32.
+def uniform_time_grid(
+    num_steps: int, tau: float, device: torch.device | str = "cpu", *, t_start: float = 1.0
+) -> Tensor:
+    """num_steps + 1 times: t_start to tau in equal steps, then 0; float32.
 
     For num_steps = 1000 and tau = 1e-3 every difference is 1/1000, as in Song's sampler.
     """
-    return _down_to_0(torch.linspace(1.0, tau, num_steps, dtype=torch.float64), device)
+    return _down_to_0(torch.linspace(t_start, tau, num_steps, dtype=torch.float64), device)
 
 
-def log_snr_time_grid(sde: VPSDE, num_steps: int, tau: float, device: torch.device | str = "cpu") -> Tensor:
-    """num_steps + 1 times: 1 to tau in equal steps of the log signal-to-noise ratio, then 0; float32.
+def log_snr_time_grid(
+    sde: VPSDE, num_steps: int, tau: float, device: torch.device | str = "cpu", *, t_start: float = 1.0
+) -> Tensor:
+    """num_steps + 1 times: t_start to tau in equal steps of the log signal-to-noise ratio, then 0; float32.
 
     For all but Euler-Maruyama: their errors are even in it (Lu et al. 2022, DPM-Solver, section 3).
     """
-    start, stop = sde.log_snr(torch.tensor([1.0, tau], dtype=torch.float64)).tolist()
+    start, stop = sde.log_snr(torch.tensor([t_start, tau], dtype=torch.float64)).tolist()
     return _down_to_0(sde.time_of_log_snr(torch.linspace(start, stop, num_steps, dtype=torch.float64)), device)
 
 

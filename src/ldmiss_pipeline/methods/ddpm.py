@@ -27,10 +27,14 @@ def load_generator(item: Item, params: Params, runtime: Runtime) -> Generate:
 
 
 def load_imputers(item: Item, params: Params, runtime: Runtime) -> dict[str, Imputer]:
-    """Self-guidance, and replacement of the observed pixels."""
-    guidance, replacement = params.ddpm.impute.guidance, params.ddpm.impute.replacement
-    model = load_model(item, runtime)
-    return {
-        "ddpm-guidance": Imputer(partial(model.impute_by_guidance, **guidance.model_dump()), stochastic=True),
-        "ddpm-replacement": Imputer(partial(model.impute_by_replacement, **replacement.model_dump()), stochastic=True),
+    """Self-guidance, replacement of the observed pixels, and moment matching where the params have it."""
+    settings, model = params.ddpm.impute, load_model(item, runtime)
+    ways = {
+        "ddpm-guidance": partial(model.impute_by_guidance, **settings.guidance.model_dump()),
+        "ddpm-replacement": partial(model.impute_by_replacement, **settings.replacement.model_dump()),
     }
+    if settings.moment_matching is not None:
+        ways["ddpm-moment-matching"] = partial(
+            model.impute_by_moment_matching, **settings.moment_matching.model_dump()
+        )  # fmt: skip
+    return {name: Imputer(complete, stochastic=True) for name, complete in ways.items()}

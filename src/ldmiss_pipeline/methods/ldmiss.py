@@ -32,8 +32,11 @@ def load_generator(item: Item, params: Params, runtime: Runtime) -> Generate:
 
 
 def load_imputers(item: Item, params: Params, runtime: Runtime) -> dict[str, Imputer]:
-    """Self-guidance through decoder and score network."""
-    guidance = params.ldmiss.impute.guidance
-    model = load_model(item, runtime)
-    complete = partial(model.impute_by_guidance, **guidance.model_dump())
-    return {"ldmiss-guidance": Imputer(complete, stochastic=True)}
+    """Self-guidance through decoder and score network, and moment matching where the params have it."""
+    settings, model = params.ldmiss.impute, load_model(item, runtime)
+    guided = partial(model.impute_by_guidance, **settings.guidance.model_dump())
+    imputers = {"ldmiss-guidance": Imputer(guided, stochastic=True)}
+    if settings.moment_matching is not None:
+        matched = partial(model.impute_by_moment_matching, **settings.moment_matching.model_dump())
+        imputers["ldmiss-moment-matching"] = Imputer(matched, stochastic=True)
+    return imputers

@@ -139,4 +139,9 @@ class Params(Section):
                     f"{name}.impute.guidance.t_max: {impute.guidance.t_max} is below diffusion.tau, "
                     f"{self.diffusion.tau}: guidance would never act"
                 )
+            if impute.moment_matching is not None and impute.moment_matching.t_start <= self.diffusion.tau:
+                raise ValueError(
+                    f"{name}.impute.moment_matching.t_start: {impute.moment_matching.t_start}; allowed: above "
+                    f"diffusion.tau, {self.diffusion.tau}, where sampling ends"
+                )
         return self

@@ -103,8 +103,17 @@ class Resampling(Section):
     num_resamples: Count
 
 
+class MomentMatching(Section):
+    sampler: Sampler
+    num_steps: Steps
+    num_iterations: Count
+    noise_sd: Positive
+    t_start: Annotated[float, Field(gt=0, le=1)]
+
+
 class LDMissImpute(Section):
     guidance: Guidance
+    moment_matching: MomentMatching | None
 
 
 class LDMiss(Section):
@@ -117,6 +126,7 @@ class LDMiss(Section):
 
 class DDPMImpute(Section):
     guidance: Guidance
+    moment_matching: MomentMatching | None
     replacement: Resampling
 
 
