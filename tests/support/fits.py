@@ -89,21 +89,21 @@ def _diffputer(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
 
 
 PATCH_UNET = {
-    "base_channels": 4, "channel_multipliers": [1, 1], "num_res_blocks": 1, "attention_levels": [],
+    "base_channels": 4, "channel_multipliers": [1, 2], "num_res_blocks": 1, "attention_levels": [],
     "mid_attention": False, "dropout": 0.0, "num_groups": 2, "resampling": "biggan", "patch_size": 2,
 }  # fmt: skip
-RECIPE = {"epochs": 2, "batch_size": 16, "lr": 1e-3, "lr_schedule": "warmup_cosine", "ema_decay": 0.9}
+RECIPE = {"epochs": 2, "batch_size": 16, "lr": 1e-3, "lr_schedule": "warmup_cosine", "ema_decay": 0.9, "grad_clip": 1.0}
 
 
 def _regression(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
     return regression.fit(
-        data.images, data.observed, network=PATCH_UNET, recipe=RECIPE, min_kept=0.2, seed=SEED, checkpoint=checkpoint
+        data.images, data.observed, network=PATCH_UNET, recipe=RECIPE, min_kept=0.5, seed=SEED, checkpoint=checkpoint
     ).tensors
 
 
 def _conditional(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
     return conditional.fit(
-        data.images, data.observed, network=PATCH_UNET, recipe=RECIPE, min_kept=0.2,
+        data.images, data.observed, network=PATCH_UNET, recipe=RECIPE, min_kept=0.5,
         diffusion={"beta_min": 0.1, "beta_max": 20.0, "tau": 1e-3}, seed=SEED, checkpoint=checkpoint,
     ).tensors  # fmt: skip
 

@@ -11,7 +11,7 @@ from ldmiss.core.noise import RowNoise
 from ldmiss.core.pixels import scaled_from_network
 from ldmiss.core.saved_steps import NOT_SAVED, SavedSteps
 from ldmiss.imputation.imputer import check_shape
-from ldmiss.regression.objective import split_outputs
+from ldmiss.regression.outputs import split_outputs
 from ldmiss.remasking.network import VALUE_RANGE, show_scaled
 
 

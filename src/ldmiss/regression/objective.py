@@ -3,24 +3,16 @@
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ldmiss.core.pixels import network_from_scaled
+from ldmiss.regression.outputs import split_outputs
 from ldmiss.remasking.network import VALUE_RANGE, show_scaled
 from ldmiss.remasking.split import split_known
 from ldmiss.training.loop import BatchLoss
 
 SPREAD_WEIGHT = 0.02
 """Of the likelihood beside the squared error: enough to learn the spread, too little to bend the mean."""
-MIN_SD = 2e-3
-"""Least predicted sd, a quarter of a grey level in the networks' range: a likelihood has to have a bound."""
-
-
-def split_outputs(outputs: Tensor) -> tuple[Tensor, Tensor]:
-    """The network's outputs (B, 2 C, H, W) to mean and sd (B, C, H, W), in the networks' range."""
-    mean, raw = outputs.chunk(2, dim=1)
-    return mean, F.softplus(raw) + MIN_SD
 
 
 def regression_loss(forward: Callable[..., Tensor], images: Tensor, observed: Tensor, *, min_kept: float) -> BatchLoss:

@@ -210,7 +210,7 @@ def test_few_repetitions_leave_diffputer_too_wide(pattern: str) -> None:
 def test_moment_matching_is_the_posterior(num_steps: int, num_iterations: int, pattern: str) -> None:
     """In ten steps already: variance .91 to 1.06, squared bias below .02 of the exact variance (more steps: .98-1.04).
 
-    One iteration of conjugate gradients leaves a tenth of the variance as bias where a block is missing.
+    One iteration of conjugate residuals leaves a tenth of the variance as bias where a block is missing.
     """
     law = law_of(matched(num_steps, num_iterations), pattern)
     assert 0.88 < law.variance < 1.1

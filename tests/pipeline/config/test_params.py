@@ -140,9 +140,19 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"classifier": {"weights": "/tmp/x.safetensors"}}, r"classifier.weights: .* must be null or a file in assets/"),
     ({"ddpm": {"impute": {"guidance": {"t_max": 1e-4}}}}, "ddpm.impute.guidance.t_max: 0.0001 is below diffusion.tau"),
     (
-        {"ldmiss": {"impute": {"moment_matching": {
-            "sampler": "ddim", "num_steps": 3, "num_iterations": 1, "noise_sd": 0.1, "t_start": 1e-4,
-        }}}},
+        {
+            "ldmiss": {
+                "impute": {
+                    "moment_matching": {
+                        "sampler": "ddim",
+                        "num_steps": 3,
+                        "num_iterations": 1,
+                        "noise_sd": 0.1,
+                        "t_start": 1e-4,
+                    }
+                }
+            }
+        },
         "ldmiss.impute.moment_matching.t_start: 0.0001; allowed: above diffusion.tau",
     ),
     ({"vae": {"encoder_input": "masked"}}, "vae.encoder_input: .*'faithful' or 'robust', got 'masked'"),
