@@ -70,7 +70,7 @@ METHODS = {
     "diffputer-replacement": MethodStyle("DiffPuter, replacement", "#009E73", "^", "-."),
     "vae": MethodStyle("VAE", "#CC79A7", "X", "--"),
     "autoencoder": MethodStyle("VAE alone", "#CC79A7", "X", "--"),
-    "conditional-diffusion": MethodStyle("conditional diffusion", "#F0E442", "D", "-"),
+    "conditional-diffusion": MethodStyle("conditional diffusion", "#882255", "D", "-"),
     "unet-regression": MethodStyle("regression U-Net", "#8C510A", "p", "--"),
     "unet-regression-draws": MethodStyle("regression U-Net, draws", "#8C510A", "*", ":"),
     "gaussian": MethodStyle("linear Gaussian", "#000000", "<", "-"),
