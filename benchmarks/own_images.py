@@ -36,14 +36,18 @@ def main() -> int:
     )
     args = parser.parse_args()
     truth = _digits(args.folder.resolve())
-    print("| holes | held out by | estimate: RMSE | real: RMSE | estimate: CRPS | real: CRPS | calibration, both |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| holes | held out by | imputer | estimate: RMSE | real: RMSE | estimate: CRPS | real: CRPS | calibration, both |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for mechanism, rate in MECHANISMS.items():
         observed = draw_observed(mechanism, truth, rate, numpy_generator(0, "own images", mechanism))
         clone = args.folder.resolve() / mechanism
         clone.mkdir(parents=True)
         np.savez_compressed(clone / "images.npz", images=truth[:, 0], mask=observed[:, 0])
-        print(_compared(_run(clone, args.overrides), mechanism, truth, ~observed), flush=True)
+        project = _run(clone, args.overrides)
+        for path in sorted((project / f"data/completed/{CELL}").rglob("*.npz")):
+            print(_compared(project, path, mechanism, truth, ~observed), flush=True)
     return 0
 
 
@@ -70,12 +74,12 @@ def _run(folder: Path, overrides: list[str]) -> Path:
     return clone
 
 
-def _compared(clone: Path, mechanism: str, truth: np.ndarray, missing: np.ndarray) -> str:
-    """A row of the table."""
+def _compared(clone: Path, path: Path, mechanism: str, truth: np.ndarray, missing: np.ndarray) -> str:
+    """A row of the table, of the completions in one file, of an imputer whose draws differ."""
     summary = json.loads((clone / "metrics/summary.json").read_text())
     cell = json.loads((clone / f"metrics/cells/{CELL}.json").read_text())
-    estimate = cell["imputation"]["ldmiss-guidance"]
-    images, drawn = load_arrays(clone / f"data/completed/{CELL}/ldmiss/ldmiss-guidance.npz", "images", "draws")
+    estimate = cell["imputation"][path.stem]
+    images, drawn = load_arrays(path, "images", "draws")
     completed, draws = images[:, None], drawn[:, :, None]
     squares = (completed.astype(float) - truth) ** 2
     of_image = [squares[i][missing[i]].mean() for i in range(len(truth)) if missing[i].any()]
@@ -83,7 +87,7 @@ def _compared(clone: Path, mechanism: str, truth: np.ndarray, missing: np.ndarra
     rmse_se = np.std(of_image) / np.sqrt(len(of_image)) / (2 * rmse)
     pixels = scored_pixels(draws, truth, missing)
     return (
-        f"| {mechanism} | {summary['run']['test_mechanism']} "
+        f"| {mechanism} | {summary['run']['test_mechanism']} | {path.stem} "
         f"| {estimate['rmse_mean']:.2f} ± {estimate['rmse_mean_se']:.2f} | {rmse:.2f} ± {rmse_se:.2f} "
         f"| {estimate['crps']:.2f} | {crps(*pixels):.2f} | {estimate['calibration']:.2f}, {calibration(*pixels):.2f} |"
     )
