@@ -36,10 +36,11 @@ def main() -> int:
     )
     args = parser.parse_args()
     truth = _digits(args.folder.resolve())
-    print(
-        "| holes | held out by | imputer | estimate: RMSE | real: RMSE | estimate: CRPS | real: CRPS | calibration, both |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+    columns = (
+        "holes", "held out by", "imputer", "estimate: RMSE", "real: RMSE", "estimate: CRPS", "real: CRPS",
+        "calibration, both",
+    )  # fmt: skip
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
     for mechanism, rate in MECHANISMS.items():
         observed = draw_observed(mechanism, truth, rate, numpy_generator(0, "own images", mechanism))
         clone = args.folder.resolve() / mechanism

@@ -21,6 +21,7 @@ _HOMES = {
     "fitting.ddpm": ["fit_ddpm"],
     "fitting.diffputer": ["EMSettings", "fit_diffputer"],
     "imputation.conditional": ["ConditionalModel"],
+    "imputation.miwae": ["MIWAEModel"],
     "imputation.regression": ["RegressionModel"],
     "imputation.score_based": ["ScoreModel", "score_model"],
     "imputation.diffputer": ["DiffPuterModel"],

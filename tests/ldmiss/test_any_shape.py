@@ -19,7 +19,7 @@ from ldmiss.core.scaling import Scaler
 from ldmiss.diffputer.em import Sampling, denoiser_of
 from ldmiss.diffputer.mlp import DiffPuterMLP
 from ldmiss.diffusion.sde import VPSDE
-from ldmiss.fitting import conditional, regression
+from ldmiss.fitting import conditional, miwae, regression
 from ldmiss.fitting.ddpm import fit_ddpm
 from ldmiss.fitting.diffputer import EMSettings, fit_diffputer
 from ldmiss.fitting.ldm import fit_ldm
@@ -28,6 +28,7 @@ from ldmiss.imputation.autoencoder import impute_autoencoder
 from ldmiss.imputation.conditional import ConditionalModel
 from ldmiss.imputation.diffputer import DiffPuterModel
 from ldmiss.imputation.imputer import Imputer
+from ldmiss.imputation.miwae import MIWAEModel
 from ldmiss.imputation.regression import RegressionModel
 from ldmiss.imputation.score_based import score_model
 from ldmiss.networks.restore import restore_network
@@ -126,6 +127,18 @@ def test_remasking(data: Data) -> None:
     fitted = conditional.fit(data.images, data.observed, **settings, diffusion=diffusion, seed=0, progress=False)
     network = restore_network(PatchUNet, fitted.metadata["network"], fitted.tensors)
     is_completed(data, partial(ConditionalModel(network, SDE, 1e-3, shape).impute, num_steps=2))
+
+
+def test_miwae(data: Data) -> None:
+    """Fitted, and images completed by means and by draws."""
+    channels, *size = data.images.shape[1:]
+    fitted = miwae.fit(
+        data.images, data.observed, network=VAE, recipe=vars(RECIPE), num_samples=2, seed=0, progress=False
+    )
+    network = restore_network(Autoencoder, fitted.metadata["network"], fitted.tensors)
+    model = MIWAEModel(network.encoder, network.decoder, (channels, *size))
+    is_completed(data, partial(model.impute_mean, num_samples=2), stochastic=False)
+    is_completed(data, partial(model.impute_draw, num_samples=2))
 
 
 def test_diffputer(data: Data) -> None:

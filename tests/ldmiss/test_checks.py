@@ -75,6 +75,12 @@ IMPUTE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     ),
     "RegressionModel.impute_mean": lambda x, observed: small_models.regression().impute_mean(x, observed, noise()),
     "RegressionModel.impute_draw": lambda x, observed: small_models.regression().impute_draw(x, observed, noise()),
+    "MIWAEModel.impute_mean": lambda x, observed: small_models.miwae().impute_mean(
+        x, observed, noise(), num_samples=2
+    ),
+    "MIWAEModel.impute_draw": lambda x, observed: small_models.miwae().impute_draw(
+        x, observed, noise(), num_samples=2
+    ),
     "DiffPuterModel.impute": lambda x, observed: small_models.diffputer().impute(
         x, observed, noise(), sampling=Sampling(2, 1)
     ),
@@ -129,7 +135,7 @@ def test_images_of_another_shape_than_the_models(name: str, shape: tuple[int, in
     refuses(f"x_obs: images of {given}; allowed: 1 x 28 x 28, the model's", lambda: IMPUTE[name](x, x > 0))
 
 
-OF_IMAGES = ("vae", "ddpm", "regression", "conditional", "baselines")
+OF_IMAGES = ("vae", "ddpm", "regression", "conditional", "miwae", "baselines")
 BAD_FITS: list[tuple[str, dict[str, Any], str]] = [
     *[(name, {"images": X[..., :7], "observed": OBSERVED[..., :7]}, "images: 28 x 7 pixels; allowed: at least 8 x 8")
       for name in OF_IMAGES],

@@ -44,6 +44,8 @@ SWITCHES: list[tuple[str, str, Any]] = [
     ("train-regression", "regression.train.network.patch_size", 1),
     ("train-conditional", "conditional.train.min_kept", 0.8),
     ("train-conditional", "conditional.train.diffusion.tau", 0.01),
+    ("train-miwae", "miwae.train.num_samples", 1),
+    ("impute-miwae", "miwae.impute.num_samples", 8),
     ("impute-conditional", "conditional.impute.sampler", "heun"),
     ("sample-ddpm", "ddpm.sample.num_steps", 4),
     *[("sample-ldmiss", "ldmiss.sample.sampler", name) for name in get_args(Sampler) if name != "euler_maruyama"],

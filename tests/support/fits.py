@@ -9,7 +9,7 @@ from torch import Tensor
 from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
 from ldmiss.diffputer.em import Sampling
-from ldmiss.fitting import baselines, conditional, regression
+from ldmiss.fitting import baselines, conditional, miwae, regression
 from ldmiss.fitting.classifier import fit_classifier
 from ldmiss.fitting.ddpm import fit_ddpm
 from ldmiss.fitting.diffputer import EMSettings, fit_diffputer
@@ -108,6 +108,17 @@ def _conditional(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
     ).tensors  # fmt: skip
 
 
+def _miwae(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
+    network = {
+        "base_channels": 4, "channel_multipliers": [1, 2, 4], "num_res_blocks": 1, "latent_channels": 2,
+        "num_groups": 2, "mid_attention": True,
+    }  # fmt: skip
+    recipe = {"epochs": 2, "batch_size": 16, "lr": 1e-3, "lr_schedule": "warmup_cosine", "grad_clip": 1.0}
+    return miwae.fit(
+        data.images, data.observed, network=network, recipe=recipe, num_samples=2, seed=SEED, checkpoint=checkpoint
+    ).tensors
+
+
 def _baselines(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
     return baselines.fit(data.images, data.observed, ridge=0.003, checkpoint=checkpoint).tensors
 
@@ -119,6 +130,6 @@ def _classifier(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
 
 FITS: dict[str, Fit] = {
     "vae": _vae, "ldmiss": _ldm, "ddpm": _ddpm, "diffputer": _diffputer, "regression": _regression,
-    "conditional": _conditional, "baselines": _baselines, "classifier": _classifier,
+    "conditional": _conditional, "miwae": _miwae, "baselines": _baselines, "classifier": _classifier,
 }  # fmt: skip
-OF_INCOMPLETE_IMAGES = ("vae", "ddpm", "diffputer", "regression", "conditional", "baselines")
+OF_INCOMPLETE_IMAGES = ("vae", "ddpm", "diffputer", "regression", "conditional", "miwae", "baselines")

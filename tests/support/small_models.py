@@ -17,6 +17,7 @@ from ldmiss.diffusion.sde import VPSDE
 from ldmiss.diffusion.unet import UNet
 from ldmiss.imputation.conditional import ConditionalModel
 from ldmiss.imputation.diffputer import DiffPuterModel
+from ldmiss.imputation.miwae import MIWAEModel
 from ldmiss.imputation.regression import RegressionModel
 from ldmiss.imputation.score_based import ScoreModel
 from ldmiss.networks.layers import at_precision, build, init_torch_default
@@ -37,11 +38,11 @@ def unet(channels: int, device: torch.device = CPU, *, attention: bool = False) 
     )  # fmt: skip
 
 
-def autoencoder(device: torch.device = CPU) -> Autoencoder:
+def autoencoder(device: torch.device = CPU, channels: int = 1) -> Autoencoder:
     """28 x 28 to 7 x 7 and back, with attention in the middle."""
     return build(
         lambda: Autoencoder(
-            size=(28, 28), in_channels=1, out_channels=1, latent_channels=2, base_channels=8,
+            size=(28, 28), in_channels=channels, out_channels=channels, latent_channels=2, base_channels=8,
             channel_multipliers=[1, 2, 4], num_res_blocks=1, num_groups=2, mid_attention=True,
         ),
         device, init_torch_default, torch_generator("cpu", 0, "vae"),
@@ -99,6 +100,12 @@ def conditional(device: torch.device = CPU, dtype: torch.dtype = torch.float32) 
     return ConditionalModel(forward, VPSDE(), 1e-3, (1, 28, 28))
 
 
+def miwae(device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> MIWAEModel:
+    """An importance-weighted autoencoder of 28 x 28 pixels."""
+    network = autoencoder(device, channels=2).requires_grad_(False)
+    return MIWAEModel(at_precision(network.encoder, dtype), at_precision(network.decoder, dtype), (1, 28, 28))
+
+
 GENERATORS: dict[str, Callable[..., Callable[..., Tensor]]] = {
     "ldmiss": lambda device, steps, dtype=torch.float32: partial(ldmiss(device, dtype).generate, num_steps=steps),
     "ddpm": lambda device, steps, dtype=torch.float32: partial(ddpm(device, dtype).generate, num_steps=steps),
@@ -123,6 +130,9 @@ IMPUTERS: dict[str, Callable[..., Callable[..., Tensor]]] = {
     ),
     "conditional-diffusion": lambda device, steps, dtype=torch.float32: partial(
         conditional(device, dtype).impute, num_steps=steps
+    ),
+    "miwae-draws": lambda device, steps, dtype=torch.float32: partial(
+        miwae(device, dtype).impute_draw, num_samples=steps
     ),
     "unet-regression-draws": lambda device, steps, dtype=torch.float32: regression(device, dtype).impute_draw,
     "diffputer-replacement": lambda device, steps, dtype=torch.float32: partial(

@@ -62,8 +62,16 @@ TINY: dict[str, Any] = {
         },
         "impute": {"num_steps": 3},
     },
+    "miwae": {
+        "train": {
+            "network": {"base_channels": 4, "num_res_blocks": 1, "num_groups": 2},
+            "recipe": TRAIN,
+            "num_samples": 2,
+        },
+        "impute": {"num_samples": 3},
+    },
+    "impute": {"num_images": 20, "num_draws": 3, "num_draw_images": 4, "chunk_size": 8, "methods": list(METHODS)},
     "sample": {"num_images": 12, "chunk_size": 5},
-    "impute": {"num_images": 20, "num_draws": 3, "num_draw_images": 4, "chunk_size": 8},
     "plot": {"num_columns": 3},
 }
 ITEMS = [
@@ -85,10 +93,10 @@ ITEMS = [
 """Every stage after `download`, in order."""
 STOCHASTIC = {
     "ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement", "unet-regression-draws",
-    "conditional-diffusion",
+    "conditional-diffusion", "miwae-draws",
 }  # fmt: skip
 """The imputers whose draws differ."""
-IMPUTERS = STOCHASTIC | {"autoencoder", "unet-regression", "mean", "neighbour", "gaussian"}
+IMPUTERS = STOCHASTIC | {"autoencoder", "unet-regression", "miwae-mean", "mean", "neighbour", "gaussian"}
 """All of them."""
 MADE = ("data/observed", "data/latents", "data/samples", "data/imputed", "models", "metrics", "plots")
 """The folders that they write."""

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ldmiss.core.pixels import network_from_scaled
+from ldmiss.core.pixels import network_from_scaled, show_known
 from ldmiss.diffusion.losses import sample_times
 from ldmiss.diffusion.parameterization import velocity
 from ldmiss.diffusion.sde import VPSDE
-from ldmiss.remasking.network import VALUE_RANGE, show_known, show_scaled
+from ldmiss.remasking.network import VALUE_RANGE, show_scaled
 from ldmiss.remasking.split import split_known
 from ldmiss.training.loop import BatchLoss
 

@@ -27,3 +27,13 @@ def scaled_from_network(x: Tensor, value_range: str) -> Tensor:
 def fill_missing(x: Tensor, observed: Tensor, fill: Tensor) -> Tensor:
     """Put `fill` (of `ldmiss.core.fill`, broadcastable) where nothing was observed; x and observed (B, ...)."""
     return torch.where(observed, x, fill)
+
+
+def show_known(x: Tensor, known: Tensor) -> Tensor:
+    """What a network sees of pixels: their values, 0 where not known, and indicators; (B, C, H, W) -> (B, 2 C, H, W).
+
+    Args:
+        x: in the networks' range; values that are not known are never used.
+        known: bool, of the same shape.
+    """
+    return torch.cat([torch.where(known, x, 0.0), known.float()], dim=1)

@@ -73,6 +73,8 @@ METHODS = {
     "conditional-diffusion": MethodStyle("conditional diffusion", "#882255", "D", "-"),
     "unet-regression": MethodStyle("regression U-Net", "#8C510A", "p", "--"),
     "unet-regression-draws": MethodStyle("regression U-Net, draws", "#8C510A", "*", ":"),
+    "miwae-mean": MethodStyle("MIWAE", "#117733", "^", "--"),
+    "miwae-draws": MethodStyle("MIWAE, draws", "#117733", "^", ":"),
     "gaussian": MethodStyle("linear Gaussian", "#000000", "<", "-"),
     "mean": MethodStyle("pixel mean", "#808080", "h", ":"),
     "neighbour": MethodStyle("nearest neighbour", "#56B4E9", "d", "-."),

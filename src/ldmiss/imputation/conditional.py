@@ -8,12 +8,12 @@ from torch import Tensor
 
 from ldmiss.checks import check_choice, check_count, check_images_to_complete
 from ldmiss.core.noise import RowNoise
-from ldmiss.core.pixels import scaled_from_network
+from ldmiss.core.pixels import scaled_from_network, show_known
 from ldmiss.core.saved_steps import NOT_SAVED, SavedSteps
 from ldmiss.diffusion.parameterization import score_from_x_0, x_0_from_velocity
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.imputation.imputer import check_shape
-from ldmiss.remasking.network import VALUE_RANGE, show_known, show_scaled
+from ldmiss.remasking.network import VALUE_RANGE, show_scaled
 from ldmiss.sampling.samplers import SAMPLERS, sample_from_prior
 
 

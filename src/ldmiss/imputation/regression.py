@@ -11,13 +11,14 @@ from ldmiss.core.noise import RowNoise
 from ldmiss.core.pixels import scaled_from_network
 from ldmiss.core.saved_steps import NOT_SAVED, SavedSteps
 from ldmiss.imputation.imputer import check_shape
-from ldmiss.regression.outputs import split_outputs
+from ldmiss.networks.outputs import mean_and_sd
+from ldmiss.regression.constants import MIN_SD
 from ldmiss.remasking.network import VALUE_RANGE, show_scaled
 
 
 @dataclass(frozen=True)
 class RegressionModel:
-    """A trained network, (what is known, t) -> outputs, see `split_outputs`, for images of a shape, (C, H, W)."""
+    """A trained network, (what is known, t) -> outputs, see `mean_and_sd`, for images of a shape, (C, H, W)."""
 
     forward: Callable[..., Tensor]
     shape: tuple[int, int, int]
@@ -44,4 +45,4 @@ class RegressionModel:
     def _predict(self, x_obs: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
         check_images_to_complete(x_obs, observed)
         check_shape(x_obs, self.shape)
-        return split_outputs(self.forward(show_scaled(x_obs, observed), x_obs.new_zeros(())))
+        return mean_and_sd(self.forward(show_scaled(x_obs, observed), x_obs.new_zeros(())), MIN_SD)

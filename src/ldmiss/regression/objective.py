@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from ldmiss.core.pixels import network_from_scaled
-from ldmiss.regression.outputs import split_outputs
+from ldmiss.networks.outputs import mean_and_sd
+from ldmiss.regression.constants import MIN_SD
 from ldmiss.remasking.network import VALUE_RANGE, show_scaled
 from ldmiss.remasking.split import split_known
 from ldmiss.training.loop import BatchLoss
@@ -22,7 +23,7 @@ def regression_loss(forward: Callable[..., Tensor], images: Tensor, observed: Te
     wide (Seitzer et al. 2022, "On the pitfalls of heteroscedastic uncertainty estimation").
 
     Args:
-        forward: network(what is given, t, generator) -> outputs, see `split_outputs`.
+        forward: network(what is given, t, generator) -> outputs, see `mean_and_sd`.
         images: float32 (N, C, H, W), scaled; observed: bool (N, C, H, W).
         min_kept: see `split_known`.
     """
@@ -30,7 +31,7 @@ def regression_loss(forward: Callable[..., Tensor], images: Tensor, observed: Te
     def loss(batch: Tensor, generator: torch.Generator) -> Tensor:
         x = images[batch]
         given, hidden = split_known(observed[batch], generator, min_kept=min_kept)
-        mean, sd = split_outputs(forward(show_scaled(x, given), x.new_zeros(()), generator))
+        mean, sd = mean_and_sd(forward(show_scaled(x, given), x.new_zeros(()), generator), MIN_SD)
         target = network_from_scaled(torch.where(hidden, x, 0.0), VALUE_RANGE)  # a gradient times NaN is NaN
         squared = (target - mean).square()
         negative_likelihood = 0.5 * squared.detach() / sd.square() + sd.log()

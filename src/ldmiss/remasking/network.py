@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ldmiss.core.pixels import network_from_scaled
+from ldmiss.core.pixels import network_from_scaled, show_known
 from ldmiss.diffusion.unet import UNet
 
 VALUE_RANGE = "symmetric"
@@ -35,16 +35,6 @@ class PatchUNet(nn.Module):
         x = F.pad(x, (0, -width % self.patch_size, 0, -height % self.patch_size))
         y = F.pixel_shuffle(self.unet(F.pixel_unshuffle(x, self.patch_size), t, generator), self.patch_size)
         return y[..., :height, :width]
-
-
-def show_known(x: Tensor, known: Tensor) -> Tensor:
-    """What a network sees of pixels: their values, 0 where not known, and indicators; (B, C, H, W) -> (B, 2 C, H, W).
-
-    Args:
-        x: in the networks' range; values that are not known are never used.
-        known: bool, of the same shape.
-    """
-    return torch.cat([torch.where(known, x, 0.0), known.float()], dim=1)
 
 
 def show_scaled(x: Tensor, known: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ METHODS = {
     "vae": "ldmiss_pipeline.methods.vae",
     "regression": "ldmiss_pipeline.methods.regression",
     "conditional": "ldmiss_pipeline.methods.conditional",
+    "miwae": "ldmiss_pipeline.methods.miwae",
     "baselines": "ldmiss_pipeline.methods.baselines",
 }
 """Every method that imputes, by the module that loads it."""
@@ -34,7 +35,7 @@ METHODS = {
 GENERATORS = ["ldmiss", "ddpm", "diffputer"]
 """The methods that also generate."""
 
-TRAINED_BY_TRAIN = ["regression", "conditional", "baselines"]
+TRAINED_BY_TRAIN = ["regression", "conditional", "miwae", "baselines"]
 """The methods of the stage `train`, which is for all that have no training stage of their own."""
 
 NEEDED_BY = {"vae": ["ldmiss", "vae"], "ldmiss": ["ldmiss"], "ddpm": ["ddpm"], "diffputer": ["diffputer"]}

@@ -6,9 +6,10 @@ from support.small_models import patch_unet
 from torch import Tensor
 
 from ldmiss.core.noise import torch_generator
+from ldmiss.core.pixels import show_known
 from ldmiss.diffusion.unet import UNet
 from ldmiss.networks.layers import build, init_torch_default
-from ldmiss.remasking.network import PatchUNet, show_known, show_scaled
+from ldmiss.remasking.network import PatchUNet, show_scaled
 
 T = torch.tensor(0.3)
 UNET = {

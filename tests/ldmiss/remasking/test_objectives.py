@@ -11,8 +11,8 @@ from ldmiss.conditional.objective import conditional_loss
 from ldmiss.core.pixels import scaled_from_network
 from ldmiss.core.shapes import append_dims
 from ldmiss.diffusion.sde import VPSDE
+from ldmiss.regression.constants import MIN_SD
 from ldmiss.regression.objective import regression_loss
-from ldmiss.regression.outputs import MIN_SD
 from ldmiss.remasking.network import VALUE_RANGE
 from ldmiss.training.loop import BatchLoss
 

@@ -114,8 +114,16 @@ def test_stages_read_only_the_params_they_declare(project: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("stage", "item", "takes"),
     [
-        ("train", Item(0.5, 42, "ddpm"), "--missing-rate and --seed, and --method of baselines"),
-        ("train", Item(0.5, 42), "--missing-rate and --seed, and --method of baselines"),
+        (
+            "train",
+            Item(0.5, 42, "ddpm"),
+            "--missing-rate and --seed, and --method of regression, conditional, miwae, baselines",
+        ),
+        (
+            "train",
+            Item(0.5, 42),
+            "--missing-rate and --seed, and --method of regression, conditional, miwae, baselines",
+        ),
         ("sample", Item(0.5, 42, "vae"), "--method of ldmiss, ddpm, diffputer"),
         ("mask", Item(), "--missing-rate and --seed, got none"),
         ("mask", Item(0.5, 42, "ddpm"), "--missing-rate and --seed, got 0.5-42-ddpm"),

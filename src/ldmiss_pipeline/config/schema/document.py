@@ -11,6 +11,7 @@ from ldmiss_pipeline.config.schema.data import Compute, DatasetParams, Missing
 from ldmiss_pipeline.config.schema.inference import Complete, Evaluate, Grid, Impute, Plot, Sample, Train
 from ldmiss_pipeline.config.schema.methods import (
     DDPM,
+    MIWAE,
     VAE,
     Baselines,
     Classifier,
@@ -45,6 +46,7 @@ class Params(Section):
     diffputer: DiffPuter
     regression: Regression
     conditional: Conditional
+    miwae: MIWAE
     baselines: Baselines
     train: Train
     sample: Sample

@@ -187,6 +187,21 @@ class Conditional(Section):
     impute: Generation
 
 
+class MIWAETrain(Section):
+    network: AutoencoderNetwork
+    recipe: Train
+    num_samples: Count
+
+
+class NumSamples(Section):
+    num_samples: Count
+
+
+class MIWAE(Section):
+    train: MIWAETrain
+    impute: NumSamples
+
+
 class BaselinesTrain(Section):
     """`ridge` has to keep a covariance regular in float64 (`ldmiss.baselines.gaussian.least_ridge`). Entries of that of
     784 pixels in [0, 1] are at most 1 in size, so its positive eigenvalues sum to at most (784^1.5 + 196) / 2, and
