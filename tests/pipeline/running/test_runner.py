@@ -14,6 +14,7 @@ import ldmiss_pipeline.running.runner as runner
 from ldmiss.errors import InputError
 from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.config import params, schema
+from ldmiss_pipeline.config.registry import TRAINED_BY_TRAIN
 from ldmiss_pipeline.running.pipeline import Pipeline
 
 
@@ -111,18 +112,21 @@ def test_stages_read_only_the_params_they_declare(project: Path, monkeypatch: py
         assert unread <= allowed, f"{stage}@{item.name} declares, but does not read"
 
 
+TRAINED = ", ".join(TRAINED_BY_TRAIN)
+
+
 @pytest.mark.parametrize(
     ("stage", "item", "takes"),
     [
         (
             "train",
             Item(0.5, 42, "ddpm"),
-            "--missing-rate and --seed, and --method of regression, conditional, miwae, baselines",
+            f"--missing-rate and --seed, and --method of {TRAINED}",
         ),
         (
             "train",
             Item(0.5, 42),
-            "--missing-rate and --seed, and --method of regression, conditional, miwae, baselines",
+            f"--missing-rate and --seed, and --method of {TRAINED}",
         ),
         ("sample", Item(0.5, 42, "vae"), "--method of ldmiss, ddpm, diffputer"),
         ("mask", Item(), "--missing-rate and --seed, got none"),
