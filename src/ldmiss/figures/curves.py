@@ -133,16 +133,20 @@ def draw_methods(axis: Axes, points: pd.DataFrame) -> None:
         axis.set_xlabel("training missing rate")
 
 
+_INCHES_A_LINE = 0.16
+"""Height of a line of a legend."""
+
+
 def draw_legend(figure: Figure) -> None:
     """One legend below all panels, with an entry for each label of any of them."""
     entries: dict[str, Any] = {}
     for axis in figure.axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    columns = 4 if figure.get_figwidth() > ONE_COLUMN else 2
-    figure.legend(
-        list(entries.values()), list(entries), loc="outside lower center", ncols=min(columns, len(entries) or 1)
-    )
+    columns = min(4 if figure.get_figwidth() > ONE_COLUMN else 2, len(entries) or 1)
+    further_lines = max(0, -(-len(entries) // columns) - 1)
+    figure.set_figheight(figure.get_figheight() + further_lines * _INCHES_A_LINE)  # or panels of a fixed shape are cut
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns)
 
 
 def _draw_published(axis: Axes, published: Mapping[str, float], at: float) -> None:
