@@ -32,7 +32,7 @@ from support.small_trainings import ROWS, TRAININGS, incomplete
 pytestmark = pytest.mark.skipif(INSIDE not in os.environ, reason="runs in the process of test_fake_cuda.py")
 STEPS = 3
 DTYPES = [torch.float32, torch.bfloat16]
-NO_GRID = ("unet-regression-draws", "miwae-draws")
+NO_GRID = ("unet-regression", "unet-regression-draws", "miwae-mean", "miwae-draws")
 GRID = f"({STEPS + 1},) from cpu to cuda"
 ORDER = f"({ROWS},) from cpu to cuda"
 """An epoch's order is copied where it begins, and where a run begins, which may be within one."""

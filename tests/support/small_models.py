@@ -134,6 +134,10 @@ IMPUTERS: dict[str, Callable[..., Callable[..., Tensor]]] = {
     "miwae-draws": lambda device, steps, dtype=torch.float32: partial(
         miwae(device, dtype).impute_draw, num_samples=steps
     ),
+    "miwae-mean": lambda device, steps, dtype=torch.float32: partial(
+        miwae(device, dtype).impute_mean, num_samples=steps
+    ),
+    "unet-regression": lambda device, steps, dtype=torch.float32: regression(device, dtype).impute_mean,
     "unet-regression-draws": lambda device, steps, dtype=torch.float32: regression(device, dtype).impute_draw,
     "diffputer-replacement": lambda device, steps, dtype=torch.float32: partial(
         diffputer(device, dtype).impute, sampling=Sampling(steps, 2)

@@ -38,7 +38,7 @@ def fit(
         network: arguments of `PatchUNet`, without the numbers of channels.
         recipe: arguments of `Recipe`.
         diffusion: "beta_min" and "beta_max" of the forward process, and "tau", the smallest training time.
-        min_kept: least share of the known pixels that re-masking leaves, see `split_known`.
+        min_kept: least share of its known pixels that an image keeps which loses single ones, see `split_known`.
         seed: root of all draws.
         dtype: precision of the network's layers, float32 or bfloat16.
         checkpoint, progress: see `fit_network`.

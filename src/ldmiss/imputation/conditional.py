@@ -67,4 +67,4 @@ class ConditionalModel:
         x = sample_from_prior(
             sampler, score, self.sde, noise(x_obs), num_steps=num_steps, tau=self.tau, noise=noise, saved=saved
         )
-        return scaled_from_network(x, VALUE_RANGE)
+        return torch.where(observed, x_obs, scaled_from_network(x, VALUE_RANGE))  # nothing is learnt of the known

@@ -28,7 +28,7 @@ class Imputer:
         complete: (x_obs float32 (B, C, H, W), scaled, observed bool (B, C, H, W), noise, where a sampler keeps its
             state) -> x_hat (B, C, H, W), a guess of every value, scaled; values of x_obs at missing pixels are never
             used.
-        stochastic: whether two draws differ.
+        stochastic: whether it gives draws, whose spread says how sure it is.
     """
 
     complete: Callable[[Tensor, Tensor, RowNoise, SavedSteps], Tensor]

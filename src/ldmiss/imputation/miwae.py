@@ -62,7 +62,7 @@ class MIWAEModel:
             # The largest of log-weights with Gumbel noise is a draw with the chances of the weights (Gumbel 1954).
             uniform = torch.special.ndtr(noise(log_weight[:, None])[:, 0].double()).clamp(1e-12, 1 - 1e-12)
             race = log_weight - (-uniform.log()).log().float()
-            wins = append_dims(race > top, mean)
+            wins = append_dims(~(race <= top), mean)  # NaN wins, and is seen
             chosen_mean, chosen_sd = torch.where(wins, mean, chosen_mean), torch.where(wins, sd, chosen_sd)
             top = torch.maximum(top, race)
         return to_scaled(chosen_mean + chosen_sd * noise(chosen_mean))

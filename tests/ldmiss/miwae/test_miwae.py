@@ -96,6 +96,13 @@ def test_means_and_draws_are_of_the_exact_conditional_law(encoder: object) -> No
     assert (means.mean(0) - posterior_mean * slopes).abs().max() < 0.02
 
 
+def test_a_network_that_diverged_gives_no_draw_that_looks_like_one() -> None:
+    """Weights that are not numbers end in pixels that are not."""
+    model = MIWAEModel(exact_encoder, lambda z: decoder(z) * float("nan"), (1, 3, 3))
+    draw = model.impute_draw(IMAGE, OBSERVED, RowNoise(0, torch.arange(1)), num_samples=3)
+    assert not draw.isfinite().any()
+
+
 @pytest.mark.parametrize("garbage", [float("nan"), float("inf"), 7.0])
 def test_missing_pixels_never_enter(garbage: float) -> None:
     """Loss and gradient, to the bit."""

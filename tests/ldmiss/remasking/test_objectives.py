@@ -107,6 +107,45 @@ def test_the_mean_learns_from_the_squared_error_alone() -> None:
     assert not raw.grad[~hidden].any()
 
 
+def test_the_denoiser_is_shown_what_is_given_and_noise_where_something_is_hidden() -> None:
+    """Never the answer: given and hidden are disjoint, and together what is known; times are all there are."""
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def forward(inputs: Tensor, t: Tensor, generator: torch.Generator | None) -> Tensor:
+        seen.append((inputs, t))
+        return torch.zeros_like(inputs[:, :1])
+
+    conditional(forward)(torch.arange(ROWS), torch.Generator().manual_seed(1))
+    inputs, t = seen[0]
+    x, given, x_t, hidden = inputs.split(1, dim=1)
+    assert not (given * hidden).any()
+    assert torch.equal(given + hidden, OBSERVED.float())
+    assert torch.equal(x, torch.where(given > 0, 2 * IMAGES - 1, 0.0))
+    assert not x_t[hidden == 0].any()
+    eps = (x_t - append_dims(SDE.marginal_prob(t)[0], x_t) * (2 * IMAGES - 1)) / append_dims(
+        SDE.marginal_prob(t)[1], x_t
+    )
+    assert abs(float(eps[hidden > 0].std()) - 1) < 0.02
+    assert abs(float(eps[hidden > 0].mean())) < 0.02
+    assert t.min() < 0.01
+    assert abs(float(t.mean()) - 0.5) < 0.02
+    assert t.max() > 0.99
+
+
+def test_the_denoiser_learns_from_hidden_pixels_alone() -> None:
+    """The gradient with respect to its output is zero at all others, and at no hidden one."""
+    velocity = torch.zeros(ROWS, 1, 3, 3, requires_grad=True)
+    hidden: list[Tensor] = []
+
+    def forward(inputs: Tensor, t: Tensor, generator: torch.Generator | None) -> Tensor:
+        hidden.append(inputs[:, 3:] > 0)
+        return velocity
+
+    conditional(forward)(torch.arange(ROWS), torch.Generator().manual_seed(1)).backward()  # type: ignore[no-untyped-call]
+    assert velocity.grad is not None
+    assert torch.equal(velocity.grad != 0, hidden[0])
+
+
 @pytest.mark.parametrize("garbage", [float("nan"), float("inf"), 7.0])
 @pytest.mark.parametrize("kind", ["regression", "conditional"])
 def test_missing_pixels_never_enter(kind: str, garbage: float) -> None:

@@ -19,15 +19,23 @@ def test_given_and_hidden_are_the_known_pixels() -> None:
     assert torch.equal(given | hidden, observed)
 
 
-def test_half_of_complete_images_lose_a_uniform_share() -> None:
-    """The others borrow from complete images and lose nothing."""
+def test_complete_images_lose_a_uniform_share() -> None:
+    """There is nothing to borrow. A pixel goes with all its channels."""
     observed = torch.ones(ROWS, *SHAPE, dtype=torch.bool)
     given, _ = split_known(observed, generator(1), min_kept=0.2)
     share = given.flatten(1).double().mean(1)
-    lost = share < 1
-    assert abs(float(lost.double().mean()) - 0.5) < 0.03
-    assert abs(float(share[lost].mean()) - 0.6) < 0.02  # uniform on [.2, 1]
-    assert abs(float(share[lost].var()) - (0.8**2 / 12 + 0.6 * 0.4 / 60)) < 0.01  # and binomial about it
+    assert abs(float(share.mean()) - 0.6) < 0.02  # uniform on [.2, 1]
+    assert abs(float(share.var()) - (0.8**2 / 12 + 0.6 * 0.4 / 30)) < 0.01  # and binomial about it
+    assert torch.equal(given[:, 0], given[:, 1])
+
+
+def test_channels_that_are_known_apart_are_hidden_apart() -> None:
+    """As soon as an image knows one channel of a pixel and not another."""
+    observed = torch.ones(ROWS, *SHAPE, dtype=torch.bool)
+    observed[:, 1, 0, 0] = False
+    given, _ = split_known(observed, generator(1), min_kept=0.2)
+    apart = (given[:, 0, 1:] != given[:, 1, 1:]).flatten(1).any(1)
+    assert apart.double().mean() > 0.9
 
 
 def test_the_others_lose_what_another_image_lacks() -> None:
@@ -38,6 +46,7 @@ def test_the_others_lose_what_another_image_lacks() -> None:
     given, hidden = split_known(observed, generator(1), min_kept=0.9)
     none_left = ~given.flatten(1).any(1)
     assert abs(float(none_left.double().mean()) - 0.25) < 0.03  # half borrow, half of these from the other kind
+    assert hidden[~none_left].flatten(1).any(1).double().mean() > 0.2  # those that cannot borrow lose single pixels
     assert torch.equal(hidden[none_left], observed[none_left])
 
 
