@@ -52,7 +52,7 @@ def test_experiments_metrics_and_return(clone: Path) -> None:
     second = dvc(clone, "exp", "run", "-S", "profile=smoke", "-S", "missing_rate=0.8", "-n", "most")
     assert {stage.split("@")[0] for stage in executed(second)}.isdisjoint({"download", "train_classifier", "mask_test"})
     assert "mask@0.8-42" in executed(second)
-    assert len(executed(second)) == 18
+    assert len(executed(second)) == 22
     difference = json.loads(dvc(clone, "metrics", "diff", "half", "most", "--json"))["metrics/summary.json"]
     changed = {key for key, change in difference.items() if change["old"] != change["new"]}
     assert "imputation.ldmiss-guidance.mse" in changed
@@ -88,7 +88,7 @@ def test_a_cell_edited_by_hand_is_refused(clone: Path) -> None:
     params = clone / "params.yaml"
     dvc(clone, "exp", "run", "-S", "profile=smoke")
     before = params.read_text()
-    for edit in (("missing_rate: 0.5\n", "missing_rate: 0.8\n"), ("seed: 42\ncompute", "seed: 7\ncompute")):
+    for edit in (("missing_rate: 0.5\n", "missing_rate: 0.8\n"), ("seed: 42\ndataset", "seed: 7\ndataset")):
         params.write_text(before.replace(*edit))
         assert params.read_text() != before
         assert ", but grid." in dvc(clone, "repro", status=255)
@@ -113,7 +113,7 @@ def test_a_forced_run_computes(clone: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_another_test_rate_retrains_nothing(clone: Path) -> None:
     """And a run of one method alone trains that one alone."""
     ran = executed(dvc(clone, "exp", "run", "-S", "profile=smoke", "-S", "missing.test_rate=0.7"))
-    assert {stage.split("@")[0] for stage in ran} == {"mask_test", "impute", "evaluate", "plot"}
+    assert {stage.split("@")[0] for stage in ran} == {"mask_test", "mask", "impute", "evaluate", "plot"}
     ran = executed(
         dvc(
             clone, "exp", "run", "-S", "profile=smoke", "-S", "seed=7", "-S", "sample.methods=[ldmiss]",
