@@ -97,6 +97,7 @@ CHANGES: dict[str, Callable[[DiffPuterMLP], Draws]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+@pytest.mark.slow
 def test_a_changed_sampler_is_seen(
     network: DiffPuterMLP, expected: Draws, change: Callable[[DiffPuterMLP], Draws]
 ) -> None:

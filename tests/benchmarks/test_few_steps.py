@@ -104,6 +104,7 @@ def run(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return command
 
 
+@pytest.mark.slow
 def test_measured_rows_are_kept(
     run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

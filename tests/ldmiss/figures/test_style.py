@@ -79,6 +79,7 @@ def drawn(tmp_path: Path, **environment: str) -> str:
     ).stdout  # fmt: skip
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_the_users_configuration(tmp_path: Path) -> None:
     """Another font size, TeX, another backend: the files are the same, and so they are under another hash seed."""
     (tmp_path / "matplotlibrc").write_text(MATPLOTLIBRC)

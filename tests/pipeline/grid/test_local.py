@@ -39,6 +39,7 @@ def wait_until(happens: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_grid_with_a_poisoned_cell_ends_as_a_plain_run(tmp_path: Path) -> None:
     """The poisoned cell fails, with its reason, and the other is done; run again does what is left, and only that."""
     world = World(tmp_path / "world")
@@ -69,6 +70,7 @@ def test_a_grid_with_a_poisoned_cell_ends_as_a_plain_run(tmp_path: Path) -> None
     assert not list(world.project.glob("runs/grid/*/carried/remote")), "the remote's settings were left behind"
 
 
+@pytest.mark.slow
 def test_several_stages_of_a_cell_at_a_time_end_as_a_plain_run(tmp_path: Path) -> None:
     """Two trainings of each cell run side by side, in two workers at the same time."""
     world = World(tmp_path / "world", TWO_MODELS)
@@ -103,6 +105,7 @@ def worker(tmp_path: Path) -> tuple[World, list[str]]:
     return world, [sys.executable, "-m", "ldmiss_pipeline.grid.worker", *options]
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_asked_to_leave_has_pushed_what_ended(worker: tuple[World, list[str]]) -> None:
     """SIGTERM in the second stage: it leaves nothing behind, and the next try takes the first stage from the remote."""
     world, command = worker
@@ -210,6 +213,7 @@ command.main(["run"])
 """A coordinator that is gone when it has submitted its first job, before it has noted so."""
 
 
+@pytest.mark.slow
 def test_nothing_is_submitted_twice_when_the_coordinator_is_killed_in_between(tmp_path: Path) -> None:
     """`run` again waits for the same worker, and starts no other."""
     world = World(tmp_path / "world", grid={"name": "cell", "missing_rates": [0.5], "seeds": [42]})

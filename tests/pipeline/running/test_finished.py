@@ -51,6 +51,7 @@ def test_of_other_params_nothing_is_taken(copy: Path, capsys: pytest.CaptureFixt
     assert tiny.fingerprints(copy, "models/ddpm") != made
 
 
+@pytest.mark.slow
 def test_with_dvc_a_kill_costs_no_training_and_a_forced_run_trains(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed after its stage, DVC deletes outs that it does not know and runs the stage again: from its last step.
 
