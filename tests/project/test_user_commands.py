@@ -77,6 +77,8 @@ def test_plots_page_needs_no_network(clone: Path) -> None:
 
 def test_several_rates_side_by_side(clone: Path) -> None:
     """All rates of the grid, the cells already there reused."""
+    for rate in ("0.5", "0.8"):
+        dvc(clone, "exp", "run", "-S", "profile=smoke", "-S", f"missing_rate={rate}")
     command = ("exp", "run", "-S", "profile=smoke", "-S", "grid=rates", "-S", "grid.missing_rates=[0.5,0.8]")
     assert executed(dvc(clone, *command)) == ["check", "plot"]
     table = (clone / "metrics/table.csv").read_text()
