@@ -9,7 +9,7 @@ from ldmiss.imputation.score_based import ScoreModel
 from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.compute.device import Runtime
 from ldmiss_pipeline.config.schema import Params
-from ldmiss_pipeline.models.score import restore_score_model
+from ldmiss_pipeline.models.score import restore_score_model, score_imputers
 
 
 def load_model(item: Item, runtime: Runtime) -> ScoreModel:
@@ -28,13 +28,6 @@ def load_generator(item: Item, params: Params, runtime: Runtime) -> Generate:
 
 def load_imputers(item: Item, params: Params, runtime: Runtime) -> dict[str, Imputer]:
     """Self-guidance, replacement of the observed pixels, and moment matching where the params have it."""
-    settings, model = params.ddpm.impute, load_model(item, runtime)
-    ways = {
-        "ddpm-guidance": partial(model.impute_by_guidance, **settings.guidance.model_dump()),
-        "ddpm-replacement": partial(model.impute_by_replacement, **settings.replacement.model_dump()),
-    }
-    if settings.moment_matching is not None:
-        ways["ddpm-moment-matching"] = partial(
-            model.impute_by_moment_matching, **settings.moment_matching.model_dump()
-        )  # fmt: skip
-    return {name: Imputer(complete, stochastic=True) for name, complete in ways.items()}
+    settings, model = params.ddpm.impute.model_dump(), load_model(item, runtime)
+    replaced = partial(model.impute_by_replacement, **settings["replacement"])
+    return score_imputers("ddpm", model, settings) | {"ddpm-replacement": Imputer(replaced, stochastic=True)}

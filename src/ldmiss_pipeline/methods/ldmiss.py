@@ -11,7 +11,7 @@ from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.compute.device import Runtime
 from ldmiss_pipeline.config.schema import Params
 from ldmiss_pipeline.models.autoencoder import restore_autoencoder
-from ldmiss_pipeline.models.score import restore_score_model
+from ldmiss_pipeline.models.score import restore_score_model, score_imputers
 
 
 def load_model(item: Item, runtime: Runtime) -> ScoreModel:
@@ -33,10 +33,4 @@ def load_generator(item: Item, params: Params, runtime: Runtime) -> Generate:
 
 def load_imputers(item: Item, params: Params, runtime: Runtime) -> dict[str, Imputer]:
     """Self-guidance through decoder and score network, and moment matching where the params have it."""
-    settings, model = params.ldmiss.impute, load_model(item, runtime)
-    guided = partial(model.impute_by_guidance, **settings.guidance.model_dump())
-    imputers = {"ldmiss-guidance": Imputer(guided, stochastic=True)}
-    if settings.moment_matching is not None:
-        matched = partial(model.impute_by_moment_matching, **settings.moment_matching.model_dump())
-        imputers["ldmiss-moment-matching"] = Imputer(matched, stochastic=True)
-    return imputers
+    return score_imputers("ldmiss", load_model(item, runtime), params.ldmiss.impute.model_dump())

@@ -1,5 +1,6 @@
 """Score models (LDMiss and DDPM) from their files, for sampling and imputation."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from torch import Tensor
 from ldmiss.autoencoding.codecs import Codec
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.files.tensors import without_prefix
+from ldmiss.imputation.imputer import Imputer
 from ldmiss.imputation.score_based import ScoreModel, score_model
 from ldmiss_pipeline.compute.device import Runtime
 
@@ -22,3 +24,11 @@ def restore_score_model(
         sde=VPSDE(diffusion["beta_min"], diffusion["beta_max"]), tau=diffusion["tau"],
         device=runtime.device, dtype=runtime.dtype, where=path,
     )  # fmt: skip
+
+
+def score_imputers(method: str, model: ScoreModel, settings: dict[str, Any]) -> dict[str, Imputer]:
+    """What pixels and latents share: self-guidance, and moment matching where the params have it."""
+    ways = {f"{method}-guidance": partial(model.impute_by_guidance, **settings["guidance"])}
+    if settings["moment_matching"] is not None:
+        ways[f"{method}-moment-matching"] = partial(model.impute_by_moment_matching, **settings["moment_matching"])
+    return {name: Imputer(complete, stochastic=True) for name, complete in ways.items()}

@@ -111,7 +111,7 @@ class MomentMatching(Section):
     t_start: Annotated[float, Field(gt=0, le=1)]
 
 
-class LDMissImpute(Section):
+class ScoreImpute(Section):
     guidance: Guidance
     moment_matching: MomentMatching | None
 
@@ -121,12 +121,10 @@ class LDMiss(Section):
     loss: Loss
     train: Train
     sample: Generation
-    impute: LDMissImpute
+    impute: ScoreImpute
 
 
-class DDPMImpute(Section):
-    guidance: Guidance
-    moment_matching: MomentMatching | None
+class DDPMImpute(ScoreImpute):
     replacement: Resampling
 
 
