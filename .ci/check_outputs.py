@@ -16,7 +16,7 @@ error = {imputer: metrics["mse"] for imputer, metrics in imputation.items()}
 ldmiss = generation["ldmiss"]
 claims = json.loads(Path("metrics/claims.json").read_text())["claims"]
 completed = {path.stem for path in Path("data/imputed").glob("*/*/*.npz")}
-uncertain = {imputer for imputer, metrics in imputation.items() if UNCERTAINTY <= set(metrics)}
+uncertain = {imputer for imputer, metrics in imputation.items() if set(metrics) >= UNCERTAINTY}
 promises = {
     "ldmiss-guidance has a lower MSE than neighbour": error["ldmiss-guidance"] < error["neighbour"],
     "60 % of LDMiss samples have a confidence above 0.9": ldmiss["confident"] >= 0.6,

@@ -27,14 +27,15 @@ MAY_IMPORT = {
         "regression": {"core", "networks", "remasking", "training"},
         "miwae": {"core", "networks", "training", "autoencoding"},
         "conditional": {"core", "diffusion", "remasking", "training"},
+        "posterior": set(),
         "classifier": {"core", "networks", "training"},
         "fitting": {
             "core", "networks", "training", "autoencoding", "diffusion", "diffputer", "baselines", "classifier",
-            "remasking", "regression", "conditional", "miwae",
+            "remasking", "regression", "conditional", "miwae", "posterior",
         },
         "imputation": {
             "core", "networks", "autoencoding", "diffusion", "sampling", "diffputer", "remasking", "regression",
-            "miwae",
+            "miwae", "posterior",
         },
         "evaluation": {"core", "classifier"},
         "figures": set(),

@@ -61,7 +61,7 @@ class MethodStyle:
 METHODS = {
     "ldmiss": MethodStyle("LDMiss", "#0072B2", "o", "-"),
     "ldmiss-guidance": MethodStyle("LDMiss, self-guidance", "#0072B2", "o", "-"),
-    "ldmiss-moment-matching": MethodStyle("LDMiss, moment matching", "#0072B2", ">", ":"),
+    "ldmiss-posterior": MethodStyle("LDMiss, posterior", "#0072B2", ">", ":"),
     "ddpm": MethodStyle("DDPM", "#D55E00", "s", "--"),
     "ddpm-guidance": MethodStyle("DDPM, self-guidance", "#D55E00", "s", "--"),
     "ddpm-moment-matching": MethodStyle("DDPM, moment matching", "#D55E00", "8", ":"),

@@ -129,6 +129,7 @@ class ScoreModel:
         num_iterations: int = 1,
         noise_sd: float = 0.07,
         t_start: float = 1.0,
+        start: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> Tensor:
         """Moment matching posterior sampling (Rozet et al. 2024); arguments as `impute_by_guidance`.
 
@@ -139,6 +140,8 @@ class ScoreModel:
             noise_sd: of the scaled observation about what the model can express.
             t_start: where sampling begins. Near t = 1 the posterior mean is the network's error times 1/alpha_t = 152,
                 and here nothing bounds the push that follows from it.
+            start: (x_obs, observed) -> a first guess in the space of diffusion, (B, *codec.shape), which is noised to
+                t_start; without one, the prior stands for it.
 
         Raises:
             InputError: as `impute_by_guidance`.
@@ -152,8 +155,11 @@ class ScoreModel:
         score = moment_matching_score(
             self.denoiser, decode, x_obs, observed, noise_variance=noise_sd**2, num_iterations=num_iterations
         )
-        prior = self._prior(len(x_obs), noise)
-        return decode(self._from_prior(sampler, score, prior, noise, saved, num_steps, t_start))
+        x_start = self._prior(len(x_obs), noise)
+        if start is not None:
+            t = torch.full((), t_start, device=self.device)
+            x_start = self.denoiser.sde.perturb(start(x_obs, observed), t, x_start)
+        return decode(self._from_prior(sampler, score, x_start, noise, saved, num_steps, t_start))
 
     @torch.no_grad()
     def impute_by_replacement(

@@ -14,8 +14,9 @@ CHUNK_SIZES = {
         "train_diffputer": 20_000,
     },
 }  # fmt: skip
-"""Rows by kind of device and stage (that of `train_diffputer`: its E-step; `complete` has those of `impute`), for the
-paper's networks in float32 and images of 28 x 28; with a method's name where it has a number of its own.
+"""Rows by kind of device and stage (that of `train_diffputer`: its E-step; `complete` and `calibrate` have those of
+`impute`), for the paper's networks in float32 and images of 28 x 28; with a method's name where it has a number of its
+own.
 
 Megabytes per row, from the peaks of 50 to 200 rows on a CPU: self-guidance through the pixel network 24, because its
 backward pass keeps all activations; through the latent network and the decoder 7; without a gradient 2.5 (pixel), 1.1
@@ -39,6 +40,6 @@ def rows_at_a_time(
     """The declared number, or ours for the kind of device ("cpu" or "cuda"), the stage, the images and the method."""
     if declared != "auto":
         return declared
-    sizes, kind = CHUNK_SIZES[device], "impute" if stage == "complete" else stage
+    sizes, kind = CHUNK_SIZES[device], "impute" if stage in ("complete", "calibrate") else stage
     rows = sizes.get(f"{kind} {method}", sizes[kind])
     return max(1, rows * NUM_PIXELS // max(num_pixels, NUM_PIXELS))

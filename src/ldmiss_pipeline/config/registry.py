@@ -12,6 +12,7 @@ STAGES = [
     "train_ddpm",
     "train_diffputer",
     "train",
+    "calibrate",
     "sample",
     "impute",
     "complete",
@@ -27,6 +28,7 @@ METHODS = {
     "vae": "ldmiss_pipeline.methods.vae",
     "regression": "ldmiss_pipeline.methods.regression",
     "conditional": "ldmiss_pipeline.methods.conditional",
+    "posterior": "ldmiss_pipeline.methods.posterior",
     "miwae": "ldmiss_pipeline.methods.miwae",
     "baselines": "ldmiss_pipeline.methods.baselines",
 }
@@ -38,5 +40,8 @@ GENERATORS = ["ldmiss", "ddpm", "diffputer"]
 TRAINED_BY_TRAIN = ["regression", "conditional", "miwae", "baselines"]
 """The methods of the stage `train`, which is for all that have no training stage of their own."""
 
-NEEDED_BY = {"vae": ["ldmiss", "vae"], "ldmiss": ["ldmiss"], "ddpm": ["ddpm"], "diffputer": ["diffputer"]}
+NEEDED_BY = {
+    "vae": ["ldmiss", "posterior", "vae"], "ldmiss": ["ldmiss", "posterior"], "posterior": ["posterior"],
+    "ddpm": ["ddpm"], "diffputer": ["diffputer"],
+}  # fmt: skip
 """The models with a training stage of their own -> the methods that need them."""

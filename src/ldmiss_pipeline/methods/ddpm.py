@@ -9,7 +9,7 @@ from ldmiss.imputation.score_based import ScoreModel
 from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.compute.device import Runtime
 from ldmiss_pipeline.config.schema import Params
-from ldmiss_pipeline.models.score import restore_score_model, score_imputers
+from ldmiss_pipeline.models.score import restore_score_model
 
 
 def load_model(item: Item, runtime: Runtime) -> ScoreModel:
@@ -29,5 +29,10 @@ def load_generator(item: Item, params: Params, runtime: Runtime) -> Generate:
 def load_imputers(item: Item, params: Params, runtime: Runtime) -> dict[str, Imputer]:
     """Self-guidance, replacement of the observed pixels, and moment matching where the params have it."""
     settings, model = params.ddpm.impute.model_dump(), load_model(item, runtime)
-    replaced = partial(model.impute_by_replacement, **settings["replacement"])
-    return score_imputers("ddpm", model, settings) | {"ddpm-replacement": Imputer(replaced, stochastic=True)}
+    ways = {
+        "ddpm-guidance": partial(model.impute_by_guidance, **settings["guidance"]),
+        "ddpm-replacement": partial(model.impute_by_replacement, **settings["replacement"]),
+    }
+    if settings["moment_matching"] is not None:
+        ways["ddpm-moment-matching"] = partial(model.impute_by_moment_matching, **settings["moment_matching"])
+    return {name: Imputer(complete, stochastic=True) for name, complete in ways.items()}

@@ -2,28 +2,20 @@
 
 from functools import partial
 
-from ldmiss.autoencoding.codecs import LatentCodec
 from ldmiss.files.tensors import load_tensors
 from ldmiss.imputation.imputer import Generate, Imputer
 from ldmiss.imputation.score_based import ScoreModel
-from ldmiss.networks.layers import at_precision
 from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.compute.device import Runtime
 from ldmiss_pipeline.config.schema import Params
-from ldmiss_pipeline.models.autoencoder import restore_autoencoder
-from ldmiss_pipeline.models.score import restore_score_model, score_imputers
+from ldmiss_pipeline.models.score import restore_latent_score_model
 
 
 def load_model(item: Item, runtime: Runtime) -> ScoreModel:
     """The trained score model, in latent space."""
     path = item.model("ldmiss")
     tensors, metadata = load_tensors(path, kind="ldmiss")
-    autoencoder = restore_autoencoder(path, tensors, metadata, runtime.device)
-    channels, height, width = metadata["shape"]
-    decoder = at_precision(autoencoder.decoder, runtime.dtype)
-    scale = tensors["scale"].to(runtime.device)
-    codec = LatentCodec((channels, height, width), decoder, scale, metadata["value_range"])
-    return restore_score_model(path, tensors, metadata, codec, runtime)
+    return restore_latent_score_model(path, tensors, metadata, runtime)
 
 
 def load_generator(item: Item, params: Params, runtime: Runtime) -> Generate:
@@ -32,5 +24,6 @@ def load_generator(item: Item, params: Params, runtime: Runtime) -> Generate:
 
 
 def load_imputers(item: Item, params: Params, runtime: Runtime) -> dict[str, Imputer]:
-    """Self-guidance through decoder and score network, and moment matching where the params have it."""
-    return score_imputers("ldmiss", load_model(item, runtime), params.ldmiss.impute.model_dump())
+    """Self-guidance, through decoder and score network."""
+    complete = partial(load_model(item, runtime).impute_by_guidance, **params.ldmiss.impute.guidance.model_dump())
+    return {"ldmiss-guidance": Imputer(complete, stochastic=True)}

@@ -1,17 +1,17 @@
 """Score models (LDMiss and DDPM) from their files, for sampling and imputation."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from ldmiss.autoencoding.codecs import Codec
+from ldmiss.autoencoding.codecs import Codec, LatentCodec
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.files.tensors import without_prefix
-from ldmiss.imputation.imputer import Imputer
 from ldmiss.imputation.score_based import ScoreModel, score_model
+from ldmiss.networks.layers import at_precision
 from ldmiss_pipeline.compute.device import Runtime
+from ldmiss_pipeline.models.autoencoder import restore_autoencoder
 
 
 def restore_score_model(
@@ -26,9 +26,13 @@ def restore_score_model(
     )  # fmt: skip
 
 
-def score_imputers(method: str, model: ScoreModel, settings: dict[str, Any]) -> dict[str, Imputer]:
-    """What pixels and latents share: self-guidance, and moment matching where the params have it."""
-    ways = {f"{method}-guidance": partial(model.impute_by_guidance, **settings["guidance"])}
-    if settings["moment_matching"] is not None:
-        ways[f"{method}-moment-matching"] = partial(model.impute_by_moment_matching, **settings["moment_matching"])
-    return {name: Imputer(complete, stochastic=True) for name, complete in ways.items()}
+def restore_latent_score_model(
+    path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any], runtime: Runtime
+) -> ScoreModel:
+    """The score model of LDMiss with its decoder, from a model file that carries the autoencoder along."""
+    autoencoder = restore_autoencoder(path, tensors, metadata, runtime.device)
+    channels, height, width = metadata["shape"]
+    decoder = at_precision(autoencoder.decoder, runtime.dtype)
+    scale = tensors["scale"].to(runtime.device)
+    codec = LatentCodec((channels, height, width), decoder, scale, metadata["value_range"])
+    return restore_score_model(path, tensors, metadata, codec, runtime)

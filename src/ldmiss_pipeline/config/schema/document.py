@@ -20,6 +20,7 @@ from ldmiss_pipeline.config.schema.methods import (
     Diffusion,
     Latents,
     LDMiss,
+    Posterior,
     Regression,
 )
 from ldmiss_pipeline.datasets.registry import DATASETS
@@ -42,6 +43,7 @@ class Params(Section):
     vae: VAE
     latents: Latents
     ldmiss: LDMiss
+    posterior: Posterior
     ddpm: DDPM
     diffputer: DiffPuter
     regression: Regression
@@ -141,9 +143,13 @@ class Params(Section):
                     f"{name}.impute.guidance.t_max: {impute.guidance.t_max} is below diffusion.tau, "
                     f"{self.diffusion.tau}: guidance would never act"
                 )
-            if impute.moment_matching is not None and impute.moment_matching.t_start <= self.diffusion.tau:
+        for name, matching in (
+            ("posterior.calibrate.sampling", self.posterior.calibrate.sampling),
+            ("ddpm.impute.moment_matching", self.ddpm.impute.moment_matching),
+        ):
+            if matching is not None and matching.t_start <= self.diffusion.tau:
                 raise ValueError(
-                    f"{name}.impute.moment_matching.t_start: {impute.moment_matching.t_start}; allowed: above "
-                    f"diffusion.tau, {self.diffusion.tau}, where sampling ends"
+                    f"{name}.t_start: {matching.t_start}; allowed: above diffusion.tau, {self.diffusion.tau}, where "
+                    "sampling ends"
                 )
         return self

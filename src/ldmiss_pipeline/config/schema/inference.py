@@ -12,6 +12,7 @@ from ldmiss_pipeline.config.schema.base import ChunkSize, Count, Name, Section, 
 class TrainSeeds(Section):
     vae: list[Seed]
     ldmiss: list[Seed]
+    posterior: list[Seed]
     ddpm: list[Seed]
     diffputer: list[Seed]
 

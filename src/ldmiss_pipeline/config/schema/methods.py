@@ -103,17 +103,19 @@ class Resampling(Section):
     num_resamples: Count
 
 
-class MomentMatching(Section):
+class PosteriorSampling(Section):
     sampler: Sampler
     num_steps: Steps
     num_iterations: Count
-    noise_sd: Positive
     t_start: Annotated[float, Field(gt=0, le=1)]
 
 
-class ScoreImpute(Section):
+class MomentMatching(PosteriorSampling):
+    noise_sd: Positive
+
+
+class LDMissImpute(Section):
     guidance: Guidance
-    moment_matching: MomentMatching | None
 
 
 class LDMiss(Section):
@@ -121,11 +123,25 @@ class LDMiss(Section):
     loss: Loss
     train: Train
     sample: Generation
-    impute: ScoreImpute
+    impute: LDMissImpute
 
 
-class DDPMImpute(ScoreImpute):
+class Calibrate(Section):
+    num_images: Count
+    min_kept: Probability
+    chunk_size: ChunkSize
+    sampling: PosteriorSampling
+
+
+class Posterior(Section):
+    calibrate: Calibrate
+    impute: NoSettings
+
+
+class DDPMImpute(Section):
+    guidance: Guidance
     replacement: Resampling
+    moment_matching: MomentMatching | None
 
 
 class DDPM(Section):

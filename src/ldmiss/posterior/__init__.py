@@ -1,0 +1,1 @@
+"""The posterior of a latent diffusion model, with what its decoder leaves out."""
