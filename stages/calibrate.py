@@ -16,7 +16,7 @@ def run(context: Context) -> str:
     training = load_training_images(item.observed(), runtime.device)
     calibration = calibrate(
         training.images, training.observed,
-        encode=posterior.encode, decode=posterior.score_model.codec.decode, decode_draw=posterior.decode_draw,
+        encode=posterior.encode, decode=posterior.codec.decode, decode_draw=posterior.decode_draw,
         num_images=params.num_images, min_kept=params.min_kept, seed=item.root_seed,
         chunk_size=context.chunk_size(params.chunk_size, training.images.shape[1:]),
         num_at_a_time=runtime.num_at_a_time, checkpoint=context.checkpoint,

@@ -17,6 +17,7 @@ from ldmiss.core.saved_steps import SavedSteps
 from ldmiss.diffputer.em import Sampling
 from ldmiss.errors import InputError
 from ldmiss.networks.layers import build, init_torch_default
+from ldmiss.posterior.residual import NUM_BINS
 
 IMAGES = torch.randint(0, 256, (10, 1, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 OBSERVED = torch.rand(IMAGES.shape, generator=torch.Generator().manual_seed(1)) < 0.5
@@ -69,6 +70,12 @@ IMPUTE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     ),
     "impute_by_moment_matching": lambda x, observed: small_models.ldmiss().impute_by_moment_matching(
         x, observed, noise(), num_steps=2
+    ),
+    "LatentPosterior.impute": lambda x, observed: small_models.posterior().impute(
+        x, observed, noise(), noise_sd=0.1, variance=torch.zeros(NUM_BINS)
+    ),
+    "LatentPosterior.decode_draw": lambda x, observed: small_models.posterior().decode_draw(
+        x, observed, noise(), noise_sd=0.1
     ),
     "ConditionalModel.impute": lambda x, observed: small_models.conditional().impute(
         x, observed, noise(), num_steps=2
@@ -135,7 +142,7 @@ def test_images_of_another_shape_than_the_models(name: str, shape: tuple[int, in
     refuses(f"x_obs: images of {given}; allowed: 1 x 28 x 28, the model's", lambda: IMPUTE[name](x, x > 0))
 
 
-OF_IMAGES = ("vae", "ddpm", "regression", "conditional", "miwae", "baselines")
+OF_IMAGES = ("vae", "ddpm", "regression", "conditional", "posterior", "miwae", "baselines")
 BAD_FITS: list[tuple[str, dict[str, Any], str]] = [
     *[(name, {"images": X[..., :7], "observed": OBSERVED[..., :7]}, "images: 28 x 7 pixels; allowed: at least 8 x 8")
       for name in OF_IMAGES],

@@ -47,7 +47,7 @@ KINDS = [
 GARBAGE = {"uint8": (0, 255), "uint16": (0, 65535), "float32": (-1e30, 1e30)}
 """What is put behind missing pixels on disk; none of these mechanisms looks there."""
 MADE_OF_THEM = ("data/latents", "data/samples", "data/imputed", "models")
-READ_IMAGES = ("train_vae", "encode_latents", "train_ddpm", "train_diffputer", "train", "impute")
+READ_IMAGES = ("train_vae", "encode_latents", "train_ddpm", "train_diffputer", "train", "calibrate", "impute")
 """The stages that read incomplete images."""
 
 

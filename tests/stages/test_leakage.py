@@ -26,10 +26,11 @@ MAKES = {
     "encode_latents": "data/latents",
     "train_ddpm": "models/ddpm",
     "train_diffputer": "models/diffputer",
+    "calibrate": "models/posterior",
     **{f"train-{method}": f"models/{method}" for method in TRAINED_BY_TRAIN},
 }
 """The stages that read incomplete training images, with the method where one serves several, and where they write."""
-TRAINED = ("train_vae", "encode_latents", "train_ldm", "train_ddpm", "train_diffputer", "train")
+TRAINED = ("train_vae", "encode_latents", "train_ldm", "train_ddpm", "train_diffputer", "train", "calibrate")
 EARLY_STOP = {"em": {"train_first": {"epochs": 60, "lr": 0.05, "early_stop": 2}}}
 """For `diffputer`: its M-step ends on its training loss, and keeps the weights of the lowest."""
 MATCHING = {"sampler": "ancestral", "num_steps": 3, "num_iterations": 2, "noise_sd": 0.1, "t_start": 0.5}
@@ -38,7 +39,8 @@ SWITCHED: dict[str, Any] = {
     "dataset": {"range": "unit"},
     "vae": {"encoder_input": "robust"},
     "latents": {"source": "sample", "scale": "per_channel"},
-    "ldmiss": {"impute": {"guidance": {"sampler": "sde_dpm_solver_pp"}, "moment_matching": MATCHING}},
+    "ldmiss": {"impute": {"guidance": {"sampler": "sde_dpm_solver_pp"}}},
+    "posterior": {"calibrate": {"sampling": {"sampler": "ddim"}}},
     "ddpm": {"loss": {"normalizer": "batch"}, "impute": {"guidance": {"sampler": "ddim"}, "moment_matching": MATCHING}},
     "diffputer": {"normalize": "global"},
 }

@@ -64,7 +64,7 @@ KINDS: dict[str, Callable[[Path], dict[str, Any]]] = {
 }  # fmt: skip
 MODEL_OF = {
     "train_vae": "vae", "encode_latents": "ldmiss", "train_ldm": "ldmiss", "train_ddpm": "ddpm",
-    "train_diffputer": "diffputer",
+    "train_diffputer": "diffputer", "calibrate": "posterior",
 }  # fmt: skip
 """The stages that run for one model alone."""
 ONCE = ("check", "download", "train_classifier", "mask_test", "plot")

@@ -44,6 +44,10 @@ SWITCHES: list[tuple[str, str, Any]] = [
     ("train-regression", "regression.train.network.patch_size", 1),
     ("train-conditional", "conditional.train.min_kept", 0.8),
     ("train-conditional", "conditional.train.diffusion.tau", 0.01),
+    ("calibrate", "posterior.calibrate.min_kept", 0.8),
+    ("calibrate", "posterior.calibrate.num_images", 11),
+    ("calibrate", "posterior.calibrate.sampling.t_start", 0.5),
+    ("calibrate", "posterior.calibrate.sampling.num_iterations", 1),
     ("train-miwae", "miwae.train.num_samples", 1),
     ("impute-miwae", "miwae.impute.num_samples", 8),
     ("impute-conditional", "conditional.impute.sampler", "heun"),
@@ -58,7 +62,7 @@ SWITCHES: list[tuple[str, str, Any]] = [
     ("impute-ddpm", "ddpm.impute.guidance.weight", 2.0),
     ("impute-ddpm", "ddpm.impute.guidance.t_max", 0.6),
     ("impute-ddpm", "ddpm.impute.guidance.backprop_score", False),
-    ("impute-ldmiss", "ldmiss.impute.moment_matching", MATCHING),
+    ("impute-ddpm", "ddpm.impute.moment_matching", MATCHING),
     ("impute-ddpm", "ddpm.impute.replacement.num_resamples", 2),
     ("impute-diffputer", "diffputer.impute.num_resamples", 1),
     ("impute-ldmiss", "impute.num_draws", 2),
@@ -69,7 +73,7 @@ SWITCHES: list[tuple[str, str, Any]] = [
 
 MADE = {
     "train_vae": "models/vae", "encode_latents": "data/latents", "train_ldm": "models/ldmiss",
-    "train_ddpm": "models/ddpm", "train_diffputer": "models/diffputer", "train": "models",
+    "train_ddpm": "models/ddpm", "train_diffputer": "models/diffputer", "train": "models", "calibrate": "models/posterior",
     "sample": "data/samples",
     "impute": "data/imputed", "evaluate": "metrics/cells",
 }  # fmt: skip

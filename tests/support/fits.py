@@ -14,8 +14,10 @@ from ldmiss.fitting.classifier import fit_classifier
 from ldmiss.fitting.ddpm import fit_ddpm
 from ldmiss.fitting.diffputer import EMSettings, fit_diffputer
 from ldmiss.fitting.ldm import fit_ldm
+from ldmiss.fitting.posterior import calibrate
 from ldmiss.fitting.vae import fit_vae
 from ldmiss.training.loop import Recipe
+from support import small_models
 
 SEED = 42
 WARM_UP = Recipe(epochs=2, batch_size=16, lr=1e-3, lr_schedule="warmup_cosine")
@@ -119,6 +121,15 @@ def _miwae(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
     ).tensors
 
 
+def _posterior(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
+    model = small_models.posterior()
+    calibration = calibrate(
+        data.images, data.observed, encode=model.encode, decode=model.codec.decode, decode_draw=model.decode_draw,
+        num_images=12, min_kept=0.5, seed=SEED, chunk_size=6, checkpoint=checkpoint,
+    )  # fmt: skip
+    return {"noise_sd": torch.tensor(calibration.noise_sd), "variance": calibration.variance}
+
+
 def _baselines(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
     return baselines.fit(data.images, data.observed, ridge=0.003, checkpoint=checkpoint).tensors
 
@@ -130,6 +141,6 @@ def _classifier(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
 
 FITS: dict[str, Fit] = {
     "vae": _vae, "ldmiss": _ldm, "ddpm": _ddpm, "diffputer": _diffputer, "regression": _regression,
-    "conditional": _conditional, "miwae": _miwae, "baselines": _baselines, "classifier": _classifier,
+    "conditional": _conditional, "posterior": _posterior, "miwae": _miwae, "baselines": _baselines, "classifier": _classifier,
 }  # fmt: skip
-OF_INCOMPLETE_IMAGES = ("vae", "ddpm", "diffputer", "regression", "conditional", "miwae", "baselines")
+OF_INCOMPLETE_IMAGES = ("vae", "ddpm", "diffputer", "regression", "conditional", "posterior", "miwae", "baselines")

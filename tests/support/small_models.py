@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.autoencoding.codecs import LatentCodec, PixelCodec
+from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.core.noise import torch_generator
 from ldmiss.diffputer.edm import Preconditioned
 from ldmiss.diffputer.em import SIGMA_DATA, Normalizer, Sampling
@@ -18,9 +19,11 @@ from ldmiss.diffusion.unet import UNet
 from ldmiss.imputation.conditional import ConditionalModel
 from ldmiss.imputation.diffputer import DiffPuterModel
 from ldmiss.imputation.miwae import MIWAEModel
+from ldmiss.imputation.posterior import LatentPosterior
 from ldmiss.imputation.regression import RegressionModel
 from ldmiss.imputation.score_based import ScoreModel
 from ldmiss.networks.layers import at_precision, build, init_torch_default
+from ldmiss.posterior.residual import NUM_BINS
 from ldmiss.remasking.network import PatchUNet
 
 CPU = torch.device("cpu")
@@ -68,6 +71,17 @@ def ldmiss(device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> Sc
     decoder = at_precision(autoencoder(device).requires_grad_(False).decoder, dtype)
     codec = LatentCodec((2, 7, 7), decoder, torch.ones(1, 1, 1, device=device), "symmetric")
     return ScoreModel(denoiser, codec, device, 1e-3)
+
+
+def posterior(device: torch.device = CPU, dtype: torch.dtype = torch.float32, steps: int = 2) -> LatentPosterior:
+    """The score model of latents with an encoder."""
+    score_model = ldmiss(device, dtype)
+    assert isinstance(score_model.codec, LatentCodec)
+    return LatentPosterior(
+        score_model, score_model.codec, at_precision(autoencoder(device).requires_grad_(False).encoder, dtype),
+        EncoderInput(torch.zeros(1, 1, 1, device=device), "symmetric", robust=False), (1, 28, 28),
+        {"num_steps": steps, "num_iterations": 2, "t_start": 0.2},
+    )  # fmt: skip
 
 
 def diffputer(device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> DiffPuterModel:
@@ -121,6 +135,9 @@ IMPUTERS: dict[str, Callable[..., Callable[..., Tensor]]] = {
     ),
     "ldmiss-moment-matching": lambda device, steps, dtype=torch.float32: partial(
         ldmiss(device, dtype).impute_by_moment_matching, num_steps=steps
+    ),
+    "ldmiss-posterior": lambda device, steps, dtype=torch.float32: partial(
+        posterior(device, dtype, steps).impute, noise_sd=0.1, variance=torch.linspace(0, 0.1, NUM_BINS, device=device)
     ),
     "ddpm-moment-matching": lambda device, steps, dtype=torch.float32: partial(
         ddpm(device, dtype).impute_by_moment_matching, num_steps=steps

@@ -70,6 +70,7 @@ TINY: dict[str, Any] = {
         },
         "impute": {"num_samples": 3},
     },
+    "posterior": {"calibrate": {"num_images": 12, "sampling": {"num_steps": 3, "num_iterations": 2}, "chunk_size": 4}},
     "impute": {"num_images": 20, "num_draws": 3, "num_draw_images": 4, "chunk_size": 8, "methods": list(METHODS)},
     "sample": {"num_images": 12, "chunk_size": 5},
     "plot": {"num_columns": 3},
@@ -85,6 +86,7 @@ ITEMS = [
     ("train_ddpm", CELL),
     ("train_diffputer", CELL),
     *[("train", Item(RATE, SEED, method)) for method in TRAINED_BY_TRAIN],
+    ("calibrate", CELL),
     *[("sample", Item(RATE, SEED, method)) for method in GENERATORS],
     *[("impute", Item(RATE, SEED, method)) for method in METHODS],
     ("evaluate", CELL),
@@ -93,7 +95,7 @@ ITEMS = [
 """Every stage after `download`, in order."""
 STOCHASTIC = {
     "ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement", "unet-regression-draws",
-    "conditional-diffusion", "miwae-draws",
+    "conditional-diffusion", "ldmiss-posterior", "miwae-draws",
 }  # fmt: skip
 """The imputers whose draws differ."""
 IMPUTERS = STOCHASTIC | {"autoencoder", "unet-regression", "miwae-mean", "mean", "neighbour", "gaussian"}

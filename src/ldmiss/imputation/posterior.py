@@ -7,8 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ldmiss.autoencoding.codecs import LatentCodec
+from ldmiss.autoencoding.encoder_input import EncoderInput
+from ldmiss.checks import check_images_to_complete
 from ldmiss.core.noise import RowNoise
 from ldmiss.core.saved_steps import NOT_SAVED, SavedSteps
+from ldmiss.imputation.imputer import check_shape
 from ldmiss.imputation.score_based import ScoreModel
 from ldmiss.posterior.residual import residual_sd
 
@@ -22,14 +26,26 @@ class LatentPosterior:
     observation, it becomes a draw.
 
     Attributes:
-        score_model: in latent space.
-        encode: (x_obs, scaled, observed) -> the encoder's mean, in the scaled latents that diffusion sees.
-        settings: of `ScoreModel.impute_by_moment_matching`, but `start`.
+        score_model: in the latent space of `codec`.
+        codec: the score model's own.
+        encoder: what `encoder_input` gives to mean and log-variance, stacked along channels.
+        encoder_input: the one the encoder was trained with.
+        shape: (C, H, W) of the images.
+        sampling: num_steps, sampler, num_iterations and t_start of `ScoreModel.impute_by_moment_matching`.
     """
 
     score_model: ScoreModel
-    encode: Callable[[Tensor, Tensor], Tensor]
-    settings: Mapping[str, Any]
+    codec: LatentCodec
+    encoder: Callable[[Tensor], Tensor]
+    encoder_input: EncoderInput
+    shape: tuple[int, int, int]
+    sampling: Mapping[str, Any]
+
+    @torch.no_grad()
+    def encode(self, x_obs: Tensor, observed: Tensor) -> Tensor:
+        """The encoder's mean, in the scaled latents that diffusion sees, (B, *codec.shape)."""
+        mean, _ = self.encoder(self.encoder_input(x_obs, observed)).chunk(2, dim=1)
+        return mean * self.codec.scale
 
     @torch.no_grad()
     def decode_draw(
@@ -42,10 +58,12 @@ class LatentPosterior:
             noise_sd: of the scaled observation about its decoding.
 
         Raises:
-            InputError: as `ScoreModel.impute_by_moment_matching`.
+            InputError: as `Imputer`, images of another shape than the model's, or a number out of range.
         """
+        check_images_to_complete(x_obs, observed)
+        check_shape(x_obs, self.shape)
         return self.score_model.impute_by_moment_matching(
-            x_obs, observed, noise, saved, start=self.encode, noise_sd=noise_sd, **self.settings
+            x_obs, observed, noise, saved, start=self.encode, noise_sd=noise_sd, **self.sampling
         )
 
     @torch.no_grad()

@@ -8,14 +8,15 @@ from ldmiss.imputation.score_based import ScoreModel
 from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.compute.device import Runtime
 from ldmiss_pipeline.config.schema import Params
-from ldmiss_pipeline.models.score import restore_latent_score_model
+from ldmiss_pipeline.models.score import restore_latent_codec, restore_score_model
 
 
 def load_model(item: Item, runtime: Runtime) -> ScoreModel:
     """The trained score model, in latent space."""
     path = item.model("ldmiss")
     tensors, metadata = load_tensors(path, kind="ldmiss")
-    return restore_latent_score_model(path, tensors, metadata, runtime)
+    codec = restore_latent_codec(path, tensors, metadata, runtime)
+    return restore_score_model(path, tensors, metadata, codec, runtime)
 
 
 def load_generator(item: Item, params: Params, runtime: Runtime) -> Generate:

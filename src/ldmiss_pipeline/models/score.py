@@ -26,13 +26,12 @@ def restore_score_model(
     )  # fmt: skip
 
 
-def restore_latent_score_model(
+def restore_latent_codec(
     path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any], runtime: Runtime
-) -> ScoreModel:
-    """The score model of LDMiss with its decoder, from a model file that carries the autoencoder along."""
+) -> LatentCodec:
+    """The latent space of LDMiss, from a model file that carries the autoencoder along."""
     autoencoder = restore_autoencoder(path, tensors, metadata, runtime.device)
     channels, height, width = metadata["shape"]
     decoder = at_precision(autoencoder.decoder, runtime.dtype)
     scale = tensors["scale"].to(runtime.device)
-    codec = LatentCodec((channels, height, width), decoder, scale, metadata["value_range"])
-    return restore_score_model(path, tensors, metadata, codec, runtime)
+    return LatentCodec((channels, height, width), decoder, scale, metadata["value_range"])

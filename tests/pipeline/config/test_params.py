@@ -141,7 +141,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"ddpm": {"impute": {"guidance": {"t_max": 1e-4}}}}, "ddpm.impute.guidance.t_max: 0.0001 is below diffusion.tau"),
     (
         {
-            "ldmiss": {
+            "ddpm": {
                 "impute": {
                     "moment_matching": {
                         "sampler": "ddim",
@@ -153,7 +153,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
                 }
             }
         },
-        "ldmiss.impute.moment_matching.t_start: 0.0001; allowed: above diffusion.tau",
+        "ddpm.impute.moment_matching.t_start: 0.0001; allowed: above diffusion.tau",
+    ),
+    (
+        {"posterior": {"calibrate": {"sampling": {"t_start": 1e-3}}}},
+        "posterior.calibrate.sampling.t_start: 0.001; allowed: above diffusion.tau",
     ),
     ({"vae": {"encoder_input": "masked"}}, "vae.encoder_input: .*'faithful' or 'robust', got 'masked'"),
     ({"inference": "fast"}, "inference: fast is for profile paper; quick has samplers and steps of its own"),
@@ -322,7 +326,7 @@ def test_only_what_a_method_needs_is_trained(method: str) -> None:
     trained = {stage for stage in STAGES if stage.startswith("train_") and pipeline.items(stage, pipeline.cells())}
     needs = {
         "ldmiss": {"train_vae", "train_ldm"}, "ddpm": {"train_ddpm"}, "diffputer": {"train_diffputer"},
-        "vae": {"train_vae"},
+        "vae": {"train_vae"}, "posterior": {"train_vae", "train_ldm"},
     }  # fmt: skip
     assert trained == {"train_classifier"}.union(*(needs.get(name, set()) for name in {method, *generators}))
     assert document["train"]["methods"] == ([method] if method not in needs else [])

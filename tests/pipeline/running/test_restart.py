@@ -15,7 +15,9 @@ class Killed(BaseException):
     """Stands for a SIGKILL: nothing in the stages catches it."""
 
 
-RESTARTABLE = ["train_classifier", "train_vae", "train_ldm", "train_ddpm", "train_diffputer", "sample", "impute"]
+RESTARTABLE = [
+    "train_classifier", "train_vae", "train_ldm", "train_ddpm", "train_diffputer", "calibrate", "sample", "impute",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("stage", RESTARTABLE)
@@ -24,7 +26,9 @@ def test_a_killed_stage_goes_on(stage: str, project: Path, tmp_path: Path, monke
     monkeypatch.setattr(ldmiss_pipeline.running.checkpoint, "SECONDS_BETWEEN", 0.0)
     folder = tmp_path / "killed"
     shutil.copytree(project, folder, symlinks=True)
-    name = {"train_ldm": "ldmiss", "train_ddpm": "ddpm"}.get(stage, stage.removeprefix("train_"))
+    name = {"train_ldm": "ldmiss", "train_ddpm": "ddpm", "calibrate": "posterior"}.get(
+        stage, stage.removeprefix("train_")
+    )
     outs = [path for path in [*folder.glob(f"models/{name}*/*"), *folder.glob(f"models/{name}*.*"),
                               *folder.glob(f"data/{name}*/**/*.npz")] if path.is_file()]  # fmt: skip
     assert outs
