@@ -6,6 +6,11 @@ from ldmiss_pipeline.artifacts.incomplete import load_training_images
 from ldmiss_pipeline.models.posterior import restore_posterior
 from ldmiss_pipeline.running.context import Context
 
+_OF_LDMISS = (
+    "unet", "diffusion", "shape", "vae", "value_range", "robust", "dataset", "scaler", "image_shape",
+)  # fmt: skip
+"""Metadata of LDMiss's file that the model's file repeats: it carries the networks along."""
+
 
 def run(context: Context) -> str:
     """Write `models/posterior/<cell>.safetensors`: the model file of LDMiss, with how its draws are made."""
@@ -21,9 +26,10 @@ def run(context: Context) -> str:
         chunk_size=context.chunk_size(params.chunk_size, training.images.shape[1:]),
         num_at_a_time=runtime.num_at_a_time, checkpoint=context.checkpoint,
     )  # fmt: skip
-    made = {"sampling": sampling, "noise_sd": calibration.noise_sd, **context.stamp}
+    carried = {name: metadata[name] for name in _OF_LDMISS}
     save_tensors(
         item.model("posterior"), tensors | {"residual_variance": calibration.variance},
-        kind="posterior", metadata=metadata | made,
+        kind="posterior",
+        metadata={**carried, "sampling": sampling, "noise_sd": calibration.noise_sd, **context.stamp},
     )  # fmt: skip
     return f"known values are {calibration.noise_sd:.3f} off their decoding"

@@ -73,8 +73,8 @@ SWITCHES: list[tuple[str, str, Any]] = [
 
 MADE = {
     "train_vae": "models/vae", "encode_latents": "data/latents", "train_ldm": "models/ldmiss",
-    "train_ddpm": "models/ddpm", "train_diffputer": "models/diffputer", "train": "models", "calibrate": "models/posterior",
-    "sample": "data/samples",
+    "train_ddpm": "models/ddpm", "train_diffputer": "models/diffputer", "train": "models",
+    "calibrate": "models/posterior", "sample": "data/samples",
     "impute": "data/imputed", "evaluate": "metrics/cells",
 }  # fmt: skip
 

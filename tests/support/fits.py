@@ -141,6 +141,7 @@ def _classifier(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
 
 FITS: dict[str, Fit] = {
     "vae": _vae, "ldmiss": _ldm, "ddpm": _ddpm, "diffputer": _diffputer, "regression": _regression,
-    "conditional": _conditional, "posterior": _posterior, "miwae": _miwae, "baselines": _baselines, "classifier": _classifier,
+    "conditional": _conditional, "posterior": _posterior, "miwae": _miwae, "baselines": _baselines,
+    "classifier": _classifier,
 }  # fmt: skip
 OF_INCOMPLETE_IMAGES = ("vae", "ddpm", "diffputer", "regression", "conditional", "posterior", "miwae", "baselines")
