@@ -2,6 +2,7 @@
 
 from ldmiss.files.tensors import load_tensors, save_tensors
 from ldmiss.fitting.posterior import calibrate
+from ldmiss_pipeline.artifacts.curves import save_curve
 from ldmiss_pipeline.artifacts.incomplete import load_training_images
 from ldmiss_pipeline.models.posterior import restore_posterior
 from ldmiss_pipeline.running.context import Context
@@ -13,7 +14,7 @@ _OF_LDMISS = (
 
 
 def run(context: Context) -> str:
-    """Write `models/posterior/<cell>.safetensors`: the model file of LDMiss, with how its draws are made."""
+    """Write `models/posterior/<cell>.safetensors`: the model file of LDMiss, with how its draws are made; an empty loss curve."""
     item, params, runtime = context.item, context.params.posterior.calibrate, context.runtime
     tensors, metadata = load_tensors(item.model("ldmiss"), kind="ldmiss")
     sampling = params.sampling.model_dump()
@@ -32,4 +33,5 @@ def run(context: Context) -> str:
         kind="posterior",
         metadata={**carried, "sampling": sampling, "noise_sd": calibration.noise_sd, **context.stamp},
     )  # fmt: skip
+    save_curve(item.curve("posterior"), [])
     return f"known values are {calibration.noise_sd:.3f} off their decoding"

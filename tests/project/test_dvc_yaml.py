@@ -138,7 +138,7 @@ def test_paths_are_those_of_the_code() -> None:
         "train_ddpm": [item.model("ddpm"), item.curve("ddpm")],
         "train_diffputer": [item.model("diffputer"), item.curve("diffputer")],
         "train": [item.model(method), item.curve(method)],
-        "calibrate": [item.model("posterior")],
+        "calibrate": [item.model("posterior"), item.curve("posterior")],
         "sample": [item.samples(method)],
         "impute": [item.imputed(method)],
         "complete": [item.completed(method)],
