@@ -14,7 +14,7 @@ _OF_LDMISS = (
 
 
 def run(context: Context) -> str:
-    """Write `models/posterior/<cell>.safetensors`: the model file of LDMiss, with how its draws are made; an empty loss curve."""
+    """Write `models/posterior/<cell>.safetensors`, LDMiss with how its draws are made, and an empty loss curve."""
     item, params, runtime = context.item, context.params.posterior.calibrate, context.runtime
     tensors, metadata = load_tensors(item.model("ldmiss"), kind="ldmiss")
     sampling = params.sampling.model_dump()
