@@ -1,6 +1,6 @@
 """Measure what LDMiss's decoder leaves out, on re-hidden pixels of training images, so that its draws are honest."""
 
-from ldmiss.files.tensors import load_tensors, save_tensors
+from ldmiss.files.tensors import load_tensors, save_tensors, with_prefix
 from ldmiss.fitting.posterior import calibrate
 from ldmiss_pipeline.artifacts.curves import save_curve
 from ldmiss_pipeline.artifacts.incomplete import load_training_images
@@ -29,7 +29,7 @@ def run(context: Context) -> str:
     )  # fmt: skip
     carried = {name: metadata[name] for name in _OF_LDMISS}
     save_tensors(
-        item.model("posterior"), tensors | {"residual_variance": calibration.variance},
+        item.model("posterior"), tensors | with_prefix("residual", vars(calibration.residual)),
         kind="posterior",
         metadata={**carried, "sampling": sampling, "noise_sd": calibration.noise_sd, **context.stamp},
     )  # fmt: skip

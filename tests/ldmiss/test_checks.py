@@ -17,7 +17,6 @@ from ldmiss.core.saved_steps import SavedSteps
 from ldmiss.diffputer.em import Sampling
 from ldmiss.errors import InputError
 from ldmiss.networks.layers import build, init_torch_default
-from ldmiss.posterior.residual import NUM_BINS
 
 IMAGES = torch.randint(0, 256, (10, 1, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 OBSERVED = torch.rand(IMAGES.shape, generator=torch.Generator().manual_seed(1)) < 0.5
@@ -72,7 +71,7 @@ IMPUTE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         x, observed, noise(), num_steps=2
     ),
     "LatentPosterior.impute": lambda x, observed: small_models.posterior().impute(
-        x, observed, noise(), noise_sd=0.1, variance=torch.zeros(NUM_BINS)
+        x, observed, noise(), noise_sd=0.1, residual=small_models.residual()
     ),
     "LatentPosterior.decode_draw": lambda x, observed: small_models.posterior().decode_draw(
         x, observed, noise(), noise_sd=0.1

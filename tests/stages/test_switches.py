@@ -44,7 +44,7 @@ SWITCHES: list[tuple[str, str, Any]] = [
     ("train-regression", "regression.train.network.patch_size", 1),
     ("train-conditional", "conditional.train.min_kept", 0.8),
     ("train-conditional", "conditional.train.diffusion.tau", 0.01),
-    ("calibrate", "posterior.calibrate.min_kept", 0.8),
+    ("calibrate", "posterior.calibrate.min_kept", 0.5),
     ("calibrate", "posterior.calibrate.num_images", 11),
     ("calibrate", "posterior.calibrate.sampling.t_start", 0.5),
     ("calibrate", "posterior.calibrate.sampling.num_iterations", 1),

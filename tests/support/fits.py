@@ -125,9 +125,9 @@ def _posterior(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
     model = small_models.posterior()
     calibration = calibrate(
         data.images, data.observed, encode=model.encode, decode=model.codec.decode, decode_draw=model.decode_draw,
-        num_images=12, min_kept=0.5, seed=SEED, chunk_size=6, checkpoint=checkpoint,
+        num_images=12, seed=SEED, chunk_size=6, checkpoint=checkpoint,
     )  # fmt: skip
-    return {"noise_sd": torch.tensor(calibration.noise_sd), "variance": calibration.variance}
+    return {"noise_sd": torch.tensor(calibration.noise_sd), **vars(calibration.residual)}
 
 
 def _baselines(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:

@@ -23,7 +23,7 @@ from ldmiss.imputation.posterior import LatentPosterior
 from ldmiss.imputation.regression import RegressionModel
 from ldmiss.imputation.score_based import ScoreModel
 from ldmiss.networks.layers import at_precision, build, init_torch_default
-from ldmiss.posterior.residual import NUM_BINS
+from ldmiss.posterior.residual import Residual
 from ldmiss.remasking.network import PatchUNet
 
 CPU = torch.device("cpu")
@@ -84,6 +84,11 @@ def posterior(device: torch.device = CPU, dtype: torch.dtype = torch.float32, st
     )  # fmt: skip
 
 
+def residual(device: torch.device = CPU) -> Residual:
+    """Small errors of values below 0.5, and large ones of those above."""
+    return Residual(torch.full((1,), 0.5, device=device), torch.tensor([[-0.1, 0.1], [-0.3, 0.3]], device=device))
+
+
 def diffputer(device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> DiffPuterModel:
     """A fitted model of rows."""
     moments = Normalizer(torch.full((784,), 0.3, device=device), torch.full((784,), 0.3, device=device))
@@ -137,7 +142,7 @@ IMPUTERS: dict[str, Callable[..., Callable[..., Tensor]]] = {
         ldmiss(device, dtype).impute_by_moment_matching, num_steps=steps
     ),
     "ldmiss-posterior": lambda device, steps, dtype=torch.float32: partial(
-        posterior(device, dtype, steps).impute, noise_sd=0.1, variance=torch.linspace(0, 0.1, NUM_BINS, device=device)
+        posterior(device, dtype, steps).impute, noise_sd=0.1, residual=residual(device)
     ),
     "ddpm-moment-matching": lambda device, steps, dtype=torch.float32: partial(
         ddpm(device, dtype).impute_by_moment_matching, num_steps=steps

@@ -13,7 +13,7 @@ from ldmiss.core.noise import RowNoise, torch_generator
 from ldmiss.core.randomness import derive_seed
 from ldmiss.core.saved_steps import SavedSteps
 from ldmiss.core.subsets import evenly_spread
-from ldmiss.posterior.residual import residual_variance
+from ldmiss.posterior.residual import Residual, fit_residual
 from ldmiss.remasking.split import split_known
 
 
@@ -23,11 +23,11 @@ class Calibration:
 
     Attributes:
         noise_sd: root mean square of known values about the decoding of the encoder's answer.
-        variance: of values about their decoding, (bins,), see `residual_variance`; on the CPU.
+        residual: what values differ by from their decoding, beyond what draws do; on the CPU.
     """
 
     noise_sd: float
-    variance: Tensor
+    residual: Residual
 
 
 def calibrate(
@@ -38,14 +38,14 @@ def calibrate(
     decode: Callable[[Tensor], Tensor],
     decode_draw: Callable[..., Tensor],
     num_images: int,
-    min_kept: float,
+    min_kept: float = 0.8,
     seed: int,
     chunk_size: int = 200,
     num_at_a_time: int = 1,
     checkpoint: Checkpoint = NO_CHECKPOINT,
     progress: bool = True,
 ) -> Calibration:
-    """Hide known pixels of training images, draw them twice, and compare.
+    """Hide known pixels of training images, draw them three times, and compare.
 
     Args:
         images: float32 (N, C, H, W), scaled; values at missing pixels are never used.
@@ -54,7 +54,8 @@ def calibrate(
         decode: latents -> scaled images (B, C, H, W).
         decode_draw: (x_obs, observed, noise, saved, noise_sd=...) -> a decoded draw, (B, C, H, W).
         num_images: of them, spread evenly; fewer where there are fewer.
-        min_kept: least share of its known pixels that an image keeps which loses single ones, see `split_known`.
+        min_kept: least share of its known pixels that an image keeps. Few are hidden, and single ones, so that draws
+            are given nearly as much as at imputation.
         seed: root of all draws.
         chunk_size: rows at a time.
         num_at_a_time: chunks that are computed side by side.
@@ -71,7 +72,7 @@ def calibrate(
     check_number("min_kept", min_kept, least=0, below=1)
     chosen = torch.from_numpy(evenly_spread(len(images), min(num_images, len(images)))).to(images.device)
     x, known = images[chosen], observed[chosen]
-    given, hidden = split_known(known, torch_generator(x.device, seed, "calibrate"), min_kept=min_kept)
+    given, hidden = split_known(known, torch_generator(x.device, seed, "calibrate"), min_kept=min_kept, borrowing=0)
     x_obs = torch.where(given, x, 0.0)
     with torch.no_grad():
         squared = (x_obs - decode(encode(x_obs, given))).square()
@@ -91,4 +92,4 @@ def calibrate(
             progress=progress,
         )  # fmt: skip
 
-    return Calibration(noise_sd, residual_variance(x.cpu(), hidden.cpu(), (draw(0), draw(1))))
+    return Calibration(noise_sd, fit_residual(x.cpu(), hidden.cpu(), (draw(0), draw(1), draw(2))))

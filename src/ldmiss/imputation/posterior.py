@@ -14,7 +14,7 @@ from ldmiss.core.noise import RowNoise
 from ldmiss.core.saved_steps import NOT_SAVED, SavedSteps
 from ldmiss.imputation.imputer import check_shape
 from ldmiss.imputation.score_based import ScoreModel
-from ldmiss.posterior.residual import residual_sd
+from ldmiss.posterior.residual import Residual
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,14 @@ class LatentPosterior:
         saved: SavedSteps = NOT_SAVED,
         *,
         noise_sd: float,
-        variance: Tensor,
+        residual: Residual,
     ) -> Tensor:
         """A draw of the image: that of `decode_draw`, with what the decoder leaves out.
 
-        `variance`: of `residual_variance`, (bins,).
+        `residual`: of `fit_residual`.
 
         Raises:
             InputError: as `decode_draw`.
         """
         decoded = self.decode_draw(x_obs, observed, noise, saved, noise_sd=noise_sd)
-        return decoded + residual_sd(variance, decoded) * noise(decoded)
+        return residual.add(decoded, noise(decoded))

@@ -1,46 +1,71 @@
-"""What a decoder leaves out of an image: noise whose variance depends on the value that the decoder gives.
+"""What a decoder leaves out of an image: errors as they were on held-out pixels, by the value that the decoder gives.
 
-A latent is a summary, and a pixel is more than its decoding. Draws that leave this out are too sure. On MNIST a pixel
-decoded as black is black, and one decoded as grey may be anything, so that a constant would not do.
+A latent is a summary, and a pixel is more than its decoding. Draws that leave this out are too sure. The errors are
+far from Gaussian: on MNIST a pixel decoded as black is black, and now and then it is white.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-NUM_BINS = 20
-"""Of decoded values, equally wide over [0, 1]; values beyond belong to the first and the last."""
-LEAST_COUNT = 50
-"""Hidden values that a bin needs; with fewer it has the variance of all."""
+NUM_BINS = 40
+NUM_LEVELS = 64
 
 
-def residual_variance(truth: Tensor, hidden: Tensor, draws: tuple[Tensor, Tensor]) -> Tensor:
-    """The variance of truth about its decoding, per bin of decoded values: float32 (NUM_BINS,), at least 0.
+@dataclass(frozen=True)
+class Residual:
+    """The law of (pixel - decoded value), in steps over the decoded value.
 
-    With x = D(z) + noise, and two draws z_1, z_2 of the posterior, independent of each other and of z,
+    Attributes:
+        edges: between the bins, rising, float32 (bins - 1,).
+        quantiles: of each bin, scaled, rising, float32 (bins, levels): equally likely.
+    """
 
-        E (x - D(z_1))^2 = Var(noise) + E (D(z_2) - D(z_1))^2,
+    edges: Tensor
+    quantiles: Tensor
 
-    so the difference of the two, which are both seen, is what the draws lack.
+    def add(self, decoded: Tensor, noise: Tensor) -> Tensor:
+        """Decoded values with a residual each, by standard normal `noise` of their shape."""
+        num_levels = self.quantiles.shape[1]
+        level = (torch.special.ndtr(noise) * num_levels).long().clamp(max=num_levels - 1)
+        return decoded + self.quantiles[_bin(decoded, self.edges), level]
+
+
+def fit_residual(truth: Tensor, hidden: Tensor, draws: tuple[Tensor, Tensor, Tensor]) -> Residual:
+    """The errors of draws, made as much narrower as draws differ by themselves.
+
+    With x = D(z) + residual, and z_1, z_2, z_3 drawn from the posterior, independently of each other and of z,
+
+        E[(x - D(z_1))^2 | D(z_3)] = E[residual^2 | D(z_3)] + E[(D(z_2) - D(z_1))^2 | D(z_3)],
+
+    and all but the residual's part is seen. The errors x - D(z_1) of a bin are shrunk about their mean to it. It is a
+    third draw that says the bin: by their own, values that were drawn high would seem to err. The bins hold equally
+    many values, so that they are narrow where values are frequent.
 
     Args:
         truth: scaled images (N, C, H, W), known where `hidden`.
-        hidden: bool (N, C, H, W), values that the draws did not see.
+        hidden: bool (N, C, H, W), values that the draws did not see; at least one.
         draws: decoded draws (N, C, H, W) of the posterior given the other known values.
     """
-    first, second = draws
-    spread = (first - second).square()
-    excess = torch.cat([((truth - draw).square() - spread)[hidden] for draw in draws]).double()
-    bins = torch.cat([_bin(draw)[hidden] for draw in draws])
-    counts = torch.bincount(bins, minlength=NUM_BINS)
-    sums = torch.zeros(NUM_BINS, dtype=torch.float64, device=excess.device).index_add_(0, bins, excess)
-    per_bin = torch.where(counts >= LEAST_COUNT, sums / counts.clamp(min=1), excess.sum() / len(excess))
-    return per_bin.clamp(min=0).float()
+    decoded = torch.stack([draw[hidden] for draw in draws])
+    first, second = decoded.roll(1, 0), decoded.roll(2, 0)
+    errors = torch.stack([truth[hidden] - first, truth[hidden] - second]).flatten(1).double()
+    spread = (first - second).square().flatten().double()
+    values = decoded.flatten().sort().values
+    edges = values[torch.arange(1, NUM_BINS) * len(values) // NUM_BINS].unique()
+    edges = edges[edges > values[0]]
+    bins = _bin(decoded.flatten(), edges)
+    levels = (torch.arange(NUM_LEVELS, dtype=torch.float64) + 0.5) / NUM_LEVELS
+    quantiles = torch.zeros(len(edges) + 1, NUM_LEVELS, dtype=torch.float64)
+    for number in bins.unique():
+        of_bin = errors[:, bins == number].flatten()
+        mean = of_bin.mean()
+        kept = (1 - spread[bins == number].mean() / of_bin.square().mean().clamp(min=1e-12)).clamp(min=0).sqrt()
+        quantiles[number] = mean + kept * (torch.quantile(of_bin, levels) - mean)
+    return Residual(edges, quantiles.float())
 
 
-def residual_sd(variance: Tensor, decoded: Tensor) -> Tensor:
-    """The standard deviation about each decoded value, scaled (B, C, H, W), by `residual_variance`; (B, C, H, W)."""
-    return variance[_bin(decoded)].sqrt()
-
-
-def _bin(decoded: Tensor) -> Tensor:
-    return (decoded.clamp(0, 1) * NUM_BINS).long().clamp(max=NUM_BINS - 1)
+def _bin(decoded: Tensor, edges: Tensor) -> Tensor:
+    """The bin of each value; a value on an edge belongs to the upper one."""
+    return torch.bucketize(decoded, edges, right=True)

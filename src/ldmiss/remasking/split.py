@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 
-def split_known(observed: Tensor, generator: torch.Generator, *, min_kept: float) -> tuple[Tensor, Tensor]:
+def split_known(
+    observed: Tensor, generator: torch.Generator, *, min_kept: float, borrowing: float = 0.5
+) -> tuple[Tensor, Tensor]:
     """Known pixels into those that are given and those that are hidden: bool (B, C, H, W), twice, disjoint.
 
-    Half of the images, drawn at random, lose what another image of the batch lacks, so that hidden pixels lie as
+    A share of the images, drawn at random, lose what another image of the batch lacks, so that hidden pixels lie as
     missing ones do: in blocks, in lines or alone, of all channels or of one. The others, and those that would lose
     nothing that way, lose single pixels: the share that is kept is uniform between `min_kept` and all of it. Where an
     image knows its pixels in all channels or in none, it loses them so.
@@ -24,7 +26,7 @@ def split_known(observed: Tensor, generator: torch.Generator, *, min_kept: float
     draws = torch.where(_of_image(observed == observed[:, :1]), draws[:, :1], draws)
     at_random = draws < kept[:, None, None, None]
     borrowed = observed[torch.randperm(rows, generator=generator, device=observed.device)]
-    borrows = torch.rand(rows, generator=generator, device=observed.device) < 0.5
+    borrows = torch.rand(rows, generator=generator, device=observed.device) < borrowing
     borrows = borrows[:, None, None, None] & ~_of_image(borrowed | ~observed)
     given = observed & torch.where(borrows, borrowed, at_random)
     return given, observed & ~given

@@ -4,6 +4,7 @@ from functools import partial
 
 from ldmiss.files.tensors import load_tensors
 from ldmiss.imputation.imputer import Imputer
+from ldmiss.posterior.residual import Residual
 from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.compute.device import Runtime
 from ldmiss_pipeline.config.schema import Params
@@ -16,6 +17,6 @@ def load_imputers(item: Item, params: Params, runtime: Runtime) -> dict[str, Imp
     path = item.model("posterior")
     tensors, metadata = load_tensors(path, kind="posterior")
     posterior = restore_posterior(path, tensors, metadata, metadata["sampling"], runtime)
-    variance = tensors["residual_variance"].to(runtime.device)
-    complete = partial(posterior.impute, noise_sd=metadata["noise_sd"], variance=variance)
+    edges, quantiles = (tensors[f"residual.{name}"].to(runtime.device) for name in ("edges", "quantiles"))
+    complete = partial(posterior.impute, noise_sd=metadata["noise_sd"], residual=Residual(edges, quantiles))
     return {"ldmiss-posterior": Imputer(complete, stochastic=True)}

@@ -14,7 +14,7 @@ from ldmiss.checkpoints import NO_CHECKPOINT
 CUTS = {
     **dict.fromkeys(("vae", "ldmiss", "ddpm", "regression", "conditional", "miwae", "classifier"), 6),
     "diffputer": 12 * 3 + 3 + 1 + 2 * 3,
-    "posterior": 2 * 2 * 2,
+    "posterior": 3 * 2 * 2,
 }
 """Safe points: every step, every chunk of an E-step, every iteration of EM. A fit in closed form has none."""
 

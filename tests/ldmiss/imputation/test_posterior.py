@@ -8,7 +8,7 @@ from torch import Tensor
 from ldmiss.core.noise import RowNoise
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.imputation.score_based import ScoreModel
-from ldmiss.posterior.residual import residual_sd, residual_variance
+from ldmiss.posterior.residual import fit_residual
 
 LATENT, SIDE, NUM_ROWS = 6, 8, 3000
 SEEDED = torch.Generator().manual_seed(0)
@@ -75,10 +75,12 @@ def test_with_what_the_decoder_leaves_out_they_are_of_the_images() -> None:
     """Mean, variance and coverage of missing pixels, the noise found from draws of other images."""
     held_out = images(2, NUM_ROWS)
     hidden = ~OBSERVED.expand_as(held_out)
-    variance = residual_variance(held_out, hidden, (draws(held_out, 10, 0.4, 5), draws(held_out, 10, 0.4, 6)))
+    residual = fit_residual(
+        held_out, hidden, (draws(held_out, 10, 0.4, 5), draws(held_out, 10, 0.4, 6), draws(held_out, 10, 0.4, 7))
+    )
     x = images(3, NUM_ROWS)
     decoded = draws(x, 10, 0.4)
-    drawn = decoded + residual_sd(variance, decoded) * RowNoise(9, torch.arange(NUM_ROWS))(decoded)
+    drawn = residual.add(decoded, RowNoise(9, torch.arange(NUM_ROWS))(decoded))
     error = (x - drawn)[hidden]
     exact = DECODER @ (COVARIANCE - GAIN @ SEEN @ COVARIANCE) @ DECODER.T
     exact = exact.diagonal()[~OBSERVED.flatten()] + NOISE_SD**2
