@@ -53,12 +53,12 @@ def fit_residual(truth: Tensor, hidden: Tensor, draws: tuple[Tensor, Tensor, Ten
     errors = torch.stack([truth[hidden] - first, truth[hidden] - second]).flatten(1).double()
     spread = (first - second).square().flatten().double()
     values = decoded.flatten().sort().values
-    edges = values[torch.arange(1, NUM_BINS) * len(values) // NUM_BINS].unique()
+    edges = values[torch.arange(1, NUM_BINS) * len(values) // NUM_BINS].unique()  # type: ignore[no-untyped-call]
     edges = edges[edges > values[0]]
     bins = _bin(decoded.flatten(), edges)
     levels = (torch.arange(NUM_LEVELS, dtype=torch.float64) + 0.5) / NUM_LEVELS
     quantiles = torch.zeros(len(edges) + 1, NUM_LEVELS, dtype=torch.float64)
-    for number in bins.unique():
+    for number in bins.unique():  # type: ignore[no-untyped-call]
         of_bin = errors[:, bins == number].flatten()
         mean = of_bin.mean()
         kept = (1 - spread[bins == number].mean() / of_bin.square().mean().clamp(min=1e-12)).clamp(min=0).sqrt()
