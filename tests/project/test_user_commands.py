@@ -47,12 +47,12 @@ def executed(output: str) -> list[str]:
 def test_experiments_metrics_and_return(clone: Path) -> None:
     """Another rate runs its cell only; going back runs nothing; the difference of every number is shown."""
     first = dvc(clone, "exp", "run", "-S", "profile=smoke", "-n", "half")
-    assert len(executed(first)) == 24  # `check` reads nothing that a profile changes
+    assert len(executed(first)) == 26  # `check` reads nothing that a profile changes
     half = json.loads((clone / "metrics/summary.json").read_text())
     second = dvc(clone, "exp", "run", "-S", "profile=smoke", "-S", "missing_rate=0.8", "-n", "most")
     assert {stage.split("@")[0] for stage in executed(second)}.isdisjoint({"download", "train_classifier", "mask_test"})
     assert "mask@0.8-42" in executed(second)
-    assert len(executed(second)) == 22
+    assert len(executed(second)) == 24
     difference = json.loads(dvc(clone, "metrics", "diff", "half", "most", "--json"))["metrics/summary.json"]
     changed = {key for key, change in difference.items() if change["old"] != change["new"]}
     assert "imputation.ldmiss-guidance.mse" in changed
