@@ -141,7 +141,7 @@ def test_images_of_another_shape_than_the_models(name: str, shape: tuple[int, in
     refuses(f"x_obs: images of {given}; allowed: 1 x 28 x 28, the model's", lambda: IMPUTE[name](x, x > 0))
 
 
-OF_IMAGES = ("vae", "ddpm", "regression", "conditional", "posterior", "miwae", "baselines")
+OF_IMAGES = ("vae", "ddpm", "regression", "conditional", "posterior", "miwae", "em_diffusion", "baselines")
 BAD_FITS: list[tuple[str, dict[str, Any], str]] = [
     *[(name, {"images": X[..., :7], "observed": OBSERVED[..., :7]}, "images: 28 x 7 pixels; allowed: at least 8 x 8")
       for name in OF_IMAGES],

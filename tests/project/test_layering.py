@@ -28,10 +28,11 @@ MAY_IMPORT = {
         "miwae": {"core", "networks", "training", "autoencoding"},
         "conditional": {"core", "diffusion", "remasking", "training"},
         "posterior": set(),
+        "em_diffusion": {"core", "diffusion", "remasking", "training"},
         "classifier": {"core", "networks", "training"},
         "fitting": {
             "core", "networks", "training", "autoencoding", "diffusion", "diffputer", "baselines", "classifier",
-            "remasking", "regression", "conditional", "miwae", "posterior",
+            "remasking", "regression", "conditional", "miwae", "posterior", "em_diffusion", "sampling",
         },
         "imputation": {
             "core", "networks", "autoencoding", "diffusion", "sampling", "diffputer", "remasking", "regression",

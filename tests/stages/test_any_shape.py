@@ -17,8 +17,8 @@ from support import tiny
 from support.image_sets import smooth
 from support.poison import hand_out, spoil
 
+from ldmiss.baselines.gaussian import MOST_VALUES
 from ldmiss.core.scaling import Scaler
-from ldmiss.fitting.baselines import MOST_VALUES
 from ldmiss_pipeline.artifacts.arrays import load_arrays, save_arrays
 from ldmiss_pipeline.artifacts.observed import load_observed, load_observed_metadata
 from ldmiss_pipeline.artifacts.paths import OBSERVED_TEST, RAW

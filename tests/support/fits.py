@@ -9,7 +9,7 @@ from torch import Tensor
 from ldmiss.autoencoding.encoder_input import EncoderInput
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
 from ldmiss.diffputer.em import Sampling
-from ldmiss.fitting import baselines, conditional, miwae, regression
+from ldmiss.fitting import baselines, conditional, em_diffusion, miwae, regression
 from ldmiss.fitting.classifier import fit_classifier
 from ldmiss.fitting.ddpm import fit_ddpm
 from ldmiss.fitting.diffputer import EMSettings, fit_diffputer
@@ -121,6 +121,14 @@ def _miwae(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
     ).tensors
 
 
+def _em_diffusion(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
+    e_step = {"sampler": "ddim", "num_steps": 2, "num_iterations": 1, "noise_sd": 0.1, "chunk_size": 24}
+    return em_diffusion.fit(
+        data.images, data.observed, network=PATCH_UNET, num_iterations=2, first=RECIPE, later=RECIPE, e_step=e_step,
+        diffusion={"beta_min": 0.1, "beta_max": 20.0, "tau": 1e-3}, seed=SEED, checkpoint=checkpoint,
+    ).tensors  # fmt: skip
+
+
 def _posterior(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
     model = small_models.posterior()
     calibration = calibrate(
@@ -141,7 +149,18 @@ def _classifier(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
 
 FITS: dict[str, Fit] = {
     "vae": _vae, "ldmiss": _ldm, "ddpm": _ddpm, "diffputer": _diffputer, "regression": _regression,
-    "conditional": _conditional, "posterior": _posterior, "miwae": _miwae, "baselines": _baselines,
+    "conditional": _conditional, "posterior": _posterior, "miwae": _miwae,
+    "em_diffusion": _em_diffusion, "baselines": _baselines,
     "classifier": _classifier,
 }  # fmt: skip
-OF_INCOMPLETE_IMAGES = ("vae", "ddpm", "diffputer", "regression", "conditional", "posterior", "miwae", "baselines")
+OF_INCOMPLETE_IMAGES = (
+    "vae",
+    "ddpm",
+    "diffputer",
+    "regression",
+    "conditional",
+    "posterior",
+    "miwae",
+    "em_diffusion",
+    "baselines",
+)

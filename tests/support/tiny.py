@@ -70,6 +70,16 @@ TINY: dict[str, Any] = {
         },
         "impute": {"num_samples": 3},
     },
+    "em_diffusion": {
+        "train": {
+            "network": {"base_channels": 4, "num_res_blocks": 1, "num_groups": 2},
+            "num_iterations": 2,
+            "first": {**TRAIN, "ema_decay": 0.9},
+            "later": TRAIN,
+            "e_step": {"num_steps": 2, "chunk_size": 20},
+        },
+        "impute": {"num_steps": 3, "num_iterations": 1},
+    },
     "posterior": {"calibrate": {"num_images": 12, "sampling": {"num_steps": 3, "num_iterations": 2}, "chunk_size": 4}},
     "impute": {"num_images": 20, "num_draws": 3, "num_draw_images": 4, "chunk_size": 8, "methods": list(METHODS)},
     "sample": {"num_images": 12, "chunk_size": 5},
@@ -95,7 +105,7 @@ ITEMS = [
 """Every stage after `download`, in order."""
 STOCHASTIC = {
     "ldmiss-guidance", "ddpm-guidance", "ddpm-replacement", "diffputer-replacement", "unet-regression-draws",
-    "conditional-diffusion", "ldmiss-posterior", "miwae-draws",
+    "conditional-diffusion", "ldmiss-posterior", "miwae-draws", "em-diffusion",
 }  # fmt: skip
 """The imputers whose draws differ."""
 IMPUTERS = STOCHASTIC | {"autoencoder", "unet-regression", "miwae-mean", "mean", "neighbour", "gaussian"}

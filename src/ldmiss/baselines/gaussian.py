@@ -14,6 +14,9 @@ Images = NDArray[np.float32]
 Indicators = NDArray[np.bool_]
 Moments = NDArray[np.float64]
 
+MOST_VALUES = 4096
+"""Values per image up to which there is a Gaussian; the eigenvalues of so large a covariance take about a minute."""
+
 
 def observed_mean(x: Images, observed: Indicators) -> Moments:
     """Mean of the observed entries of each column, float64 (d,); that of all for a column never observed."""
@@ -68,3 +71,19 @@ def impute_gaussian(x: Images, observed: Indicators, mean: Moments, covariance: 
             raise InputError("covariance: singular to rounding; fit it with a larger ridge") from None
         completed[i] = mean + covariance[:, of_row] @ weights
     return np.where(observed, x, completed)
+
+
+def draw_gaussian(
+    x: Images, observed: Indicators, mean: Moments, covariance: Moments, rng: np.random.Generator
+) -> Images:
+    """A draw of the missing given the observed entries of each row; float32 (N, d).
+
+    By Matheron's rule: a draw of whole rows, moved by the conditional mean of what it misses.
+
+    Raises:
+        InputError: the covariance is singular to rounding.
+    """
+    drawn = mean + rng.standard_normal(x.shape) @ scipy.linalg.cholesky(covariance, lower=True).T
+    missed = np.where(observed, x - drawn, 0) + mean
+    moved = drawn + impute_gaussian(missed.astype(np.float32), observed, mean, covariance) - mean
+    return np.where(observed, x, moved).astype(np.float32)

@@ -4,7 +4,6 @@ M-step: train an EDM denoiser on the completed rows, all coordinates counting. E
 given the observed ones by replacement with resampling, and average the draws. Rows are flat, d = 784 for MNIST.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -136,28 +135,3 @@ def average_draws(
         noise = RowNoise(seed, rows, torch.full_like(rows, trial))
         total += draw_conditional(denoise, x_obs, observed, noise, sampling)
     return torch.where(observed, x_obs, total / num_trials)
-
-
-def expectation_maximisation(
-    x: Tensor,
-    *,
-    iterations: range,
-    m_step: Callable[[int, Tensor], DenoiseFn],
-    e_step: Callable[[int, DenoiseFn], Tensor],
-) -> DenoiseFn:
-    """Alternate M- and E-steps; the last model has no E-step after it, because nothing would use it.
-
-    Args:
-        x: the initial completed rows: 0, the feature mean, at missing entries (not zero-imputation); (N, d).
-        iterations: EM iterations still to do (a run that was cut short starts later).
-        m_step: (iteration, completed rows) -> denoiser trained on them.
-        e_step: (iteration, denoiser) -> newly completed rows (N, d).
-    """
-    denoise: DenoiseFn | None = None
-    for iteration in iterations:
-        denoise = m_step(iteration, x)
-        if iteration < iterations[-1]:
-            x = e_step(iteration, denoise)
-    if denoise is None:
-        raise ValueError("no EM iteration to do")
-    return denoise

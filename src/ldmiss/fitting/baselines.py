@@ -8,14 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ldmiss.baselines.gaussian import fit_gaussian, least_ridge, observed_mean
+from ldmiss.baselines.gaussian import MOST_VALUES, fit_gaussian, least_ridge, observed_mean
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
 from ldmiss.checks import check_incomplete_images, check_number
 from ldmiss.errors import InputError
 from ldmiss.fitting.method import FittedMethod
-
-MOST_VALUES = 4096
-"""Values per image up to which there is a Gaussian; the eigenvalues of so large a covariance take about a minute."""
 
 
 def fit(

@@ -11,19 +11,12 @@ from ldmiss.checks import check_array, check_count, check_finite, check_number, 
 from ldmiss.core.batching import in_chunks
 from ldmiss.core.noise import torch_generator
 from ldmiss.core.randomness import derive_seed
-from ldmiss.diffputer.edm import DenoiseFn
-from ldmiss.diffputer.em import (
-    Normalizer,
-    Sampling,
-    average_draws,
-    denoiser_of,
-    expectation_maximisation,
-)
+from ldmiss.diffputer.em import Normalizer, Sampling, average_draws, denoiser_of
 from ldmiss.diffputer.mlp import DiffPuterMLP
 from ldmiss.diffputer.objective import m_step_loss
 from ldmiss.networks.layers import build, init_torch_default
-from ldmiss.training.fit import run_training
-from ldmiss.training.loop import Recipe, Training
+from ldmiss.training.em import EM
+from ldmiss.training.loop import Recipe
 
 
 @dataclass(frozen=True)
@@ -112,92 +105,34 @@ def fit_diffputer(
     check_finite("rows", rows, where=observed)
     check_count("chunk_size", chunk_size)
     check_count("num_at_a_time", num_at_a_time)
-    em = _EM(rows, observed, settings, seed, chunk_size, num_at_a_time, dtype, checkpoint, progress)
-    em.run()
-    weights = {name: value.cpu().contiguous() for name, value in em.network.state_dict().items()}
-    return FittedDiffPuter(em.config, weights, em.normalizer, em.curve)
+    normalizer = Normalizer.fit(rows, observed, std_floor=settings.std_floor, per_feature=settings.per_feature)
+    x_obs = torch.where(observed, normalizer.normalize(rows), 0.0)  # the feature means: not zero-imputation
+    config = {"num_features": rows.shape[1], "hidden": settings.hidden}
+    row_numbers = torch.arange(len(rows), device=rows.device)
 
+    def new_network(iteration: int) -> DiffPuterMLP:
+        generator = torch_generator("cpu", seed, "diffputer", "init", iteration)
+        return build(lambda: DiffPuterMLP(**config), rows.device, init_torch_default, generator)
 
-class _EM:
-    """The steps of one EM run, with their checkpoints."""
-
-    def __init__(
-        self,
-        rows: Tensor,
-        observed: Tensor,
-        settings: EMSettings,
-        seed: int,
-        chunk_size: int,
-        num_at_a_time: int,
-        dtype: torch.dtype,
-        checkpoint: Checkpoint,
-        progress: bool,
-    ) -> None:
-        self.settings, self.seed, self.dtype, self.observed = settings, seed, dtype, observed
-        self.chunk_size, self.num_at_a_time = chunk_size, num_at_a_time
-        self.checkpoint, self.progress = checkpoint, progress
-        self.normalizer = Normalizer.fit(
-            rows, observed, std_floor=settings.std_floor, per_feature=settings.per_feature
+    def e_step(iteration: int, network: DiffPuterMLP) -> Tensor:
+        denoise, root = denoiser_of(network, dtype), derive_seed(seed, "diffputer", "e-step", iteration)
+        return in_chunks(
+            lambda part: average_draws(
+                denoise, x_obs[part], observed[part], row_numbers[part], settings.sampling,
+                num_trials=settings.num_trials, seed=root,
+            ),
+            len(x_obs), chunk_size=chunk_size, name=f"e_step-{iteration}", num_at_a_time=num_at_a_time,
+            checkpoint=checkpoint, progress=progress,
         )  # fmt: skip
-        self.x_obs = torch.where(observed, self.normalizer.normalize(rows), 0.0)
-        self.config = {"num_features": rows.shape[1], "hidden": settings.hidden}
-        self.network = self._new_network(0)
-        self.curve: list[float] = []
 
-    def run(self) -> None:
-        """All iterations, from the last one that was finished."""
-        start, x = self._restore()
-        iterations = range(start, self.settings.num_iterations)
-        expectation_maximisation(x, iterations=iterations, m_step=self._m_step, e_step=self._e_step)
-
-    def _new_network(self, iteration: int) -> DiffPuterMLP:
-        generator = torch_generator("cpu", self.seed, "diffputer", "init", iteration)
-        return build(lambda: DiffPuterMLP(**self.config), self.observed.device, init_torch_default, generator)
-
-    def _m_step(self, iteration: int, x: Tensor) -> DenoiseFn:
-        if iteration > 0 and not self.settings.warm_start:
-            self.network = self._new_network(iteration)
-        recipe = self.settings.first if iteration == 0 else self.settings.later
-        seed = derive_seed(self.seed, "diffputer", "m-step", iteration)
-        training = Training(self.network, recipe, num_items=len(x), seed=seed)
-        run_training(
-            training, m_step_loss(denoiser_of(self.network, self.dtype), x), name=f"m_step-{iteration}",
-            checkpoint=self.checkpoint, progress=self.progress,
-        )  # fmt: skip
-        self.network.load_state_dict(training.result())
-        self.curve += training.curve
-        return denoiser_of(self.network, self.dtype)
-
-    def _e_step(self, iteration: int, denoise: DenoiseFn) -> Tensor:
-        seed = derive_seed(self.seed, "diffputer", "e-step", iteration)
-        row_numbers = torch.arange(len(self.x_obs), device=self.x_obs.device)
-
-        def compute(rows: slice) -> Tensor:
-            return average_draws(
-                denoise, self.x_obs[rows], self.observed[rows], row_numbers[rows], self.settings.sampling,
-                num_trials=self.settings.num_trials, seed=seed,
-            )  # fmt: skip
-
-        x = in_chunks(
-            compute, len(self.x_obs), chunk_size=self.chunk_size, name=f"e_step-{iteration}",
-            num_at_a_time=self.num_at_a_time, checkpoint=self.checkpoint, progress=self.progress,
-        )  # fmt: skip
-        self._save(iteration + 1, x)
-        return x.to(self.x_obs.device)
-
-    def _save(self, next_iteration: int, x: Tensor) -> None:
-        state = {"x": x, "curve": torch.tensor(self.curve, dtype=torch.float64), "next": torch.tensor(next_iteration)}
-        weights = {f"mlp.{name}": value.cpu() for name, value in self.network.state_dict().items()}
-        self.checkpoint.save("em", state | weights)
-        self.checkpoint.drop("m_step-")
-        self.checkpoint.drop("e_step-")
-
-    def _restore(self) -> tuple[int, Tensor]:
-        stored = self.checkpoint.load("em")
-        if stored is None:
-            return 0, self.x_obs
-        self.network.load_state_dict(
-            {name.removeprefix("mlp."): value for name, value in stored.items() if name.startswith("mlp.")}
-        )
-        self.curve = stored["curve"].tolist()
-        return int(stored["next"]), stored["x"].to(self.x_obs.device)
+    em = EM(
+        recipes=[settings.first] + [settings.later] * (settings.num_iterations - 1),
+        new_network=new_network,
+        seed=lambda iteration: derive_seed(seed, "diffputer", "m-step", iteration),
+        loss=lambda network, completed: m_step_loss(denoiser_of(network, dtype), completed),
+        complete=e_step,
+        warm_start=settings.warm_start,
+    )
+    network, curve = em.run(lambda: x_obs, checkpoint=checkpoint, progress=progress)
+    weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
+    return FittedDiffPuter(config, weights, normalizer, curve)

@@ -30,6 +30,7 @@ METHODS = {
     "conditional": "ldmiss_pipeline.methods.conditional",
     "posterior": "ldmiss_pipeline.methods.posterior",
     "miwae": "ldmiss_pipeline.methods.miwae",
+    "em_diffusion": "ldmiss_pipeline.methods.em_diffusion",
     "baselines": "ldmiss_pipeline.methods.baselines",
 }
 """Every method that imputes, by the module that loads it."""
@@ -37,7 +38,7 @@ METHODS = {
 GENERATORS = ["ldmiss", "ddpm", "diffputer"]
 """The methods that also generate."""
 
-TRAINED_BY_TRAIN = ["regression", "conditional", "miwae", "baselines"]
+TRAINED_BY_TRAIN = ["regression", "conditional", "miwae", "em_diffusion", "baselines"]
 """The methods of the stage `train`, which is for all that have no training stage of their own."""
 
 NEEDED_BY = {

@@ -18,6 +18,7 @@ from ldmiss_pipeline.config.schema.methods import (
     Conditional,
     DiffPuter,
     Diffusion,
+    EMDiffusion,
     Latents,
     LDMiss,
     Posterior,
@@ -49,6 +50,7 @@ class Params(Section):
     regression: Regression
     conditional: Conditional
     miwae: MIWAE
+    em_diffusion: EMDiffusion
     baselines: Baselines
     train: Train
     sample: Sample

@@ -216,6 +216,31 @@ class MIWAE(Section):
     impute: NumSamples
 
 
+class PriorSampling(Section):
+    sampler: Sampler
+    num_steps: Steps
+    num_iterations: Count
+    noise_sd: Positive
+
+
+class PriorEStep(PriorSampling):
+    chunk_size: Count
+
+
+class EMDiffusionTrain(Section):
+    network: PatchNetwork
+    num_iterations: Count
+    first: Train
+    later: Train
+    e_step: PriorEStep
+    diffusion: Diffusion
+
+
+class EMDiffusion(Section):
+    train: EMDiffusionTrain
+    impute: PriorSampling
+
+
 class BaselinesTrain(Section):
     """`ridge` has to keep a covariance regular in float64 (`ldmiss.baselines.gaussian.least_ridge`). Entries of that of
     784 pixels in [0, 1] are at most 1 in size, so its positive eigenvalues sum to at most (784^1.5 + 196) / 2, and
