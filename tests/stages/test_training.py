@@ -17,7 +17,7 @@ from ldmiss_pipeline.config.registry import METHODS
 PREFIXES = {"vae": "vae.", "ldmiss": "unet.", "ddpm": "unet.", "diffputer": "mlp."}
 
 
-@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize("name", [name for name in FITS if name != "posterior"])  # whose fit is of a model
 def test_a_stage_stores_what_the_fit_gives(name: str, project: Path, raw: dict[str, Any]) -> None:
     """The same arrays, settings and seed: the same weights, bit for bit."""
     training = load_training_images(project / tiny.CELL.observed(), torch.device("cpu"))
@@ -36,7 +36,7 @@ def test_a_stage_stores_what_the_fit_gives(name: str, project: Path, raw: dict[s
 
 def test_the_same_facts_stand_with_every_model(project: Path) -> None:
     """Which data set, and how many epochs its curve has."""
-    epochs = {"diffputer": 14, "baselines": 0}
+    epochs = {"diffputer": 14, "posterior": 0, "baselines": 0}
     for name in METHODS:
         number = epochs.get(name, 2)
         _, metadata = load_tensors(project / tiny.CELL.model(name), kind=name)

@@ -84,7 +84,7 @@ def test_upstream_downstream_and_chains() -> None:
     assert {label.split("@")[0] for label in graph.upstream(["train_ldm@0.5-42"])} == set(chain)
     assert graph.downstream(["evaluate@0.5-42"]) == {"evaluate@0.5-42", "plot"}
     lengths = graph.chains()
-    assert [lengths[label] for label in ("plot", "evaluate@0.5-42", "train_ldm@0.5-42", "download")] == [1, 2, 4, 9]
+    assert [lengths[label] for label in ("plot", "evaluate@0.5-42", "train_ldm@0.5-42", "download")] == [1, 2, 5, 10]
     with pytest.raises(InputError, match=r"train_ldm@0.7-42: no stage of this pipeline; allowed: check, "):
         graph.upstream(["train_ldm@0.7-42"])
 

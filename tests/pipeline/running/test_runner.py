@@ -102,8 +102,8 @@ def test_stages_read_only_the_params_they_declare(project: Path, monkeypatch: py
         assert not undeclared, f"{stage}@{item.name}"
         # One stage serves all methods: these have no draws, and no settings to impute.
         allowed = {"impute.num_draws", f"{item.method}.impute"} if item.method in ("vae", "baselines") else set()
-        if item.method == "regression":
-            allowed = {"regression.impute"}
+        if item.method in ("regression", "posterior"):
+            allowed = {f"{item.method}.impute"}
         if stage == "check":  # the runner checks them
             allowed |= set(declared)
         if stage == "evaluate":  # it takes the hash of all sections that are declared
