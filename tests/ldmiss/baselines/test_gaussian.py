@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from ldmiss.baselines.averages import impute_mean
-from ldmiss.baselines.gaussian import fit_gaussian, impute_gaussian, least_ridge
+from ldmiss.baselines.gaussian import draw_gaussian, fit_gaussian, impute_gaussian, least_ridge
 from ldmiss.core.randomness import numpy_generator
 from ldmiss.errors import InputError
 from ldmiss.fitting.baselines import fit
@@ -126,3 +126,18 @@ def test_the_bound_of_the_params_is_above_every_least_ridge() -> None:
     _, covariance = fit_gaussian(x, observed, ridge=0.0)
     assert np.trace(covariance) > 2 * 784 / 4
     assert 0 < least_ridge(covariance) < 1e-8
+
+
+def test_draws_have_the_conditional_law() -> None:
+    """Mean and covariance of two missing entries given the third, and no look at what stands in their place."""
+    observed = np.broadcast_to([False, True, False], (20_000, 3))
+    x = np.where(observed, np.float32(0.9), NAN)
+    drawn = draw_gaussian(x, observed, MEAN, COVARIANCE, numpy_generator(1))
+    assert np.array_equal(
+        drawn, draw_gaussian(np.where(observed, x, 7), observed, MEAN, COVARIANCE, numpy_generator(1))
+    )
+    assert (drawn[:, 1] == np.float32(0.9)).all()
+    gain = COVARIANCE[[0, 2], 1] / COVARIANCE[1, 1]
+    np.testing.assert_allclose(drawn[:, [0, 2]].mean(0), MEAN[[0, 2]] + gain * 0.4, atol=0.03)
+    expected = COVARIANCE[np.ix_([0, 2], [0, 2])] - np.outer(gain, COVARIANCE[1, [0, 2]])
+    np.testing.assert_allclose(np.cov(drawn[:, [0, 2]].T), expected, atol=0.02)
