@@ -87,6 +87,8 @@ def test_what_runs_a_stage_is_no_dependency(stage: str) -> None:
 def test_a_change_after_training_retrains_nothing(stage: str) -> None:
     """Sampling, imputation, evaluation, figures and the methods' modules are no dependency of training."""
     rooms = {f"src/ldmiss/{room}" for room in ("sampling", "imputation", "evaluation", "figures")}
+    if stage == "train":  # whose `em_diffusion` samples while it trains
+        rooms -= {"src/ldmiss/sampling"}
     rooms |= {"src/ldmiss_pipeline/methods", "src/ldmiss_pipeline/paper", "stages/impute.py", "stages/evaluate.py"}
     for room in map(Path, rooms):
         assert not any(covers({dep}, room) or covers({room}, dep) for dep in code_deps(stage))

@@ -36,7 +36,7 @@ def test_a_stage_stores_what_the_fit_gives(name: str, project: Path, raw: dict[s
 
 def test_the_same_facts_stand_with_every_model(project: Path) -> None:
     """Which data set, and how many epochs its curve has."""
-    epochs = {"diffputer": 14, "posterior": 0, "baselines": 0}
+    epochs = {"diffputer": 14, "em_diffusion": 4, "posterior": 0, "baselines": 0}
     for name in METHODS:
         number = epochs.get(name, 2)
         _, metadata = load_tensors(project / tiny.CELL.model(name), kind=name)

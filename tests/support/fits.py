@@ -122,9 +122,10 @@ def _miwae(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
 
 
 def _em_diffusion(data: Data, checkpoint: Checkpoint = NO_CHECKPOINT) -> Weights:
-    e_step = {"sampler": "ddim", "num_steps": 2, "num_iterations": 1, "noise_sd": 0.1, "chunk_size": 24}
+    e_step = {"sampler": "sde_dpm_solver_pp", "num_steps": 2, "num_iterations": 1, "noise_sd": 0.01, "chunk_size": 20}
     return em_diffusion.fit(
-        data.images, data.observed, network=PATCH_UNET, num_iterations=2, first=RECIPE, later=RECIPE, e_step=e_step,
+        data.images, data.observed, network=PATCH_UNET, num_iterations=2, first=RECIPE,
+        later=RECIPE | {"ema_decay": 0.999}, e_step=e_step,
         diffusion={"beta_min": 0.1, "beta_max": 20.0, "tau": 1e-3}, seed=SEED, checkpoint=checkpoint,
     ).tensors  # fmt: skip
 

@@ -16,6 +16,7 @@ from ldmiss.diffputer.em import SIGMA_DATA
 from ldmiss.diffputer.objective import m_step_loss
 from ldmiss.diffusion.objectives import latent_score_loss, pixel_score_loss
 from ldmiss.diffusion.sde import VPSDE
+from ldmiss.em_diffusion.objective import prior_loss
 from ldmiss.miwae.objective import importance_weighted_loss
 from ldmiss.networks.layers import at_precision, build, init_torch_default
 from ldmiss.regression.objective import regression_loss
@@ -78,6 +79,11 @@ def _conditional(device: torch.device, dtype: torch.dtype) -> tuple[nn.Module, B
     return network, conditional_loss(at_precision(network, dtype), VPSDE(), *incomplete(device), tau=1e-3, min_kept=0.2)
 
 
+def _em_diffusion(device: torch.device, dtype: torch.dtype) -> tuple[nn.Module, BatchLoss]:
+    network = patch_unet(1, 1, device)
+    return network, prior_loss(at_precision(network, dtype), VPSDE(), incomplete(device)[0], tau=1e-3)
+
+
 def _miwae(device: torch.device, dtype: torch.dtype) -> tuple[nn.Module, BatchLoss]:
     network = autoencoder(device, channels=2)
     encoder, decoder = (at_precision(part, dtype) for part in (network.encoder, network.decoder))
@@ -86,6 +92,7 @@ def _miwae(device: torch.device, dtype: torch.dtype) -> tuple[nn.Module, BatchLo
 
 TRAININGS: dict[str, Callable[[torch.device, torch.dtype], tuple[nn.Module, BatchLoss]]] = {
     "vae": _vae, "ldmiss": _ldmiss, "ddpm": _ddpm, "diffputer": _diffputer, "classifier": _classifier,
-    "regression": _regression, "conditional": _conditional, "miwae": _miwae,
+    "regression": _regression, "conditional": _conditional, "em_diffusion": _em_diffusion,
+    "miwae": _miwae,
 }  # fmt: skip
 """(device, dtype of the layers) -> a network at random and its loss on batches of ROWS items."""

@@ -49,6 +49,16 @@ def x_0_from_velocity(x_t: Tensor, v: Tensor, alpha_t: Tensor, sigma_t: Tensor) 
     return append_dims(alpha_t, x_t) * x_t - append_dims(sigma_t, x_t) * v
 
 
+def eps_from_velocity(forward: EpsFn, sde: VPSDE) -> EpsFn:
+    """The noise that a network of velocities (x_t, t) -> v predicts: eps = sigma_t x_t + alpha_t v."""
+
+    def eps(x_t: Tensor, t: Tensor) -> Tensor:
+        alpha_t, sigma_t = sde.marginal_prob(t)
+        return append_dims(sigma_t, x_t) * x_t + append_dims(alpha_t, x_t) * forward(x_t, t)
+
+    return eps
+
+
 @dataclass(frozen=True)
 class Denoiser:
     """An eps-network and its SDE as one object: the currency of samplers, replacement and guidance."""

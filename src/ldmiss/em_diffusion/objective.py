@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from ldmiss.core.pixels import network_from_scaled
-from ldmiss.core.shapes import append_dims
 from ldmiss.diffusion.losses import sample_times
-from ldmiss.diffusion.parameterization import EpsFn, velocity
+from ldmiss.diffusion.parameterization import velocity
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.remasking.network import VALUE_RANGE
 from ldmiss.training.loop import BatchLoss
@@ -32,13 +31,3 @@ def prior_loss(forward: Callable[..., Tensor], sde: VPSDE, images: Tensor, *, ta
         return (predicted - velocity(sde, x_0, t, eps)).square().mean()
 
     return loss
-
-
-def eps_of_velocity(forward: Callable[[Tensor, Tensor], Tensor], sde: VPSDE) -> EpsFn:
-    """The noise that a network of velocities predicts: eps = sigma_t x_t + alpha_t v."""
-
-    def eps(x_t: Tensor, t: Tensor) -> Tensor:
-        alpha_t, sigma_t = sde.marginal_prob(t)
-        return append_dims(sigma_t, x_t) * x_t + append_dims(alpha_t, x_t) * forward(x_t, t)
-
-    return eps

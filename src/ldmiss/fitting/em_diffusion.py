@@ -20,9 +20,9 @@ from ldmiss.core.batching import in_chunks, steps_slot
 from ldmiss.core.noise import RowNoise, torch_generator
 from ldmiss.core.randomness import derive_seed, numpy_generator
 from ldmiss.core.saved_steps import SavedSteps
-from ldmiss.diffusion.parameterization import Denoiser
+from ldmiss.diffusion.parameterization import Denoiser, eps_from_velocity
 from ldmiss.diffusion.sde import VPSDE
-from ldmiss.em_diffusion.objective import eps_of_velocity, prior_loss
+from ldmiss.em_diffusion.objective import prior_loss
 from ldmiss.fitting.method import FittedMethod
 from ldmiss.networks.layers import at_precision, build, init_fan_avg
 from ldmiss.remasking.network import VALUE_RANGE, PatchUNet
@@ -90,7 +90,7 @@ def fit(
         return build(lambda: PatchUNet(**config), device, init_fan_avg, generator)
 
     def complete(iteration: int, unet: PatchUNet) -> Tensor:
-        denoiser = Denoiser(eps_of_velocity(at_precision(unet, dtype), sde), sde)
+        denoiser = Denoiser(eps_from_velocity(at_precision(unet, dtype), sde), sde)
         root, name = derive_seed(seed, "em_diffusion", "e-step", iteration), f"e_step-{iteration}"
 
         def draw(part: slice) -> Tensor:

@@ -3,9 +3,8 @@
 from functools import partial
 
 from ldmiss.autoencoding.codecs import PixelCodec
-from ldmiss.diffusion.parameterization import Denoiser
+from ldmiss.diffusion.parameterization import Denoiser, eps_from_velocity
 from ldmiss.diffusion.sde import VPSDE
-from ldmiss.em_diffusion.objective import eps_of_velocity
 from ldmiss.files.tensors import load_tensors
 from ldmiss.imputation.imputer import Imputer
 from ldmiss.imputation.score_based import ScoreModel
@@ -24,7 +23,7 @@ def load_imputers(item: Item, params: Params, runtime: Runtime) -> dict[str, Imp
     network = restore_network(PatchUNet, metadata["network"], tensors, device=runtime.device, where=path)
     diffusion = metadata["diffusion"]
     sde = VPSDE(diffusion["beta_min"], diffusion["beta_max"])
-    denoiser = Denoiser(eps_of_velocity(at_precision(network, runtime.dtype), sde), sde)
+    denoiser = Denoiser(eps_from_velocity(at_precision(network, runtime.dtype), sde), sde)
     codec = PixelCodec(metadata["image_shape"], VALUE_RANGE)
     model = ScoreModel(denoiser, codec, runtime.device, diffusion["tau"])
     complete = partial(model.impute_by_moment_matching, **params.em_diffusion.impute.model_dump())

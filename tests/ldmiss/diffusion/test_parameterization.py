@@ -5,7 +5,7 @@ import torch
 from support.exact import gaussian
 
 from ldmiss.core.shapes import append_dims
-from ldmiss.diffusion.parameterization import Denoiser, score_from_eps, x_0_from_eps
+from ldmiss.diffusion.parameterization import Denoiser, eps_from_velocity, score_from_eps, velocity, x_0_from_eps
 from ldmiss.diffusion.sde import VPSDE
 
 SDE = VPSDE()
@@ -50,3 +50,12 @@ def test_score_and_x_0_cost_one_evaluation() -> None:
     score, _ = denoiser.score_and_x_0(x_t, t)
     assert len(calls) == 1
     assert torch.equal(score, denoiser.score(x_t, t))
+
+
+def test_the_noise_of_a_velocity() -> None:
+    """It is the noise that the velocity was made of, at all times."""
+    sde, generator = VPSDE(), torch.Generator().manual_seed(0)
+    x_0, eps = torch.randn(2, 50, 1, 4, 4, dtype=torch.float64, generator=generator)
+    t = torch.linspace(1e-3, 1, 50, dtype=torch.float64)
+    v = velocity(sde, x_0, t, eps)
+    torch.testing.assert_close(eps_from_velocity(lambda x_t, t: v, sde)(sde.perturb(x_0, t, eps), t), eps)

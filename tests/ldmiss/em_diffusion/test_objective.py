@@ -1,24 +1,15 @@
-"""The prior's loss by hand, and its network's velocity as noise."""
+"""The prior's loss, where the best network is known."""
 
 import pytest
 import torch
 from support.exact import Mixture
 from torch import Tensor
 
-from ldmiss.diffusion.parameterization import Denoiser, velocity
+from ldmiss.diffusion.parameterization import Denoiser
 from ldmiss.diffusion.sde import VPSDE
-from ldmiss.em_diffusion.objective import eps_of_velocity, prior_loss
+from ldmiss.em_diffusion.objective import prior_loss
 
 SDE = VPSDE()
-
-
-def test_the_noise_of_a_velocity() -> None:
-    """It is the noise that the velocity was made of, at all times."""
-    generator = torch.Generator().manual_seed(0)
-    x_0, eps = torch.randn(2, 50, 1, 4, 4, dtype=torch.float64, generator=generator)
-    t = torch.linspace(1e-3, 1, 50, dtype=torch.float64)
-    v = velocity(SDE, x_0, t, eps)
-    torch.testing.assert_close(eps_of_velocity(lambda x_t, t: v, SDE)(SDE.perturb(x_0, t, eps), t), eps)
 
 
 def test_the_exact_network_has_the_least_loss() -> None:

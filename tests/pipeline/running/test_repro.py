@@ -74,7 +74,7 @@ def test_the_graph_is_that_of_dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         edges = repo.index.graph
         theirs = {node.addressing: {other.addressing for other in edges.successors(node)} for node in edges}
     ours = Graph(Pipeline(document)).before
-    assert len(theirs) == 5 + 4 * 24
+    assert len(theirs) == 5 + 4 * 26
     assert ours == theirs
 
 
