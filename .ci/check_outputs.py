@@ -8,6 +8,14 @@ import pandas as pd
 from matplotlib.image import imread
 
 ONE_ANSWER = {"autoencoder", "unet-regression", "mean", "neighbour", "gaussian"}
+AT_LEAST = {
+    "ldmiss-guidance",
+    "ldmiss-posterior",
+    "ddpm-guidance",
+    "conditional-diffusion",
+    "unet-regression",
+    "gaussian",
+}
 UNCERTAINTY = {"crps", "coverage", "coverage_level", "calibration"}
 
 summary = json.loads(Path("metrics/summary.json").read_text())
@@ -21,7 +29,7 @@ promises = {
     "ldmiss-guidance has a lower MSE than neighbour": error["ldmiss-guidance"] < error["neighbour"],
     "60 % of LDMiss samples have a confidence above 0.9": ldmiss["confident"] >= 0.6,
     "every digit has 3 % of the LDMiss samples": ldmiss["smallest_class"] >= 0.03,
-    "every imputer was measured": set(imputation) == completed,
+    "every imputer was measured": AT_LEAST <= set(imputation) == completed,
     "every generator was measured": set(generation) == {"ldmiss", "ddpm", "diffputer"},
     "the uncertainty of every imputer that draws was measured": uncertain == completed - ONE_ANSWER != set(),
     "every claim has a verdict and a reason": len(claims) == 17

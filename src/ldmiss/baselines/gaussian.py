@@ -17,6 +17,8 @@ Moments = NDArray[np.float64]
 MOST_VALUES = 4096
 """Values per image up to which there is a Gaussian; the eigenvalues of so large a covariance take about a minute."""
 
+_SINGULAR = "covariance: singular to rounding; fit it with a larger ridge"
+
 
 def observed_mean(x: Images, observed: Indicators) -> Moments:
     """Mean of the observed entries of each column, float64 (d,); that of all for a column never observed."""
@@ -68,22 +70,25 @@ def impute_gaussian(x: Images, observed: Indicators, mean: Moments, covariance: 
                 else deviation
             )
         except np.linalg.LinAlgError:
-            raise InputError("covariance: singular to rounding; fit it with a larger ridge") from None
+            raise InputError(_SINGULAR) from None
         completed[i] = mean + covariance[:, of_row] @ weights
     return np.where(observed, x, completed)
 
 
 def draw_gaussian(
-    x: Images, observed: Indicators, mean: Moments, covariance: Moments, rng: np.random.Generator
+    x: Images, observed: Indicators, mean: Moments, covariance: Moments, normal: NDArray[np.floating]
 ) -> Images:
-    """A draw of the missing given the observed entries of each row; float32 (N, d).
+    """A draw of the missing given the observed entries of each row, by standard `normal` ones; all (N, d), float32.
 
     By Matheron's rule: a draw of whole rows, moved by the conditional mean of what it misses.
 
     Raises:
         InputError: the covariance is singular to rounding.
     """
-    drawn = mean + rng.standard_normal(x.shape) @ scipy.linalg.cholesky(covariance, lower=True).T
+    try:
+        drawn = mean + normal @ scipy.linalg.cholesky(covariance, lower=True).T
+    except np.linalg.LinAlgError:
+        raise InputError(_SINGULAR) from None
     missed = np.where(observed, x - drawn, 0) + mean
     moved = drawn + impute_gaussian(missed.astype(np.float32), observed, mean, covariance) - mean
     return np.where(observed, x, moved).astype(np.float32)

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from ldmiss.autoencoding.codecs import PixelCodec
-from ldmiss.baselines.gaussian import MOST_VALUES, draw_gaussian, fit_gaussian, observed_mean
+from ldmiss.baselines.gaussian import draw_gaussian, fit_gaussian, observed_mean
 from ldmiss.checkpoints import NO_CHECKPOINT, Checkpoint
 from ldmiss.checks import check_choice, check_count, check_incomplete_images, check_number
 from ldmiss.core.batching import in_chunks, steps_slot
 from ldmiss.core.noise import RowNoise, torch_generator
-from ldmiss.core.randomness import derive_seed, numpy_generator
+from ldmiss.core.randomness import derive_seed
 from ldmiss.core.saved_steps import SavedSteps
 from ldmiss.diffusion.parameterization import Denoiser, eps_from_velocity
 from ldmiss.diffusion.sde import VPSDE
@@ -32,6 +32,8 @@ from ldmiss.training.em import EM
 from ldmiss.training.loop import Recipe
 
 _RIDGE = 3e-3
+_MOST_VALUES = 1024
+"""Of an image that the first Gaussian takes as a whole: a row of more takes a tenth of a second and up."""
 
 
 def fit(
@@ -58,7 +60,8 @@ def fit(
         num_iterations: of EM.
         first, later: arguments of `Recipe`, of the first M-step and of those that follow.
         e_step: "sampler" and "num_steps" of `sample_from_prior`, "num_iterations" of `moment_matching_score`,
-            "noise_sd" of the observation, scaled, and "chunk_size", images at a time.
+            "noise_sd" of the observation, scaled, and "chunk_size", images of 28 x 28 at a time, of larger ones so many
+            fewer.
         diffusion: "beta_min" and "beta_max" of the forward process, and "tau", the smallest time.
         seed: root of all draws.
         dtype: precision of the network's layers, float32 or bfloat16.
@@ -71,6 +74,7 @@ def fit(
     Raises:
         InputError: images, indicators or settings of another shape, dtype or range.
         DivergenceError: a loss, a weight or a draw is not finite.
+        DeviceMemoryError: the device's memory is too small for a batch, or for one row of an E-step.
     """
     check_incomplete_images(images, observed)
     for name in ("num_steps", "num_iterations", "chunk_size"):
@@ -84,6 +88,7 @@ def fit(
     codec = PixelCodec((channels, height, width), VALUE_RANGE)
     config = {"in_channels": channels, "out_channels": channels, **network}
     numbers = torch.arange(len(images), device=device)
+    chunk_size = max(1, e_step["chunk_size"] * 784 // max(height * width, 784))
 
     def new_network(iteration: int) -> PatchUNet:
         generator = torch_generator("cpu", seed, "em_diffusion", "init", iteration)
@@ -106,9 +111,7 @@ def fit(
                 )  # fmt: skip
             return torch.where(observed[part], images[part], codec.decode(z))
 
-        return in_chunks(
-            draw, len(images), chunk_size=e_step["chunk_size"], name=name, checkpoint=checkpoint, progress=progress
-        )
+        return in_chunks(draw, len(images), chunk_size=chunk_size, name=name, checkpoint=checkpoint, progress=progress)
 
     em = EM(
         recipes=[Recipe(**first)] + [Recipe(**later)] * (num_iterations - 1),
@@ -117,20 +120,31 @@ def fit(
         loss=lambda unet, completed: prior_loss(at_precision(unet, dtype), sde, completed, tau=tau),
         complete=complete,
     )
-    unet, curve = em.run(lambda: _first_images(images, observed, seed), checkpoint=checkpoint, progress=progress)
+    unet, curve = em.run(
+        lambda: _first_images(images, observed, seed, checkpoint, progress), checkpoint=checkpoint, progress=progress
+    )
     weights = {name: value.cpu().contiguous() for name, value in unet.state_dict().items()}
     return FittedMethod(weights, {"network": config, "diffusion": dict(diffusion)}, curve)
 
 
-def _first_images(images: Tensor, observed: Tensor, seed: int) -> Tensor:
+def _first_images(images: Tensor, observed: Tensor, seed: int, checkpoint: Checkpoint, progress: bool) -> Tensor:
     """Images completed by draws from a Gaussian fitted to them; of large ones, value by value. On the CPU."""
     rows, known = images.cpu().flatten(1).numpy(), observed.cpu().flatten(1).numpy()
-    rng = numpy_generator(seed, "em_diffusion", "start")
-    if rows.shape[1] <= MOST_VALUES:
+    numbers, small = torch.arange(len(rows)), rows.shape[1] <= _MOST_VALUES
+    if small:
         mean, covariance = fit_gaussian(rows, known, ridge=_RIDGE)
-        completed = draw_gaussian(rows, known, mean, covariance, rng)
     else:
         mean = observed_mean(rows, known)
         sd = observed_mean((rows - mean.astype(np.float32)) ** 2, known) ** 0.5
-        completed = np.where(known, rows, mean + sd * rng.standard_normal(rows.shape)).astype(np.float32)
-    return torch.from_numpy(completed).reshape(images.shape)
+
+    def complete(part: slice) -> Tensor:
+        normal = RowNoise(derive_seed(seed, "em_diffusion", "start"), numbers[part])(images[part].cpu())
+        x, of_rows, drawn = rows[part], known[part], normal.flatten(1).numpy()
+        if small:
+            return torch.from_numpy(draw_gaussian(x, of_rows, mean, covariance, drawn))
+        return torch.from_numpy(np.where(of_rows, x, mean + sd * drawn).astype(np.float32))
+
+    completed = in_chunks(
+        complete, len(rows), chunk_size=100, name="start", checkpoint=checkpoint, progress=progress
+    )  # fmt: skip
+    return completed.reshape(images.shape)

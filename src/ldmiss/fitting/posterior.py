@@ -13,8 +13,12 @@ from ldmiss.core.noise import RowNoise, torch_generator
 from ldmiss.core.randomness import derive_seed
 from ldmiss.core.saved_steps import SavedSteps
 from ldmiss.core.subsets import evenly_spread
+from ldmiss.errors import InputError
 from ldmiss.posterior.residual import Residual, fit_residual
 from ldmiss.remasking.split import split_known
+
+LEAST_NOISE_SD = 1e-3
+"""Scaled: a quarter of a grey level, where a decoder errs less."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def calibrate(
         encode: (x_obs, observed) -> the encoder's answer.
         decode: latents -> scaled images (B, C, H, W).
         decode_draw: (x_obs, observed, noise, saved, noise_sd=...) -> a decoded draw, (B, C, H, W).
-        num_images: of them, spread evenly; fewer where there are fewer.
+        num_images: of them, spread evenly over those that know anything; fewer where there are fewer.
         min_kept: least share of its known pixels that an image keeps. Few are hidden, and single ones, so that draws
             are given nearly as much as at imputation.
         seed: root of all draws.
@@ -63,33 +67,44 @@ def calibrate(
         progress: show a bar on a terminal.
 
     Raises:
-        InputError: images, indicators or settings of another shape, dtype or range.
+        InputError: images, indicators or settings of another shape, dtype or range, or too little is known.
         DivergenceError: a draw is not finite.
+        DeviceMemoryError: the device's memory is too small for one row.
     """
     check_incomplete_images(images, observed)
     check_count("num_images", num_images)
     check_count("chunk_size", chunk_size)
     check_number("min_kept", min_kept, least=0, below=1)
-    chosen = torch.from_numpy(evenly_spread(len(images), min(num_images, len(images)))).to(images.device)
+    check_count("num_at_a_time", num_at_a_time)
+    candidates = observed.flatten(1).any(1).nonzero().flatten()
+    spread = torch.from_numpy(evenly_spread(len(candidates), min(num_images, len(candidates))))
+    chosen = candidates[spread.to(images.device)]
     x, known = images[chosen], observed[chosen]
-    given, hidden = split_known(known, torch_generator(x.device, seed, "calibrate"), min_kept=min_kept, borrowing=0)
+    generator = torch_generator(x.device, seed, "calibrate", "split")
+    given, hidden = split_known(known, generator, min_kept=min_kept, borrowing=0)
+    if not (given.any() and hidden.any()):
+        raise InputError(f"observed: {int(known.sum())} known values in {len(x)} images; too few to hide some of them")
     x_obs = torch.where(given, x, 0.0)
+
+    def chunks(compute: Callable[[slice], Tensor], name: str, checkpoint: Checkpoint) -> Tensor:
+        return in_chunks(
+            compute, len(x), chunk_size=chunk_size, name=name, num_at_a_time=num_at_a_time, checkpoint=checkpoint,
+            progress=progress,
+        )  # fmt: skip
+
     with torch.no_grad():
-        squared = (x_obs - decode(encode(x_obs, given))).square()
-    noise_sd = float(squared[given].mean().sqrt())
+        decoded = chunks(lambda part: decode(encode(x_obs[part], given[part])), "decoded", NO_CHECKPOINT)
+    noise_sd = max(LEAST_NOISE_SD, float((x_obs - decoded.to(x.device))[given].square().mean().sqrt()))
     rows = torch.arange(len(x), device=x.device)
 
     def draw(number: int) -> Tensor:
         name = f"draw-{number}"
 
         def compute(part: slice) -> Tensor:
-            noise = RowNoise(derive_seed(seed, "calibrate"), rows[part], torch.full_like(rows[part], number))
+            noise = RowNoise(derive_seed(seed, "calibrate", "draws"), rows[part], torch.full_like(rows[part], number))
             saved = SavedSteps(checkpoint, steps_slot(name, part), noise)
             return decode_draw(x_obs[part], given[part], noise, saved, noise_sd=noise_sd)
 
-        return in_chunks(
-            compute, len(x), chunk_size=chunk_size, name=name, num_at_a_time=num_at_a_time, checkpoint=checkpoint,
-            progress=progress,
-        )  # fmt: skip
+        return chunks(compute, name, checkpoint)
 
     return Calibration(noise_sd, fit_residual(x.cpu(), hidden.cpu(), (draw(0), draw(1), draw(2))))

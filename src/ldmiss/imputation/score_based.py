@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ldmiss.autoencoding.codecs import Codec, PixelCodec
-from ldmiss.checks import check_choice, check_count, check_images_to_complete, check_number
+from ldmiss.checks import check_array, check_choice, check_count, check_images_to_complete, check_number
 from ldmiss.core.noise import RowNoise
 from ldmiss.core.saved_steps import NOT_SAVED, SavedSteps
 from ldmiss.diffusion.parameterization import Denoiser, ScoreFn
@@ -158,7 +158,9 @@ class ScoreModel:
         x_start = self._prior(len(x_obs), noise)
         if start is not None:
             t = torch.full((), t_start, device=self.device)
-            x_start = self.denoiser.sde.perturb(start(x_obs, observed), t, x_start)
+            guess = start(x_obs, observed)
+            check_array("start", guess, tuple(x_start.shape), "float32")
+            x_start = self.denoiser.sde.perturb(guess, t, x_start)
         return decode(self._from_prior(sampler, score, x_start, noise, saved, num_steps, t_start))
 
     @torch.no_grad()

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 NUM_BINS = 40
-NUM_LEVELS = 64
+NUM_LEVELS = 1024
+"""Of each bin: enough for errors that one value in a thousand has."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,10 @@ def fit_residual(truth: Tensor, hidden: Tensor, draws: tuple[Tensor, Tensor, Ten
 
         E[(x - D(z_1))^2 | D(z_3)] = E[residual^2 | D(z_3)] + E[(D(z_2) - D(z_1))^2 | D(z_3)],
 
-    and all but the residual's part is seen. The errors x - D(z_1) of a bin are shrunk about their mean to it. It is a
-    third draw that says the bin: by their own, values that were drawn high would seem to err. The bins hold equally
-    many values, so that they are narrow where values are frequent.
+    where the residual's mean does not depend on z otherwise, and all but its own part is seen. So the errors x - D(z_1)
+    of a bin are brought to that variance about their mean. It is a third draw that says the bin: by their own, values
+    that were drawn high would seem to err. The bins hold equally many values, so that they are narrow where values are
+    frequent.
 
     Args:
         truth: scaled images (N, C, H, W), known where `hidden`.
@@ -60,9 +62,10 @@ def fit_residual(truth: Tensor, hidden: Tensor, draws: tuple[Tensor, Tensor, Ten
     quantiles = torch.zeros(len(edges) + 1, NUM_LEVELS, dtype=torch.float64)
     for number in bins.unique():  # type: ignore[no-untyped-call]
         of_bin = errors[:, bins == number].flatten()
-        mean = of_bin.mean()
-        kept = (1 - spread[bins == number].mean() / of_bin.square().mean().clamp(min=1e-12)).clamp(min=0).sqrt()
-        quantiles[number] = mean + kept * (torch.quantile(of_bin, levels) - mean)
+        variance = (of_bin.var(correction=0) - spread[bins == number].mean()).clamp(min=0)
+        shape = torch.quantile(of_bin, levels)
+        shape = shape - shape.mean()
+        quantiles[number] = of_bin.mean() + shape * (variance / shape.square().mean().clamp(min=1e-12)).sqrt()
     return Residual(edges, quantiles.float())
 
 

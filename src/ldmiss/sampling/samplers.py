@@ -164,13 +164,13 @@ def sample_from_prior(
         sampler: one of `SAMPLERS`.
         score: unconditional, or guided.
         sde: the forward process.
-        x: standard normal, the state at time 1.
+        x: the state at t_start; standard normal at time 1.
         num_steps: steps; what they cost is `num_evaluations`.
         tau: smallest time at which the network is asked.
         noise: the source of each step's noise, for the samplers that add some.
         saved: where the state is kept after every step.
-        t_start: where sampling begins. Below 1 the prior stands for p_t of that time, which costs a bias: at 0.4 the
-            data are in it with weight alpha_t = 0.44.
+        t_start: where sampling begins. Below 1, standard normal numbers stand for p_t with a bias: at 0.4 the data are in
+            it with weight alpha_t = 0.44.
 
     Raises:
         ValueError: unknown sampler.

@@ -17,7 +17,7 @@ from ldmiss_pipeline.config.schema import Params
 
 
 def load_imputers(item: Item, params: Params, runtime: Runtime) -> dict[str, Imputer]:
-    """Moment matching, as in the E-step."""
+    """Moment matching, as in the E-step, with settings of its own."""
     path = item.model("em_diffusion")
     tensors, metadata = load_tensors(path, kind="em_diffusion")
     network = restore_network(PatchUNet, metadata["network"], tensors, device=runtime.device, where=path)

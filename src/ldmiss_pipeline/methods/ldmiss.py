@@ -8,14 +8,16 @@ from ldmiss.imputation.score_based import ScoreModel
 from ldmiss_pipeline.artifacts.paths import Item
 from ldmiss_pipeline.compute.device import Runtime
 from ldmiss_pipeline.config.schema import Params
-from ldmiss_pipeline.models.score import restore_latent_codec, restore_score_model
+from ldmiss_pipeline.models.autoencoder import restore_autoencoder
+from ldmiss_pipeline.models.score import latent_codec, restore_score_model
 
 
 def load_model(item: Item, runtime: Runtime) -> ScoreModel:
     """The trained score model, in latent space."""
     path = item.model("ldmiss")
     tensors, metadata = load_tensors(path, kind="ldmiss")
-    codec = restore_latent_codec(path, tensors, metadata, runtime)
+    autoencoder = restore_autoencoder(path, tensors, metadata, runtime.device)
+    codec = latent_codec(autoencoder, tensors, metadata, runtime)
     return restore_score_model(path, tensors, metadata, codec, runtime)
 
 

@@ -5,13 +5,13 @@ from typing import Any
 
 from torch import Tensor
 
+from ldmiss.autoencoding.autoencoder import Autoencoder
 from ldmiss.autoencoding.codecs import Codec, LatentCodec
 from ldmiss.diffusion.sde import VPSDE
 from ldmiss.files.tensors import without_prefix
 from ldmiss.imputation.score_based import ScoreModel, score_model
 from ldmiss.networks.layers import at_precision
 from ldmiss_pipeline.compute.device import Runtime
-from ldmiss_pipeline.models.autoencoder import restore_autoencoder
 
 
 def restore_score_model(
@@ -26,11 +26,10 @@ def restore_score_model(
     )  # fmt: skip
 
 
-def restore_latent_codec(
-    path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any], runtime: Runtime
+def latent_codec(
+    autoencoder: Autoencoder, tensors: dict[str, Tensor], metadata: dict[str, Any], runtime: Runtime
 ) -> LatentCodec:
-    """The latent space of LDMiss, from a model file that carries the autoencoder along."""
-    autoencoder = restore_autoencoder(path, tensors, metadata, runtime.device)
+    """The latent space of LDMiss, by the autoencoder that its model file carries along."""
     channels, height, width = metadata["shape"]
     decoder = at_precision(autoencoder.decoder, runtime.dtype)
     scale = tensors["scale"].to(runtime.device)

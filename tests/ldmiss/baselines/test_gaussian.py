@@ -132,12 +132,13 @@ def test_draws_have_the_conditional_law() -> None:
     """Mean and covariance of two missing entries given the third, and no look at what stands in their place."""
     observed = np.broadcast_to([False, True, False], (20_000, 3))
     x = np.where(observed, np.float32(0.9), NAN)
-    drawn = draw_gaussian(x, observed, MEAN, COVARIANCE, numpy_generator(1))
-    assert np.array_equal(
-        drawn, draw_gaussian(np.where(observed, x, 7), observed, MEAN, COVARIANCE, numpy_generator(1))
-    )
+    normal = numpy_generator(1).standard_normal(x.shape)
+    drawn = draw_gaussian(x, observed, MEAN, COVARIANCE, normal)
+    assert np.array_equal(drawn, draw_gaussian(np.where(observed, x, 7), observed, MEAN, COVARIANCE, normal))
     assert (drawn[:, 1] == np.float32(0.9)).all()
     gain = COVARIANCE[[0, 2], 1] / COVARIANCE[1, 1]
     np.testing.assert_allclose(drawn[:, [0, 2]].mean(0), MEAN[[0, 2]] + gain * 0.4, atol=0.03)
     expected = COVARIANCE[np.ix_([0, 2], [0, 2])] - np.outer(gain, COVARIANCE[1, [0, 2]])
     np.testing.assert_allclose(np.cov(drawn[:, [0, 2]].T), expected, atol=0.02)
+    with pytest.raises(InputError, match="covariance: singular to rounding"):
+        draw_gaussian(x, observed, MEAN, np.zeros((3, 3)), normal)

@@ -15,7 +15,7 @@ CUTS = {
     **dict.fromkeys(("vae", "ldmiss", "ddpm", "regression", "conditional", "miwae", "classifier"), 6),
     "diffputer": 12 * 3 + 3 + 1 + 2 * 3,
     "posterior": 3 * 2 * 2,
-    "em_diffusion": 6 + 3 * 2 + 1 + 6,
+    "em_diffusion": 1 + 6 + 3 * 2 + 1 + 6,
 }
 """Safe points: every step, every chunk of an E-step, every iteration of EM. A fit in closed form has none."""
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ldmiss.posterior.residual import Residual, fit_residual
+from ldmiss.posterior.residual import NUM_LEVELS, Residual, fit_residual
 
 SHAPE = (2000, 1, 8, 8)
 
@@ -47,4 +47,24 @@ def test_draws_that_differ_more_than_they_err_leave_a_shift_alone() -> None:
     zero = torch.zeros(1, 1, 4, 5)
     residual = fit_residual(zero + 0.3, zero == 0, (zero + 0.5, zero - 0.5, zero - 0.5))
     torch.testing.assert_close(residual.quantiles[:, 0], torch.tensor([0.3, 0.8]))
-    assert torch.equal(residual.quantiles[:1], residual.quantiles[:1, :1].expand(1, 64))
+    assert torch.equal(residual.quantiles[:1], residual.quantiles[:1, :1].expand(1, NUM_LEVELS))
+
+
+def test_a_shift_is_no_spread() -> None:
+    """A decoder that is off by the same everywhere, behind a posterior of width 0.1: the shift, and nothing else."""
+    generator = torch.Generator().manual_seed(1)
+    truth, *draws = (0.5 + 0.1 * normal(generator) for _ in range(4))
+    residual = fit_residual(truth + 0.3, truth < 9, (draws[0], draws[1], draws[2]))
+    assert float((residual.quantiles.mean(1) - 0.3).abs().max()) < 0.01
+    assert float(residual.quantiles.var(1).mean().sqrt()) < 0.02
+
+
+def test_rare_errors_keep_their_variance() -> None:
+    """One value in two hundred is white where all are decoded as black."""
+    generator = torch.Generator().manual_seed(2)
+    decoded = torch.zeros(SHAPE)
+    truth = (torch.rand(SHAPE, generator=generator) < 0.005).float()
+    residual = fit_residual(truth, decoded == 0, (decoded, decoded, decoded))
+    added = residual.add(decoded, normal(generator))
+    assert float(added.var()) == pytest.approx(0.005, rel=0.1)
+    assert float((added > 0.5).double().mean()) == pytest.approx(0.005, rel=0.2)
