@@ -169,8 +169,8 @@ def sample_from_prior(
         tau: smallest time at which the network is asked.
         noise: the source of each step's noise, for the samplers that add some.
         saved: where the state is kept after every step.
-        t_start: where sampling begins. Below 1, standard normal numbers stand for p_t with a bias: at 0.4 the data are in
-            it with weight alpha_t = 0.44.
+        t_start: where sampling begins. Below 1, standard normal numbers stand for p_t with a bias: at 0.4 the data
+            are in it with weight alpha_t = 0.44.
 
     Raises:
         ValueError: unknown sampler.
