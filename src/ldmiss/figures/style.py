@@ -75,7 +75,7 @@ METHODS = {
     "unet-regression-draws": MethodStyle("regression U-Net, draws", "#8C510A", "*", ":"),
     "miwae-mean": MethodStyle("MIWAE", "#117733", "H", "--"),
     "miwae-draws": MethodStyle("MIWAE, draws", "#117733", "+", ":"),
-    "em-diffusion": MethodStyle("EM of pixel diffusion", "#AA4499", "v", "-"),
+    "em-diffusion": MethodStyle("EM of pixel diffusion", "#AA4499", "x", "-"),
     "gaussian": MethodStyle("linear Gaussian", "#000000", "<", "-"),
     "mean": MethodStyle("pixel mean", "#808080", "h", ":"),
     "neighbour": MethodStyle("nearest neighbour", "#56B4E9", "d", "-."),

@@ -70,7 +70,7 @@ def test_cells_and_what_they_share() -> None:
     assert cells.names == ["0.5-42", "0.5-43", "0.8-42", "0.8-43"]
     assert cells.shared() == ["download", "train_classifier", "mask_test"]
     labels = cells.labels("0.8-43")
-    assert len(labels) == 24
+    assert len(labels) == 26
     assert "impute@0.8-43-baselines" in labels
     assert set(cells.graph("0.8-43").before) == {*labels, *cells.shared(), "check", "plot"}
     assert params.validate(cells.only("0.8-43"), "params.yaml").grid.missing_rates == [0.8]
