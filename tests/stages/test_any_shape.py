@@ -91,7 +91,7 @@ def before_evaluate(stage: str) -> bool:
 
 @pytest.fixture(
     scope="module",
-    params=[*KINDS[:2], pytest.param(KINDS[2], marks=pytest.mark.slow)],
+    params=[KINDS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])],
     ids=lambda kind: "x".join(map(str, kind.shape)),
 )
 def kind(request: pytest.FixtureRequest) -> Iterator[Kind]:

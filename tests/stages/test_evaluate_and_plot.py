@@ -80,6 +80,7 @@ def lower_three_quarters(
     return observed
 
 
+@pytest.mark.slow
 def test_a_realised_rate_is_measured_and_warned_of(
     copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -107,7 +108,7 @@ def test_a_realised_rate_is_measured_and_warned_of(
         assert float(value) == share
 
 
-@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("known", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_nothing_missing_or_nothing_observed(copy: Path, known: bool) -> None:
     """What few test pixels leave by chance: metrics that are not defined are absent, in JSON, table and figures."""
     path = copy / OBSERVED_TEST
