@@ -103,10 +103,13 @@ class Resampling(Section):
     num_resamples: Count
 
 
-class PosteriorSampling(Section):
-    sampler: Sampler
-    num_steps: Steps
+class MatchedSteps(Generation):
+    """Of moment matching: what every use of it sets."""
+
     num_iterations: Count
+
+
+class PosteriorSampling(MatchedSteps):
     t_start: Annotated[float, Field(gt=0, le=1)]
 
 
@@ -216,10 +219,7 @@ class MIWAE(Section):
     impute: NumSamples
 
 
-class PriorSampling(Section):
-    sampler: Sampler
-    num_steps: Steps
-    num_iterations: Count
+class PriorSampling(MatchedSteps):
     noise_sd: Positive
 
 
